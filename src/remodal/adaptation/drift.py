@@ -1,0 +1,24 @@
+"""Drift compensation: when a task moves a modality's features, the means stored from earlier tasks move along.
+
+SSIAT (Tan et al., "Semantically-shifted incremental adapter-tuning is a continual ViTransformer", CVPR 2024): an old
+mean moves by the kernel-weighted mean of the shifts that the new task's items show near it.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def drift(means: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Shifts ``[classes, width]`` of stored means, from features ``[n, width]`` of one set of items before and after.
+
+    The kernel's width is the median distance of the items to a mean, so that there is no scale to choose.
+    """
+    distance = _squared_distances(means, before)
+    scale = distance.median(dim=1, keepdim=True).values.clamp(min=1e-12)
+    weights = (-distance / scale).softmax(dim=1)
+    return weights @ (after - before)
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    return ((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T).clamp(min=0)

@@ -1,0 +1,59 @@
+"""Scores over candidates of several modalities: which modality by the router, which class by that modality's expert."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from remodal.adaptation.adapt import aligned
+from remodal.adaptation.router import Router
+from remodal.backbones import Backbone, Tokens
+from remodal.streams.base import Column
+
+UNKNOWN_MODALITY = math.log(1e-6)
+"""Log-probability of a modality that no task has shown yet."""
+
+
+@dataclass(frozen=True)
+class Expert:
+    """What answers within one modality."""
+
+    prompts: Tensor
+    adapter: Tensor
+    temperature: float
+
+
+def readable(tokens: Tokens, columns: Sequence[Column], backbone: Backbone) -> Tensor:
+    """Which candidates are of a modality that the tokens' tower reads, bool ``[len(columns)]``."""
+    return torch.tensor([backbone.reads.get(column.modality) == tokens.tower for column in columns], dtype=torch.bool)
+
+
+def routed_scores(
+    backbone: Backbone, router: Router, experts: Mapping[str, Expert], tokens: Tokens, columns: Sequence[Column]
+) -> Tensor:
+    """``log p(m) + log softmax_c(scale * h_m . w_c / T_m)`` over the candidates c of each modality m, ``[n, columns]``.
+
+    router: of the tokens' tower. Candidates of another tower get -inf; a modality without an expert is scored by the
+    frozen model.
+    """
+    tower = backbone.towers[tokens.tower]
+    own = readable(tokens, columns, backbone)
+    out = torch.full((len(tokens), len(columns)), -torch.inf)
+    frozen: Tensor | None = None
+    prior = router.log_probability(tower.identity(tokens)) if router.modalities else {}
+    for modality in dict.fromkeys(column.modality for column, mine in zip(columns, own) if mine):
+        positions = [index for index, column in enumerate(columns) if column.modality == modality]
+        anchors = backbone.anchors([columns[index].name for index in positions])
+        expert = experts.get(modality)
+        if expert is not None:
+            features = tower.features(tokens, expert.prompts)
+        else:
+            features = frozen = tower.features(tokens) if frozen is None else frozen
+        logits = backbone.logit_scale * aligned(tower, expert.adapter if expert else None, features) @ anchors.T
+        log_prior = prior.get(modality, torch.full((len(tokens),), UNKNOWN_MODALITY))
+        out[:, positions] = log_prior[:, None] + (logits / (expert.temperature if expert else 1.0)).log_softmax(dim=1)
+    return out

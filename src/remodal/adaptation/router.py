@@ -1,0 +1,64 @@
+"""R_t: a linear classifier over the modalities seen so far, on the frozen model's features.
+
+It is trained by cross-entropy on pseudo-features of all modalities, balanced between them (COMM, arXiv 2503.08064:
+a learned classifier whose weights also blend the prompts; trained on statistics alone it needs no stored item).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.statistics import ClassStatistics, pseudo_features
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+RECIPE = Recipe(learning_rate=5e-2, epochs=40, batch=1)
+DRAWS = 256
+"""Pseudo-features a modality in each step."""
+SCALE = 10.0
+"""Of the unit-length features, so that the weights stay small."""
+
+
+class Router:
+    """Log-probabilities over ``modalities`` from frozen features ``[n, width]``."""
+
+    def __init__(self, width: int) -> None:
+        self.modalities: list[str] = []
+        self.weight = torch.zeros(0, width)
+        self.bias = torch.zeros(0)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """``[n, modalities]``; of unit-length features, scaled so that the weights stay small."""
+        return SCALE * features @ self.weight.T + self.bias
+
+    def log_probability(self, features: Tensor) -> dict[str, Tensor]:
+        """log p(modality) ``[n]`` by modality."""
+        log_probability = self.logits(features).log_softmax(dim=1)
+        return {name: log_probability[:, index] for index, name in enumerate(self.modalities)}
+
+    def train(self, statistics: Sequence[ClassStatistics], modalities: Sequence[str], trainer: Trainer) -> None:
+        """Fit to what is stored of each modality; nothing to learn where there is only one."""
+        width = self.weight.shape[1]
+        start = {"weight": torch.zeros(len(modalities), width), "bias": torch.zeros(len(modalities))}
+        start["weight"][: len(self.modalities)] = self.weight
+        start["bias"][: len(self.modalities)] = self.bias
+        self.modalities = list(modalities)
+
+        def loss(parameters: Parameters, _: Tensor, draws: Generator) -> Tensor:
+            features, labels = zip(*(_draw(stored, index, draws) for index, stored in enumerate(statistics)))
+            logits = SCALE * torch.cat(features) @ parameters["weight"].T + parameters["bias"]
+            return functional.cross_entropy(logits, torch.cat(labels))
+
+        if len(modalities) > 1:
+            start = trainer.fit("router", start, loss, samples=1, recipe=RECIPE)
+        self.weight, self.bias = start["weight"], start["bias"]
+
+
+def _draw(stored: ClassStatistics, index: int, draws: Generator) -> tuple[Tensor, Tensor]:
+    each = -(-DRAWS // len(stored.classes))
+    features, _ = pseudo_features(stored.means, stored.factor, each, draws)
+    features = functional.normalize(features[torch.randperm(len(features), generator=draws)[:DRAWS]], dim=-1)
+    return features, torch.full((len(features),), index)

@@ -1,0 +1,98 @@
+"""Class statistics that stream: a mean a class, and one low-rank covariance that the classes share.
+
+No item is kept. New classes add to what is stored; the shared within-class covariance is the weighted mean of the
+tasks' covariances, kept as its leading directions. Pseudo-features drawn from the statistics stand in for the items
+of earlier tasks (COMM, arXiv 2503.08064: stored means and covariances, Gaussian pseudo-features; one tied covariance
+instead of one a class is our choice, measured in ``docs/design.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import torch
+from torch import Generator, Tensor
+
+
+class ClassStatistics:
+    """Statistics of features ``[n, width]`` by class.
+
+    rank: directions of the shared covariance that are kept.
+    """
+
+    def __init__(self, width: int, rank: int) -> None:
+        self.rank = rank
+        self.classes: list[str] = []
+        self.counts = torch.zeros(0)
+        self.means = torch.zeros(0, width)
+        self.factor = torch.zeros(0, width)
+        """``[<= rank, width]``; factor^T factor is the shared covariance."""
+
+    def add(self, features: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
+        """Take in items of classes; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
+        scatter = [self.factor * self._freedom() ** 0.5]
+        for index, name in enumerate(classes):
+            own = features[labels == index]
+            if not len(own):
+                continue
+            mean = own.mean(0)
+            scatter.append(own - mean)
+            self._add_class(name, mean, len(own))
+        joined = torch.cat(scatter)
+        self.factor = leading(joined, self.rank) / max(1.0, self._freedom()) ** 0.5
+
+    def _freedom(self) -> float:
+        return float((self.counts - 1).clamp(min=0).sum())
+
+    def _add_class(self, name: str, mean: Tensor, count: int) -> None:
+        if name in self.classes:
+            at = self.classes.index(name)
+            before = self.counts[at]
+            self.means[at] = (before * self.means[at] + count * mean) / (before + count)
+            self.counts[at] = before + count
+        else:
+            self.classes.append(name)
+            self.means = torch.cat([self.means, mean[None]])
+            self.counts = torch.cat([self.counts, torch.tensor([float(count)])])
+
+    def basis(self) -> Tensor:
+        """Orthonormal ``[width, k]`` that spans the means and the covariance's directions."""
+        return orthonormal(torch.cat([self.means, self.factor]))
+
+    def within(self, basis: Tensor) -> tuple[Tensor, Tensor]:
+        """Means ``[classes, k]`` and factor ``[r, k]`` in the coordinates of ``basis``."""
+        return self.means @ basis, self.factor @ basis
+
+    def state(self) -> tuple[dict[str, Tensor], list[str]]:
+        """Tensors by name, and the classes in their order."""
+        return {"counts": self.counts, "means": self.means, "factor": self.factor}, list(self.classes)
+
+    @classmethod
+    def from_state(cls, tensors: Mapping[str, Tensor], classes: Sequence[str], rank: int) -> Self:
+        """What :meth:`state` gave."""
+        restored = cls(tensors["means"].shape[1], rank)
+        restored.classes = list(classes)
+        restored.counts, restored.means, restored.factor = tensors["counts"], tensors["means"], tensors["factor"]
+        return restored
+
+
+def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """``each`` Gaussian draws a class: features ``[classes * each, k]`` and labels."""
+    noise = torch.randn(len(means), each, len(factor), generator=generator)
+    features = (means[:, None] + noise @ factor).flatten(0, 1)
+    return features, torch.arange(len(means)).repeat_interleave(each)
+
+
+def leading(rows: Tensor, rank: int) -> Tensor:
+    """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to ``rows^T rows``: its leading directions, scaled."""
+    values, vectors = torch.linalg.eigh((rows @ rows.T).double())
+    kept = (values > 1e-9 * values[-1].clamp(min=1e-30)).nonzero()[:, 0][-rank:]
+    return (vectors[:, kept].T @ rows.double()).float()
+
+
+def orthonormal(rows: Tensor) -> Tensor:
+    """Orthonormal ``[width, k]`` of the span of ``rows`` ``[n, width]``."""
+    values, vectors = torch.linalg.eigh((rows @ rows.T).double())
+    kept = (values > 1e-7 * values[-1].clamp(min=1e-30)).nonzero()[:, 0]
+    return ((vectors[:, kept] / values[kept].sqrt()).T @ rows.double()).T.float()

@@ -1,0 +1,113 @@
+"""The contract of a backbone: a frozen stem whose output is cached, and a head that takes prompts.
+
+A backbone owns one *tower* a kind of encoder; modalities that one tower reads share its prompt shape, so that
+prompts can pass between them. Prompts are ``[layers, 2, length, width]`` (keys, values) for every backbone, and
+zero values give exactly the frozen model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from remodal.errors import RemodalError
+from remodal.backbones.tokens import Tokens
+
+
+class Tower(ABC):
+    """One frozen encoder: files' media -> tokens (stem), tokens + prompts -> features (head)."""
+
+    name: str
+    layers: int
+    """Layers that take prompts."""
+    width: int
+    """Width of a token, and so of a prompt."""
+    feature_width: int
+    """Width of what :meth:`features` gives."""
+    identity_width: int
+    """Width of what :meth:`identity` gives."""
+
+    @abstractmethod
+    def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
+        """A decoded medium as the stem's input, ``[frames, ...]``; called in decoding threads."""
+
+    @abstractmethod
+    def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
+        """Frozen tokens ``[frames, tokens, width]`` of a batch of prepared frames, whatever items they belong to."""
+
+    @abstractmethod
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """Features ``[n, feature_width]`` of tokens ``[n, frames, tokens, width]``, differentiable in the prompts."""
+
+    @abstractmethod
+    def align(self, features: Tensor) -> Tensor:
+        """Features in the text space, ``[n, d]``, by the frozen model's own map (linear, not normalised)."""
+
+    @abstractmethod
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """The last layer's mean token ``[n, identity_width]``: all that a router may see.
+
+        Its shape is the same for every modality of the tower, whatever the file, the decoder or the number of
+        frames, so that the identity has to be found from content.
+        """
+
+    def features(self, tokens: Tokens, prompts: Tensor | None = None) -> Tensor:
+        """:meth:`embed` for items of any number of frames."""
+        out = torch.empty(len(tokens), self.feature_width)
+        for positions, group in tokens.by_length():
+            out = out.index_copy(0, positions, self.embed(group, prompts))
+        return out
+
+    def identity(self, tokens: Tokens) -> Tensor:
+        """:meth:`pooled` for items of any number of frames."""
+        out = torch.empty(len(tokens), self.identity_width)
+        for positions, group in tokens.by_length():
+            out[positions] = self.pooled(group)
+        return out
+
+
+class Backbone(ABC):
+    """A frozen model: towers that read the modalities, and the text space that they are aligned to."""
+
+    name: str
+    width: int
+    """Width ``d`` of the text space."""
+    logit_scale: float
+    """What cosine similarities to anchors are multiplied with before a softmax."""
+    towers: Mapping[str, Tower]
+    """Towers by their name."""
+    reads: Mapping[str, str]
+    """Name of the tower that reads a modality, by modality."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever the stem's output would: part of the key of every cached token."""
+
+    @abstractmethod
+    def embed_name(self, name: str) -> Tensor:
+        """Text embedding ``[d]`` of a class name, L2-normalised."""
+
+    def anchors(self, names: Sequence[str]) -> Tensor:
+        """Text embeddings ``[len(names), d]`` of class names: the classifier. Each name is embedded once."""
+        for name in names:
+            if name not in self._embedded:
+                self._embedded[name] = self.embed_name(name)
+        return torch.stack([self._embedded[name] for name in names])
+
+    @cached_property
+    def _embedded(self) -> dict[str, Tensor]:
+        return {}
+
+    def tower(self, modality: str) -> Tower:
+        """The tower that reads ``modality``."""
+        if modality not in self.reads:
+            raise RemodalError(f"backbone {self.name!r} does not read {modality}; it reads: {', '.join(self.reads)}")
+        return self.towers[self.reads[modality]]

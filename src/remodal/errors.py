@@ -1,0 +1,41 @@
+"""The one family of errors: each says what was found, where, and what is valid.
+
+A user's mistake is always a :class:`RemodalError`; the command line prints its one line and exits with status 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RemodalError(Exception):
+    """A mistake in what was asked for or given: its text is one line a person can act on."""
+
+
+class UnknownName(RemodalError):
+    """A name that isn't registered, or a setting that doesn't exist.
+
+    >>> raise UnknownName("method", "ridgee", ["ridge", "comm"])
+    Traceback (most recent call last):
+    ...
+    remodal.errors.UnknownName: unknown method 'ridgee'; did you mean 'ridge'? valid: comm, ridge
+    """
+
+    def __init__(self, kind: str, found: str, valid: Iterable[str]) -> None:
+        names = sorted(valid)
+        near = difflib.get_close_matches(found, names, n=1, cutoff=0.4)
+        hint = f" did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {found!r};{hint} valid: {', '.join(names)}")
+
+
+class BadItem(RemodalError):
+    """One item that can't be used: ``where`` names it, ``reason`` says what was found and what is valid.
+
+    In a stream such an item is set aside (quarantined) and the run goes on, unless it is strict.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+        self.reason = reason

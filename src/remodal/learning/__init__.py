@@ -1,0 +1,1 @@
+"""The loop over a stream: prepare, learn, evaluate, score, and lose nothing on the way."""

@@ -1,0 +1,104 @@
+"""Checkpoints of a run: whole or absent, plain tensors and JSON, never a pickle.
+
+``checkpoint/state.safetensors`` holds the method after the last finished task, with what was measured so far;
+``checkpoint/journal.safetensors`` the training stages of the task that is running.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from remodal.errors import RemodalError
+from remodal.files import replacing
+from remodal.methods.base import State
+from remodal.training.trainer import StageState
+
+
+def write_state(path: Path, state: State) -> None:
+    """One file with a state's tensors and, as JSON in its header, its values."""
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.tensors.items()}
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"values": json.dumps(state.values)})
+
+
+def read_state(path: Path) -> State:
+    """What :func:`write_state` wrote; RemodalError where the file isn't that."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # not a dict
+            return State(tensors, json.loads((file.metadata() or {})["values"]))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise RemodalError(f"{path}: not a state of remodal's, or a damaged one ({error})") from None
+
+
+class Checkpoints:
+    """The checkpoints of one run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "checkpoint"
+        self._state = self._folder / "state.safetensors"
+
+    def save(self, state: State, measured: dict[str, Any]) -> None:
+        """After a task: the method's state, and what the run has measured so far (JSON)."""
+        write_state(self._state, State(state.tensors, {"method": state.values, "measured": measured}))
+
+    def load(self) -> tuple[State, dict[str, Any]] | None:
+        """The last saved, or None where nothing was."""
+        if not self._state.exists():
+            return None
+        state = read_state(self._state)
+        return State(state.tensors, state.values["method"]), state.values["measured"]
+
+    def journal(self, task: int) -> FileJournal:
+        """The journal of a task; an earlier task's is forgotten."""
+        return FileJournal(self._folder / "journal.safetensors", task)
+
+    def remove(self) -> None:
+        """The run is finished: its results say it all."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class FileJournal:
+    """Stage states of one running task, in one file that is replaced as a whole."""
+
+    def __init__(self, path: Path, task: int) -> None:
+        self._path, self._task = path, task
+        self._stages: dict[str, StageState] = {}
+        if path.exists():
+            state = read_state(path)
+            if state.values["task"] == task:
+                self._stages = {stage: _stage(state, stage) for stage in state.values["stages"]}
+
+    def load(self, stage: str) -> StageState | None:
+        """The last state of ``stage``, or None."""
+        return self._stages.get(stage)
+
+    def save(self, stage: str, state: StageState) -> None:
+        """Keep ``state`` in place of the stage's last one."""
+        self._stages[stage] = state
+        whole = State(values={"task": self._task, "stages": {}})
+        for name, one in self._stages.items():
+            whole.values["stages"][name] = {"step": one.step, "loss": one.loss}
+            whole.put(f"{name}/parameters", one.parameters)
+            whole.put(f"{name}/moments", one.moments)
+            whole.put(name, {"generator": one.generator})
+        write_state(self._path, whole)
+
+
+def _stage(state: State, stage: str) -> StageState:
+    values: dict[str, Any] = state.values["stages"][stage]
+    generator: Tensor = state.tensors[f"{stage}/generator"]
+    return StageState(
+        values["step"],
+        state.under(f"{stage}/parameters"),
+        state.under(f"{stage}/moments"),
+        generator,
+        values["loss"],
+    )

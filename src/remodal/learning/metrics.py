@@ -1,0 +1,101 @@
+"""Metrics of continual learning, from the matrix of accuracies.
+
+``matrix[t][i]`` is the accuracy on task i (from 0) after t tasks, so row 0 is before learning and a matrix of T tasks
+has T + 1 rows of T numbers; None where a method can't say. Formulas: Lopez-Paz & Ranzato, "Gradient episodic memory",
+NeurIPS 2017 (BWT, FWT); Chaudhry et al., "Riemannian walk", ECCV 2018 (forgetting); Zheng et al., "Preventing
+zero-shot transfer degradation", ICCV 2023 (transfer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+Matrix = Sequence[Sequence[float | None]]
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are there; None where there is none."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def last(matrix: Matrix) -> float | None:
+    """Mean accuracy over all tasks after the last one.
+
+    >>> last([[0.1, 0.2], [0.9, 0.2], [0.7, 0.8]])
+    0.75
+    """
+    return mean(matrix[-1])
+
+
+def average(matrix: Matrix) -> float | None:
+    """Average incremental accuracy: after each task, the mean over the tasks seen; then the mean of these.
+
+    >>> round(average([[0.1, 0.2], [0.9, 0.2], [0.7, 0.8]]), 3)
+    0.825
+    """
+    return mean(mean(row[: seen + 1]) for seen, row in enumerate(matrix[1:]))
+
+
+def forgetting(matrix: Matrix) -> float | None:
+    """Mean over all tasks but the last of the best accuracy since the task was learned minus the final one.
+
+    >>> round(forgetting([[0.1, 0.2], [0.9, 0.2], [0.7, 0.8]]), 3)
+    0.2
+    """
+    drops: list[float | None] = []
+    for task in range(len(matrix[0]) - 1):
+        since = [row[task] for row in matrix[task + 1 :]]
+        known = [value for value in since if value is not None]
+        drops.append(max(known) - known[-1] if known and since[-1] is not None else None)
+    return mean(drops)
+
+
+def backward_transfer(matrix: Matrix) -> float | None:
+    """BWT: mean over all tasks but the last of the final accuracy minus the one right after learning.
+
+    >>> round(backward_transfer([[0.1, 0.2], [0.9, 0.2], [0.7, 0.8]]), 3)
+    -0.2
+    """
+    tasks = range(len(matrix[0]) - 1)
+    return mean(_difference(matrix[-1][task], matrix[task + 1][task]) for task in tasks)
+
+
+def forward_transfer(matrix: Matrix) -> float | None:
+    """FWT: mean over all tasks but the first of the accuracy right before learning minus the one of row 0.
+
+    >>> round(forward_transfer([[0.1, 0.2], [0.9, 0.3], [0.7, 0.8]]), 3)
+    0.1
+    """
+    tasks = range(1, len(matrix[0]))
+    return mean(_difference(matrix[task][task], matrix[0][task]) for task in tasks)
+
+
+def zero_shot_retention(matrix: Matrix) -> float | None:
+    """Accuracy on tasks not yet learned, as a share of the frozen model's on the same tasks.
+
+    Mean over tasks but the first of ``mean_{0 < t <= i} matrix[t][i]`` (MTIL's transfer), divided by the mean of
+    ``matrix[0][i]`` over them. 1 keeps the frozen model's ability, more than 1 is transfer to what comes.
+
+    >>> round(zero_shot_retention([[0.1, 0.2], [0.9, 0.1], [0.7, 0.8]]), 3)
+    0.5
+    """
+    tasks = range(1, len(matrix[0]))
+    before = mean(matrix[0][task] for task in tasks)
+    later = mean(mean(matrix[row][task] for row in range(1, task + 1)) for task in tasks)
+    return later / before if before and later is not None else None
+
+
+def summary(matrix: Matrix) -> dict[str, float | None]:
+    """The five numbers of one setting."""
+    return {
+        "last": last(matrix),
+        "average": average(matrix),
+        "forgetting": forgetting(matrix),
+        "bwt": backward_transfer(matrix),
+        "fwt": forward_transfer(matrix),
+    }
+
+
+def _difference(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b

@@ -1,0 +1,99 @@
+"""``results.json``: the contract of a run folder, ``schema: 1`` (``docs/run-folder.md`` describes each key)."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from remodal.learning.metrics import mean, summary, zero_shot_retention
+from remodal.learning.predictions import Predictions
+from remodal.learning.prepare import PreparedStream
+
+SCHEMA = 1
+RECORDED = (
+    "remodal", "torch", "transformers", "onnxruntime", "numpy", "pillow", "soundfile", "av", "lmdb", "pyarrow",
+    "safetensors", "pydantic",
+)  # fmt: skip
+
+
+def results(
+    settings: Mapping[str, Any],
+    stream: PreparedStream,
+    measured: Mapping[str, Any],
+    predictions: Predictions,
+    cost: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The whole of ``results.json``.
+
+    settings: as the run was asked for. measured: ``accuracy`` and ``seconds`` of each task. cost: see the contract.
+    """
+    accuracy = measured["accuracy"]
+    aware, agnostic = summary(accuracy["aware"]), summary(accuracy["agnostic"])
+    return {
+        "schema": SCHEMA,
+        **{key: settings[key] for key in ("stream", "order", "seed", "method", "backbone", "settings")},
+        "tasks": [
+            {
+                "index": index,
+                "modality": task.train.modality,
+                "classes": list(task.train.classes),
+                "train": len(task.train.labels),
+                "test": len(task.test.labels),
+                "seconds": seconds,
+            }
+            for index, (task, seconds) in enumerate(zip(stream.tasks, measured["seconds"], strict=True))
+        ],
+        "accuracy": accuracy,
+        "summary": {
+            "aware": aware,
+            "agnostic": agnostic,
+            "gap": _gap(aware["last"], agnostic["last"]),
+            "router_accuracy": predictions.router_accuracy(),
+            "router_confusion": predictions.router_confusion(),
+            "zero_shot_retention": zero_shot_retention(accuracy["aware"]),
+        },
+        "per_modality": _per_modality(stream, accuracy),
+        "cost": dict(cost),
+        "quarantined": [one._asdict() for one in stream.quarantined],
+        "versions": versions(),
+    }
+
+
+def _gap(aware: float | None, agnostic: float | None) -> float | None:
+    return None if aware is None or agnostic is None else aware - agnostic
+
+
+def _per_modality(stream: PreparedStream, accuracy: Mapping[str, Sequence[Sequence[float | None]]]) -> dict[str, Any]:
+    """Final accuracies, mean over each modality's tasks, and the classes and items there are."""
+    out = {}
+    for modality in dict.fromkeys(task.train.modality for task in stream.tasks):
+        tasks = [index for index, task in enumerate(stream.tasks) if task.train.modality == modality]
+        out[modality] = {
+            "aware": mean(accuracy["aware"][-1][index] for index in tasks),
+            "agnostic": mean(accuracy["agnostic"][-1][index] for index in tasks),
+            "tasks": len(tasks),
+            "classes": sum(len(stream.tasks[index].train.classes) for index in tasks),
+            "test": sum(len(stream.tasks[index].test.labels) for index in tasks),
+        }
+    return out
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on."""
+    found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
+    for package in RECORDED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def peak_memory_bytes() -> int:
+    """The most resident memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

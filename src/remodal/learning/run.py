@@ -1,0 +1,180 @@
+"""One run: a method learns a stream, task after task, and is measured after each. Killed at any moment, it goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remodal.backbones import Backbone, load_backbone
+from remodal.errors import RemodalError
+from remodal.features.progress import Progress, Silent
+from remodal.features.store import FeatureStore
+from remodal.files import replacing
+from remodal.learning.checkpoint import Checkpoints, write_state
+from remodal.learning.evaluate import accuracy
+from remodal.learning.history import History
+from remodal.learning.predictions import predict
+from remodal.learning.prepare import PreparedStream, prepare
+from remodal.learning.results import peak_memory_bytes, results
+from remodal.learning.settings import RunSettings
+from remodal.methods import Method, methods
+from remodal.streams import stream as open_stream
+from remodal.streams.base import Column
+from remodal.training.trainer import Trainer
+
+RESULTS = "results.json"
+
+
+@dataclass
+class _Measured:
+    """What a run has measured so far."""
+
+    aware: list[list[float | None]]
+    agnostic: list[list[float | None]]
+    seconds: list[float]
+    learn: float = 0.0
+    evaluate: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def run(
+    settings: RunSettings,
+    out: Path,
+    cache: Path,
+    *,
+    resume: bool = False,
+    strict: bool = False,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Learn, measure, and leave a run folder; its ``results.json`` is returned.
+
+    resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. Raises RemodalError where
+    ``out`` holds another run.
+    """
+    shown = progress or Silent()
+    started = time.perf_counter()
+    if (done := _claim(settings, out, resume)) is not None:
+        return done
+    chosen = methods.get(settings.method).options.checked(settings.options)
+    backbone = load_backbone(settings.backbone, cache, device)
+    stream = open_stream(
+        settings.stream, order=settings.order, seed=settings.seed, **settings.stream_options.model_dump()
+    )
+    if strict and stream.quarantined:
+        raise RemodalError(f"{stream.quarantined[0].path}: {stream.quarantined[0].reason} (strict)")
+    with FeatureStore(cache / "features") as store:
+        prepared = prepare(stream, backbone, store, shown)
+    for one in prepared.quarantined:
+        shown.note(f"set aside {one.path}: {one.reason}")
+    if strict and prepared.quarantined:
+        raise RemodalError(f"{prepared.quarantined[0].path}: {prepared.quarantined[0].reason} (strict)")
+
+    method = methods.get(settings.method)(backbone, chosen, settings.seed)
+    checkpoints, history = Checkpoints(out), History(out / "history.jsonl")
+    measured = _learn(method, prepared, settings, checkpoints, history, shown)
+    before = time.perf_counter()
+    predictions = predict(method, prepared)
+    predictions.write(out / "predictions.parquet")
+    state = method.state()
+    write_state(out / "model" / "method.safetensors", state)
+    _write_json(out / "model" / "config.json", {**settings.as_json(), "fingerprint": backbone.fingerprint})
+    now = time.perf_counter()
+    cost = {
+        "seconds": {
+            "decode": prepared.seconds["decode"],
+            "stem": prepared.seconds["stem"],
+            "learn": measured.learn,
+            "evaluate": measured.evaluate + now - before,
+            "total": now - started,
+        },
+        "peak_memory_bytes": peak_memory_bytes(),
+        "trainable_parameters": method.trainable_parameters(),
+        "stored_bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values()),
+    }
+    figures = {
+        "accuracy": {"aware": measured.aware, "agnostic": measured.agnostic},
+        "seconds": measured.seconds,
+    }
+    found = results(settings.as_json(), prepared, figures, predictions, cost)
+    _write_json(out / RESULTS, found)
+    checkpoints.remove()
+    return found
+
+
+def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | None:
+    """Make ``out`` this run's folder; its results where they are there already."""
+    asked = settings.as_json()
+    config = out / "settings.json"
+    if config.exists():
+        found = json.loads(config.read_text())
+        if not resume:
+            raise RemodalError(f"{out} already holds a run; choose another folder, or go on with it: --resume")
+        if found != asked:
+            differing = sorted(key for key in asked if found.get(key) != asked[key])
+            raise RemodalError(f"{out} holds another run: {', '.join(differing)} differ; choose another folder")
+        if (out / RESULTS).exists():
+            done: dict[str, Any] = json.loads((out / RESULTS).read_text())
+            return done
+    _write_json(config, asked)
+    return None
+
+
+def _learn(
+    method: Method,
+    stream: PreparedStream,
+    settings: RunSettings,
+    checkpoints: Checkpoints,
+    history: History,
+    progress: Progress,
+) -> _Measured:
+    saved = checkpoints.load()
+    if saved is None:
+        measured = _Measured([], [], [])
+        history.truncate(0)
+        _evaluate(method, stream, [], measured, progress)
+    else:
+        state, figures = saved
+        method.restore(state)
+        history.truncate(figures.pop("history"))
+        measured = _Measured(**figures)
+    for index, task in enumerate(stream.tasks):
+        if index < len(measured.seconds):
+            continue
+        progress.note(f"task {index + 1}/{len(stream.tasks)}: {task.train.modality}: {', '.join(task.train.classes)}")
+        started = time.perf_counter()
+        trainer = Trainer(settings.seed, index, checkpoints.journal(index), history.write, progress)
+        method.learn(task.train, trainer)
+        measured.seconds.append(time.perf_counter() - started)
+        measured.learn += measured.seconds[-1]
+        seen = [column for past in stream.tasks[: index + 1] for column in past.columns]
+        _evaluate(method, stream, seen, measured, progress)
+        checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
+    return measured
+
+
+def _evaluate(
+    method: Method, stream: PreparedStream, seen: list[Column], measured: _Measured, progress: Progress
+) -> None:
+    """Add a row to both matrices."""
+    started = time.perf_counter()
+    rows = []
+    with progress.work("evaluate", len(stream.tasks)) as count:
+        for task in stream.tasks:
+            rows.append(accuracy(method, task, seen))
+            count()
+    measured.aware.append([row.aware for row in rows])
+    measured.agnostic.append([row.agnostic for row in rows])
+    measured.evaluate += time.perf_counter() - started
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+

@@ -1,0 +1,37 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from remodal.streams import StreamSettings
+
+
+class RunSettings(BaseModel):
+    """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stream: str
+    method: str = "comm"
+    backbone: str = "lite"
+    order: str = "random"
+    seed: int = Field(0, ge=0)
+    options: dict[str, Any] = Field(default_factory=dict)
+    stream_options: StreamSettings = StreamSettings()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, with every setting's value, defaults too."""
+        from remodal.methods import methods
+
+        whole = methods.get(self.method).options.checked(self.options).model_dump()
+        return {
+            "stream": self.stream,
+            "method": self.method,
+            "backbone": self.backbone,
+            "order": self.order,
+            "seed": self.seed,
+            "settings": {"method": whole, "stream": self.stream_options.model_dump()},
+        }

@@ -1,0 +1,95 @@
+"""The contract of a method, and what it is given.
+
+A method sees tokens, labels, class anchors (through the backbone) and, while it learns, the task's modality. It never
+sees files, decoders, the cache or test items.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from remodal.backbones import Backbone, Tokens
+from remodal.registry import Registry
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """What a method learns a task from. labels: int64 ``[n]``, positions in ``classes``."""
+
+    index: int
+    modality: str
+    classes: tuple[str, ...]
+    tokens: Tokens
+    labels: Tensor
+
+    @property
+    def columns(self) -> list[Column]:
+        """The task's classes as candidates."""
+        return [Column(self.modality, name) for name in self.classes]
+
+
+@dataclass
+class State:
+    """A method's learned state as plain data: tensors by name, and JSON-like values by name."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def put(self, prefix: str, tensors: dict[str, Tensor]) -> None:
+        """Add tensors under ``prefix/``."""
+        self.tensors.update({f"{prefix}/{name}": tensor for name, tensor in tensors.items()})
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors that were put under ``prefix/``."""
+        start = f"{prefix}/"
+        return {name[len(start) :]: value for name, value in self.tensors.items() if name.startswith(start)}
+
+
+class Method(ABC):
+    """Learns tasks one after the other and scores classes.
+
+    backbone: the frozen model. settings: an instance of the class's ``Settings``. seed: the run's.
+    """
+
+    options: ClassVar[type[Settings]] = Settings
+    """What can be set, with defaults."""
+
+    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
+        self.backbone, self.settings, self.seed = backbone, settings, seed
+
+    @abstractmethod
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        """Learn one task; its items are not to be kept unless the method says so."""
+
+    @abstractmethod
+    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """One number a candidate, ``[n, len(columns)]``: higher is likelier, comparable within a row.
+
+        -inf where the candidate's modality is read by another tower; NaN in the columns that the method can't score
+        (a class it has not learned and can't know by its name). An item's row depends on the item alone.
+        """
+
+    @abstractmethod
+    def state(self) -> State:
+        """All that was learned."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave."""
+
+    def trainable_parameters(self) -> int:
+        """Numbers that gradients or statistics fit for one task's modality; by default all that is stored."""
+        return sum(tensor.numel() for tensor in self.state().tensors.values())
+
+
+methods = Registry[type[Method]]("method")
+"""All methods by name."""

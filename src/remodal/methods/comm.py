@@ -1,0 +1,238 @@
+"""COMM: continual learning for multiple modalities, reconstructed.
+
+Paper: Jin & Kim, "Continual Learning for Multiple Modalities", arXiv 2503.08064. Its abstract and public reviews state
+the parts; its body isn't public to us, so the formulas are a reconstruction (``docs/design.md`` lists every choice):
+
+(i)   intra-modal: the task trains a copy of its modality's prompts, held back by a penalty on the shift of the
+      embeddings, and is merged into them (:mod:`remodal.adaptation.merge`);
+(ii)  inter-modal: prompts of the other modalities seen so far join in, weighted by the relevance that a learned
+      classifier over modalities gives them (:mod:`remodal.adaptation.blend`, :mod:`remodal.adaptation.router`);
+(iii) re-alignment: class statistics, moved by the measured drift, give pseudo-features on which the alignment to the
+      text anchors is trained again (:mod:`remodal.adaptation.realign`).
+
+Snapshot rule: what a modality's task leaves (prompts with what they borrowed) is stored as it is, so that a task of
+one modality can't change another's predictions within that modality.
+
+Agnostic: ``score(class c of modality m) = log p(m) + log softmax_c(scale * h_m(x) . w_c / T_m)``, p from the router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from remodal.adaptation.adapt import Adapted, Held, adapt, aligned
+from remodal.adaptation.blend import relevance, weighted_sum
+from remodal.adaptation.drift import drift
+from remodal.adaptation.merge import merge, merge_rate
+from remodal.adaptation.prompts import fresh_prompts
+from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
+from remodal.adaptation.routed import Expert, routed_scores
+from remodal.adaptation.router import Router
+from remodal.adaptation.statistics import ClassStatistics, pseudo_features
+from remodal.backbones import Backbone, Tokens, Tower
+from remodal.methods.base import Method, State, TaskData, methods
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Recipe, Trainer
+
+IDENTITY_RANK = 64
+CALIBRATION_DRAWS = 32
+
+
+class CommSettings(Settings):
+    """Settings of ``comm``; each of the three parts can be switched off."""
+
+    self_regularise: bool = Field(True, description="(i) penalty on shifts, and merging into the modality's prompts")
+    blend: bool = Field(True, description="(ii) borrow other modalities' prompts by relevance")
+    realign: bool = Field(True, description="(iii) statistics, drift compensation, re-alignment on pseudo-features")
+    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
+    epochs: int = Field(3, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+    self_weight: float = Field(1.0, ge=0, description="lambda_s, weight of the shift's penalty")
+    blend_weight: float = Field(0.3, ge=0, description="lambda, weight of the borrowed prompts")
+    rank: int = Field(128, ge=1, description="directions of the shared covariance")
+    realign_each: int = Field(32, ge=1, description="pseudo-features a class and step of re-alignment")
+    realign_steps: int = Field(60, ge=1, description="steps of re-alignment")
+
+
+@dataclass
+class _Modality:
+    """What is stored of one modality."""
+
+    own: Tensor
+    """P_m: the modality's own prompts."""
+    snapshot: Tensor
+    """P~_m: own and borrowed, as the last task left them."""
+    adapter: Tensor
+    temperature: float
+    classes: list[str]
+    statistics: ClassStatistics
+    identity: ClassStatistics
+
+
+@methods.add("comm")
+class Comm(Method):
+    """The reconstruction of COMM, nothing added."""
+
+    options = CommSettings
+
+    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
+        super().__init__(backbone, settings, seed)
+        self.chosen = cast(CommSettings, settings)
+        self.modalities_: dict[str, _Modality] = {}
+        self.routers_ = {name: Router(tower.identity_width) for name, tower in backbone.towers.items()}
+
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
+        tower = self.backbone.tower(task.modality)
+        known = self.modalities_.get(task.modality)
+        identity = tower.identity(task.tokens)
+        weights = self._relevance(task.modality, identity)
+        others = [self.modalities_[name].own for name in weights]
+        borrowed = None
+        start = self._start(task, tower, known, others, list(weights.values()), trainer)
+        if others and self.chosen.blend:
+            borrowed = self.chosen.blend_weight * weighted_sum(others, list(weights.values()), start.prompts)
+
+        before = None
+        if known is not None:
+            before = tower.features(task.tokens, known.snapshot)
+        learned = self._adapt(task, tower, start, borrowed, before, known, trainer)
+
+        classes = _union(known.classes if known else [], task.classes)
+        own, adapter = learned.prompts, learned.adapter
+        if known is not None and self.chosen.self_regularise:
+            rate = merge_rate(len(task.classes), len(classes))
+            own, adapter = merge(known.own, own, rate), merge(known.adapter, adapter, rate)
+        snapshot = own if borrowed is None else own + borrowed
+        statistics = known.statistics if known else ClassStatistics(tower.feature_width, self.chosen.rank)
+        stored = known.identity if known else ClassStatistics(tower.identity_width, IDENTITY_RANK)
+        after = tower.features(task.tokens, snapshot)
+        if before is not None and self.chosen.realign:
+            statistics.means = statistics.means + drift(statistics.means, before, after)
+        statistics.add(after, task.labels, task.classes)
+        stored.add(identity, task.labels, task.classes)
+        modality = _Modality(own, snapshot, adapter, 1.0, classes, statistics, stored)
+        self.modalities_[task.modality] = modality
+        if self.chosen.realign:
+            self._realign(modality, tower, trainer)
+        self._train_router(tower, trainer)
+
+    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``log p(modality) + log softmax`` within each modality; unseen modalities are scored by the frozen model."""
+        experts = {name: Expert(one.snapshot, one.adapter, one.temperature) for name, one in self.modalities_.items()}
+        return routed_scores(self.backbone, self.routers_[tokens.tower], experts, tokens, columns)
+
+    def _relevance(self, modality: str, identity: Tensor) -> dict[str, float]:
+        """alpha: weight of each other modality that the same tower reads."""
+        router = self.routers_[self.backbone.reads[modality]]
+        if not router.modalities:
+            return {}
+        own = router.modalities.index(modality) if modality in router.modalities else None
+        weights = relevance(router.logits(identity), own)
+        pairs = zip(router.modalities, weights.tolist(), strict=True)
+        return {name: weight for name, weight in pairs if name != modality}
+
+    def _start(
+        self,
+        task: TaskData,
+        tower: Tower,
+        known: _Modality | None,
+        others: Sequence[Tensor],
+        weights: Sequence[float],
+        trainer: Trainer,
+    ) -> Adapted:
+        """Q: the modality's own prompts; on first sight half of what is relevant in the others."""
+        if known is not None:
+            return Adapted(known.own, known.adapter)
+        prompts = fresh_prompts(tower, self.chosen.prompt_length, trainer.generator("prompts"))
+        if others and self.chosen.blend:
+            prompts = prompts + 0.5 * weighted_sum(others, weights, prompts)
+        return Adapted(prompts, torch.zeros(self.backbone.width, tower.feature_width))
+
+    def _adapt(
+        self,
+        task: TaskData,
+        tower: Tower,
+        start: Adapted,
+        borrowed: Tensor | None,
+        before: Tensor | None,
+        known: _Modality | None,
+        trainer: Trainer,
+    ) -> Adapted:
+        held = None
+        if self.chosen.self_regularise and known is not None and before is not None:
+            held = Held(aligned(tower, known.adapter, before), self.chosen.self_weight)
+        recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
+        anchors = self.backbone.anchors(task.classes)
+        scale = self.backbone.logit_scale
+        return adapt(
+            tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer, borrowed=borrowed, held=held
+        )
+
+    def _realign(self, modality: _Modality, tower: Tower, trainer: Trainer) -> None:
+        names = _union([], [name for one in self.modalities_.values() for name in one.classes])
+        classes = modality.statistics.classes
+        seen = self.backbone.anchors(names)
+        position = torch.tensor([names.index(name) for name in classes])
+        anchors = Anchors(seen[position], seen, position)
+        scale = self.backbone.logit_scale
+        stored = modality.statistics
+        basis = stored.basis()
+        draw = pseudo_draw(stored, basis, self.chosen.realign_each)
+        modality.adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer)
+        draws = trainer.generator("temperature")
+        features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
+        modality.temperature = temperature(scale * aligned(tower, modality.adapter, features) @ anchors.own.T, labels)
+
+    def _train_router(self, tower: Tower, trainer: Trainer) -> None:
+        names = [name for name in self.modalities_ if self.backbone.reads[name] == tower.name]
+        self.routers_[tower.name].train([self.modalities_[name].identity for name in names], names, trainer)
+
+    def trainable_parameters(self) -> int:
+        """Prompts and adapter of one modality, and the routers."""
+        largest = max((one.own.numel() + one.adapter.numel() for one in self.modalities_.values()), default=0)
+        return largest + sum(router.weight.numel() + router.bias.numel() for router in self.routers_.values())
+
+    def state(self) -> State:
+        """Per modality: prompts, snapshot, adapter, statistics; per tower: the router."""
+        state = State()
+        for name, one in self.modalities_.items():
+            statistics, classes = one.statistics.state()
+            identity, _ = one.identity.state()
+            state.put(name, {"own": one.own, "snapshot": one.snapshot, "adapter": one.adapter})
+            state.put(f"{name}/statistics", statistics)
+            state.put(f"{name}/identity", identity)
+            state.values[name] = {"temperature": one.temperature, "classes": one.classes, "statistics": classes}
+        for name, router in self.routers_.items():
+            state.put(f"router/{name}", {"weight": router.weight, "bias": router.bias})
+        state.values["routers"] = {name: router.modalities for name, router in self.routers_.items()}
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave."""
+        for name in (key for key in state.values if key != "routers"):
+            values, tensors = state.values[name], state.under(name)
+            statistics = ClassStatistics.from_state(
+                state.under(f"{name}/statistics"), values["statistics"], self.chosen.rank
+            )
+            identity = ClassStatistics.from_state(state.under(f"{name}/identity"), values["statistics"], IDENTITY_RANK)
+            self.modalities_[name] = _Modality(
+                tensors["own"], tensors["snapshot"], tensors["adapter"], values["temperature"], values["classes"],
+                statistics, identity,
+            )  # fmt: skip
+        for name, known in state.values["routers"].items():
+            stored, router = state.under(f"router/{name}"), self.routers_[name]
+            router.modalities, router.weight, router.bias = list(known), stored["weight"], stored["bias"]
+
+
+def _union(known: Sequence[str], new: Sequence[str]) -> list[str]:
+    """Names in the order in which they were first seen."""
+    return list(dict.fromkeys([*known, *new]))

@@ -1,0 +1,58 @@
+"""From a file's bytes to a decoded medium, and from a medium to pictures: one file a modality.
+
+>>> list(MODALITIES)
+['image', 'video', 'audio', 'depth', 'text']
+>>> get_modality("text").decode("grün ".encode(), where="a.txt")
+'grün'
+
+To add a modality, write a subclass of :class:`Modality` or :class:`Visual` in a file of its own, and list it
+here.
+"""
+
+from __future__ import annotations
+
+from remodal.errors import BadItem, UnknownName
+from remodal.modalities.audio import Audio
+from remodal.modalities.base import Medium, Modality, Visual
+from remodal.modalities.depth import Depth, is_measured
+from remodal.modalities.formats import format_of
+from remodal.modalities.image import Image
+from remodal.modalities.text import Text
+from remodal.modalities.video import Video
+
+__all__ = ["MODALITIES", "Medium", "Modality", "Visual", "get_modality", "reader_of"]
+
+MODALITIES: dict[str, Modality] = {one.name: one for one in (Image(), Video(), Audio(), Depth(), Text())}
+
+
+def get_modality(name: str) -> Modality:
+    """The modality called ``name``.
+
+    Raises:
+        UnknownName: There is none.
+    """
+    if name not in MODALITIES:
+        raise UnknownName("modality", name, MODALITIES)
+    return MODALITIES[name]
+
+
+def reader_of(data: bytes, where: str) -> Modality:
+    r"""The modality whose *decoder* reads these bytes.
+
+    That a file is a 16-bit PNG says only how its values are stored. What the item *is* isn't decided here but
+    by a model's router, from the content.
+
+    >>> reader_of(b"OggS\0\2", "a.ogg").name, reader_of(b"a line", "b").name
+    ('audio', 'text')
+
+    Raises:
+        BadItem: No decoder reads them.
+    """
+    found = format_of(data)
+    if not data or not found.readers:
+        valid = "; ".join(f"{one.name}: {one.valid}" for one in MODALITIES.values())
+        raise BadItem(where, f"found {found.name if data else 'an empty file'}; valid: {valid}")
+    image, depth = MODALITIES["image"], MODALITIES["depth"]
+    if depth.name in found.readers and image.checked(is_measured, data, where):
+        return depth
+    return MODALITIES[found.readers[0]]

@@ -1,0 +1,108 @@
+"""Depth maps and sequences of them, in metres."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from remodal.errors import UnknownName
+from remodal.modalities.base import FRAMES, MAX_DEPTH_PAGES, MAX_PIXELS, Refused, Visual, sample
+from remodal.modalities.formats import open_picture
+
+METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
+NEAREST, FARTHEST = 0.1, 20.0  # metres: the two ends of the absolute channel's logarithmic scale
+DARKEST = 32  # the grey value of the farthest reading, apart from black, which is no reading
+
+
+class Depth(Visual):
+    """Distances in metres, ``float32 [T, H, W]``, of up to eight pages in order; 0 is no reading.
+
+    Integers of 16 bits or more are millimetres unless the unit says otherwise. 8-bit and float values mean
+    nothing without a unit, so they need one.
+    """
+
+    name = "depth"
+    suffixes = frozenset({".png", ".tif", ".tiff"})
+    valid = "16-bit PNG or TIFF of one channel in millimetres, or a stated unit: mm, cm, m"
+
+    def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
+        """Read one map, or a TIFF sequence; of more than eight pages, eight spread evenly.
+
+        Raises:
+            UnknownName: ``unit`` isn't one of "mm", "cm", "m".
+        """
+        if unit is not None and unit not in METRES:
+            raise UnknownName("unit", unit, METRES)
+        return self.checked(partial(_read, unit=unit), data, where)
+
+    def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
+        """One picture a page, the whole page squeezed to a square: ``[T, size, size, 3]``; near is bright.
+
+        The first two channels run from the item's own 1st to its 99th percentile, the third one from 0.1 m to
+        20 m (logarithmic), so that distance itself is kept.
+        """
+        metres = np.stack([_resize(page, size) for page in medium])
+        valid = metres > 0
+        readings = metres[valid]
+        near, far = np.percentile(readings, (1, 99)) if readings.size else (NEAREST, FARTHEST)
+        own = (far - readings) / max(far - near, 1e-6)
+        absolute = np.log(FARTHEST / readings) / np.log(FARTHEST / NEAREST)
+        pictures = np.zeros((*metres.shape, 3), np.uint8)
+        pictures[valid] = DARKEST + (255 - DARKEST) * np.clip(np.stack([own, own, absolute], axis=-1), 0, 1)
+        return pictures
+
+
+def is_measured(data: bytes) -> bool:
+    """Whether the header of a PNG or TIFF announces one channel of 16 bits or more: not a picture."""
+    mode = open_picture(data).mode
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
+def _read(data: bytes, unit: str | None) -> NDArray[np.float32]:
+    picture = open_picture(data)
+    count = _pages(picture)
+    indices = sample(count).tolist() if count > FRAMES else range(count)
+    pages = []
+    for index in indices:
+        picture.seek(index)
+        width, height = picture.size
+        if width * height > MAX_PIXELS:
+            raise Refused(f"found {width} x {height} pixels; valid: at most {MAX_PIXELS:,} in all")
+        if picture.mode not in ("L", "I", "F") and not picture.mode.startswith("I;16"):
+            raise Refused(f"found colour or palette pixels ({picture.mode}); valid: one channel of depth")
+        if unit is None and picture.mode in ("L", "F"):
+            kind = "8-bit" if picture.mode == "L" else "float"
+            raise Refused(f"found {kind} depth without a unit; valid units: mm, cm, m")
+        pages.append(np.asarray(picture).astype(np.float32))
+    if len({page.shape for page in pages}) > 1:
+        raise Refused("found pages of different sizes; valid: one size")
+    values = np.stack(pages)
+    if not np.isfinite(values).all():
+        raise Refused("found NaN or infinite depth; valid: finite values, 0 for no reading")
+    if values.min() < 0 or values.max() == 0:
+        raise Refused("found negative depth or no reading at all; valid: positive values, 0 for no reading")
+    return values * np.float32(METRES[unit or "mm"])
+
+
+def _pages(picture: ImageFile) -> int:
+    """The number of pages; unlike Pillow's own count it stops at the limit."""
+    for count in range(MAX_DEPTH_PAGES + 1):
+        try:
+            picture.seek(count)
+        except EOFError:
+            return count
+    raise Refused(f"found more than {MAX_DEPTH_PAGES:,} pages; valid: at most so many")
+
+
+def _resize(page: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Mean of the readings that fall into each cell ``[size, size]``; a cell mostly without any has none."""
+    valid = (page > 0).astype(np.float32)
+    share, total = (
+        np.asarray(Image.fromarray(part).resize((size, size), Image.Resampling.BOX)) for part in (valid, page)
+    )
+    return np.where(share >= 0.5, total / np.maximum(share, 0.5), 0)

@@ -1,0 +1,156 @@
+"""What a clip becomes, and which clips are refused."""
+
+from io import BytesIO
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from remodal.errors import BadItem
+from remodal.modalities import video as module
+from remodal.modalities.video import SHORT_SIDE, Video
+
+video = Video()
+
+
+def encode(frames: NDArray[np.uint8], container: str = "mp4", codec: str = "mpeg4") -> bytes:
+    file = BytesIO()
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=24)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        output.mux(stream.encode())
+    return file.getvalue()
+
+
+def clip(count: int, height: int = 32, width: int = 48) -> NDArray[np.uint8]:
+    """Grey frames, each brighter than the one before by the same step."""
+    levels = np.linspace(20, 230, count).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
+
+
+def levels(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.asarray(frames.mean(axis=(1, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("mp4", "libx264"), ("mov", "mpeg4"), ("avi", "mpeg4"), ("matroska", "libx264"), ("webm", "libvpx")],
+)
+def test_eight_frames_from_the_first_to_the_last(container: str, codec: str) -> None:
+    decoded = video.decode(encode(clip(22), container, codec), where="a")
+    assert decoded.shape == (8, 32, 48, 3)
+    assert decoded.dtype == np.uint8
+    assert levels(decoded) == pytest.approx(levels(clip(22)[::3]), abs=4)
+
+
+def test_a_clip_of_three_frames_repeats_some_in_order() -> None:
+    decoded = levels(video.decode(encode(clip(3)), where="a.mp4"))
+    assert (np.diff(decoded) > -1).all()
+    assert len(np.unique(decoded.round(-1))) == 3
+
+
+def test_reversing_a_clip_reverses_its_pictures() -> None:
+    forwards = video.pictures(video.decode(encode(clip(16)), where="a.mp4"), 16)
+    backwards = video.pictures(video.decode(encode(clip(16)[::-1]), where="a.mp4"), 16)
+    assert forwards.shape == (8, 16, 16, 3)
+    assert np.abs(forwards[::-1].astype(int) - backwards).mean() < 4
+
+
+def test_large_frames_are_scaled_down() -> None:
+    assert video.decode(encode(clip(2, 480, 640)), where="a.mp4").shape == (
+        8,
+        SHORT_SIDE,
+        round(SHORT_SIDE * 4 / 3),
+        3,
+    )
+
+
+def test_a_clip_filmed_upright_is_upright() -> None:
+    left_half_white = np.zeros((4, 32, 48, 3), np.uint8)
+    left_half_white[:, :, :24] = 255
+    data = bytearray(encode(left_half_white))
+    matrix = data.index(b"tkhd") + 4 + 40  # of the track header; this one turns by 90 degrees to the right
+    data[matrix : matrix + 36] = np.array(
+        [0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30], ">i4"
+    ).tobytes()
+    decoded = video.decode(bytes(data), where="a.mp4")
+    assert decoded.shape == (8, 48, 32, 3)
+    assert decoded[:, :20].mean() > 230
+    assert decoded[:, 28:].mean() < 25
+
+
+def test_sound_alone_is_no_video() -> None:
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=16_000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 16_000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    with pytest.raises(BadItem, match="found no video stream; valid: MP4, MOV"):
+        video.decode(file.getvalue(), where="a.mp4")
+
+
+def test_a_video_without_frames_is_refused() -> None:
+    data = encode(clip(8), "matroska")
+    first_cluster = data.index(b"\x1f\x43\xb6\x75")
+    with pytest.raises(BadItem, match=r"^a\.mkv: found "):
+        video.decode(data[:first_cluster], where="a.mkv")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7])
+def test_a_clip_cut_short_is_refused(share: float) -> None:
+    data = encode(clip(16))  # its index stands at the end
+    with pytest.raises(BadItem, match=r"^a\.mp4: found .*; valid: MP4"):
+        video.decode(data[: int(len(data) * share)], where="a.mp4")
+
+
+@pytest.mark.parametrize(
+    "container", ["mp4", "matroska"]
+)  # the second one doesn't announce its number of frames
+def test_too_many_frames_are_refused(container: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_VIDEO_FRAMES", 10)
+    with pytest.raises(BadItem, match=r"found .*frames; valid: at most 1,200 s and 10 frames"):
+        video.decode(encode(clip(16), container), where="a")
+
+
+def test_a_clip_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_VIDEO_SECONDS", 1.0)
+    with pytest.raises(BadItem, match=r"found 2 s, 48 frames; valid: at most 1 s"):
+        video.decode(encode(clip(48)), where="a.mp4")
+
+
+def test_frames_too_large_are_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_VIDEO_PIXELS", 1000)
+    with pytest.raises(
+        BadItem, match="found frames too large or without a size; valid: at most 1,000 pixels"
+    ):
+        video.decode(encode(clip(2)), where="a.mp4")
+
+
+def test_a_frame_larger_than_its_header_says_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = BytesIO()
+    with av.open(file, "w", format="avi") as output:
+        stream = output.add_stream("mjpeg", rate=24)  # where each frame is a JPEG with a header of its own
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuvj420p"
+        for time, (height, width) in enumerate([(32, 48), (32, 48), (64, 96)]):
+            jpeg = BytesIO()
+            Pillow.fromarray(clip(1, height, width)[0]).save(jpeg, "JPEG")
+            packet = av.Packet(jpeg.getvalue())
+            packet.stream, packet.pts, packet.dts = stream, time, time
+            output.mux(packet)
+    assert video.decode(file.getvalue(), where="a.avi").shape == (8, 32, 48, 3)
+    monkeypatch.setattr(module, "MAX_VIDEO_PIXELS", 2000)
+    with pytest.raises(BadItem, match=r"^a\.avi: found AVI that can't be decoded"):
+        video.decode(file.getvalue(), where="a.avi")
+
+
+def test_text_in_a_video_file_is_refused() -> None:
+    with pytest.raises(BadItem, match="found text where video is expected; valid: MP4"):
+        video.decode(b"not a clip", where="a.mp4")

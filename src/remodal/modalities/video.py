@@ -1,0 +1,97 @@
+"""Videos, as eight frames in order."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from remodal.modalities.base import (
+    MAX_VIDEO_FRAMES,
+    MAX_VIDEO_PIXELS,
+    MAX_VIDEO_SECONDS,
+    Refused,
+    Visual,
+    centre_square,
+    sample,
+)
+
+SHORT_SIDE = 256  # px; larger frames are scaled down to it while they are decoded
+
+
+class Video(Visual):
+    """Eight frames spread evenly over a clip, first and last included: ``uint8 [8, H, W, 3]``, RGB, upright.
+
+    A clip of fewer frames repeats some, still in order. Its sound isn't read.
+    """
+
+    name = "video"
+    suffixes = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+    valid = "MP4, MOV, Matroska, WebM or AVI with a video stream"
+
+    def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.uint8]:
+        """Decode a clip to its end, keeping eight frames at most in memory."""
+        return self.checked(_read, data, where)
+
+    def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
+        """The centre square of each frame: ``[8, size, size, 3]``."""
+        return np.stack([centre_square(frame, size) for frame in medium])
+
+
+def _read(data: bytes) -> NDArray[np.uint8]:
+    # How many frames there are is certain only after the last one. So the header is believed first, and the
+    # clip is decoded once more where it was wrong: never more than eight frames are kept.
+    kept, count = _decode(data, None)
+    indices = sample(count).tolist()
+    if not kept.keys() >= set(indices):
+        kept, _ = _decode(data, count)
+    return np.stack([kept[index] for index in indices])
+
+
+def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]], int]:
+    """The frames that ``sample`` picks from ``count`` (``None``: the header's), and how many there are."""
+    kept: dict[int, NDArray[np.uint8]] = {}
+    decoded = 0
+    # libav keeps to the limit too: a frame may turn out larger than the header said.
+    limit = {"max_pixels": str(MAX_VIDEO_PIXELS)}
+    with av.open(BytesIO(data), "r", options=limit) as container:
+        if not container.streams.video:
+            raise Refused(f"found no video stream; valid: {Video.valid}")
+        stream = container.streams.video[0]
+        _check_header(stream, (container.duration or 0) / av.time_base)
+        stream.codec_context.options = limit
+        stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
+        wanted = set(sample(stream.frames if count is None else count).tolist())
+        size = _shrunk(stream.codec_context.width, stream.codec_context.height)
+        for frame in container.decode(stream):
+            if decoded in wanted:
+                rgb = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+                kept[decoded] = np.rot90(rgb.astype(np.uint8, copy=False), round(frame.rotation / 90))
+            decoded += 1
+            if decoded > MAX_VIDEO_FRAMES:
+                raise _too_long(f"more than {MAX_VIDEO_FRAMES:,} frames")
+    if not decoded:
+        raise Refused(f"found no frame that can be decoded; valid: {Video.valid}")
+    return kept, decoded
+
+
+def _check_header(stream: av.VideoStream, seconds: float) -> None:
+    if stream.codec_context is None:
+        raise Refused(f"found a video of a codec that isn't known; valid: {Video.valid}")
+    if seconds > MAX_VIDEO_SECONDS or stream.frames > MAX_VIDEO_FRAMES:
+        raise _too_long(f"{seconds:,.0f} s, {stream.frames:,} frames")
+    if not 0 < stream.codec_context.width * stream.codec_context.height <= MAX_VIDEO_PIXELS:
+        raise Refused(f"found frames too large or without a size; valid: at most {MAX_VIDEO_PIXELS:,} pixels")
+
+
+def _shrunk(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, SHORT_SIDE / min(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _too_long(found: str) -> Refused:
+    limits = f"at most {MAX_VIDEO_SECONDS:,.0f} s and {MAX_VIDEO_FRAMES:,} frames"
+    return Refused(f"found {found}; valid: {limits}")

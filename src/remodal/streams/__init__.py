@@ -1,0 +1,117 @@
+"""Streams of tasks: from data inside the package, or from a folder of one's own.
+
+>>> everyday = stream("everyday", order="sequential", seed=0)
+>>> task = everyday.tasks[0]
+>>> len(task.classes), task.train[0].label in task.classes
+(4, True)
+
+A source lists its items (:mod:`embedded`, :mod:`folder`, :mod:`manifest`), an order makes tasks of them
+(:mod:`orders`). Nothing is decoded here: a file that turns out to be broken is found by whoever reads it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remodal.errors import BadItem, RemodalError, UnknownName
+from remodal.modalities import get_modality
+from remodal.streams.base import Item, Quarantined, Split, Stream, Task
+from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
+from remodal.streams.folder import LAYOUT, list_folder
+from remodal.streams.listing import Listing, learnable
+from remodal.streams.manifest import NAME, list_manifest
+from remodal.streams.orders import ORDERS, make_tasks
+from remodal.streams.settings import StreamSettings
+
+__all__ = [
+    "ORDERS",
+    "Item",
+    "Quarantined",
+    "Split",
+    "Stream",
+    "StreamSettings",
+    "Task",
+    "check",
+    "list_streams",
+    "stream",
+    "verify",
+]
+
+DEFAULTS = StreamSettings()
+
+
+def list_streams() -> list[str]:
+    """The names of the streams inside the package; the path of a folder is a valid stream too.
+
+    >>> list_streams()
+    ['everyday']
+    """
+    return embedded_names()
+
+
+def stream(
+    name_or_path: str | Path,
+    *,
+    order: str = "random",
+    seed: int = 0,
+    classes_per_task: int = DEFAULTS.classes_per_task,
+    depth_unit: str | None = DEFAULTS.depth_unit,
+) -> Stream:
+    """The tasks of a stream in the order in which they are to be learned. Equal calls give equal streams.
+
+    Args:
+        name_or_path: A name in :func:`list_streams`, or a folder with a ``manifest.csv`` or laid out as
+            ``<modality>/<class>/<files>``.
+        order: ``"random"`` or ``"sequential"``.
+        seed: Of the classes of the tasks and of their order, at least 0.
+        classes_per_task: See :class:`StreamSettings`.
+        depth_unit: See :class:`StreamSettings`.
+
+    Raises:
+        RemodalError: There is no such stream, order or setting, or it holds nothing that can be learned.
+    """
+    settings = StreamSettings.checked({"classes_per_task": classes_per_task, "depth_unit": depth_unit})
+    if seed < 0:
+        raise RemodalError(f"seed: found {seed}; valid: 0 or more")
+    name, listing = _listed(name_or_path, settings)
+    items, quarantined = learnable(listing)
+    if not items:
+        first = (
+            f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
+        )
+        raise RemodalError(f"{name_or_path}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
+    tasks = make_tasks(items, order=order, seed=seed, classes_per_task=settings.classes_per_task)
+    return Stream(name, order, seed, tasks, quarantined)
+
+
+def verify(name_or_path: str | Path, *, depth_unit: str | None = DEFAULTS.depth_unit) -> list[Quarantined]:
+    """All that is wrong with a stream's data: what is set aside, and each item that :func:`check` refuses."""
+    settings = StreamSettings.checked({"depth_unit": depth_unit})
+    name, listing = _listed(name_or_path, settings)
+    problems = altered_files(HERE / name) if name_or_path in embedded_names() else []
+    problems += learnable(listing).quarantined
+    return problems + [problem for item in listing.items if (problem := check(item))]
+
+
+def check(item: Item) -> Quarantined | None:
+    """Read and decode one item, an embedded one against its hash: what is wrong with it, if anything is."""
+    try:
+        get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
+    except BadItem as error:
+        return Quarantined(item.id, error.reason)
+    return None
+
+
+def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Listing]:
+    """A stream's name and its items."""
+    if name_or_path in embedded_names():
+        return str(name_or_path), list_embedded(HERE / name_or_path)
+    root = Path(name_or_path)
+    if root.is_dir():
+        list_source = list_manifest if (root / NAME).exists() else list_folder
+        return root.resolve().name, list_source(root, settings.depth_unit)
+    if root.exists():
+        raise RemodalError(f"{root}: found a file; valid: a folder, or one of {', '.join(embedded_names())}")
+    unknown = UnknownName("stream", str(name_or_path), embedded_names())
+    unknown.args = (f"{unknown}, or the path of a folder",)
+    raise unknown

@@ -1,0 +1,80 @@
+"""What a stream is made of: items, tasks of one modality each, and the stream that gives them one after the other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Item(ABC):
+    """One encoded medium with its label; where its bytes come from is a subclass's matter."""
+
+    id: str
+    modality: str
+    label: str
+    split: Split
+    group: str
+    """Source that must not stand on both sides of a split (designer, 3-D model, speaker, ...); may be empty."""
+    licence: str
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """The encoded medium. Raises BadItem where it can't be read."""
+
+    @property
+    def unit(self) -> str | None:
+        """Stated unit of depth readings (``"mm"``, ``"cm"``, ``"m"``), where there is one."""
+        return None
+
+    @property
+    def task(self) -> str:
+        """Name of the task that a manifest puts it in; empty where the order makes the tasks."""
+        return ""
+
+
+class Column(NamedTuple):
+    """One candidate answer: a class of a modality. Two modalities may share a name."""
+
+    modality: str
+    name: str
+
+
+class Quarantined(NamedTuple):
+    """An item that was set aside, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task in one modality: its classes, and its items."""
+
+    index: int
+    modality: str
+    classes: tuple[str, ...]
+    train: tuple[Item, ...]
+    test: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Tasks in the order in which they are to be learned."""
+
+    name: str
+    order: str
+    seed: int
+    tasks: tuple[Task, ...]
+    quarantined: tuple[Quarantined, ...] = field(default=())
+    """What was set aside when the stream was listed; what fails to decode comes later."""
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
+
+    def __len__(self) -> int:
+        return len(self.tasks)

@@ -1,0 +1,118 @@
+"""Items that are files in a folder, and the checks that each file passes before it becomes one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from remodal.errors import BadItem, UnknownName
+from remodal.modalities import get_modality
+from remodal.modalities.base import MAX_FILE_BYTES
+from remodal.streams.base import Item, Quarantined, Split
+
+
+@dataclass(frozen=True)
+class FileItem(Item):
+    """A file below ``root``; its id is its path from there, with forward slashes."""
+
+    root: Path
+    unit: str | None = None
+    task: str = ""
+
+    def read(self) -> bytes:
+        """The file's bytes. Raises BadItem where it can't be read or is too large."""
+        try:
+            with open(self.root / self.id, "rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise BadItem(self.id, f"can't be read ({error.strerror})") from error
+        if len(data) > MAX_FILE_BYTES:
+            raise BadItem(self.id, f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
+        return data
+
+
+class Gathering:
+    """The files of one folder that become items, and what is set aside with its reason.
+
+    Args:
+        root: The folder.
+        depth_unit: The unit of depth files that state none.
+    """
+
+    def __init__(self, root: Path, depth_unit: str | None) -> None:
+        self.root = root.resolve()
+        self.items: list[FileItem] = []
+        self.quarantined: list[Quarantined] = []
+        self._depth_unit = depth_unit
+        self._seen: dict[str, str] = {}
+
+    def add(
+        self,
+        path: str,
+        modality: str,
+        label: str,
+        *,
+        split: Split = "train",
+        group: str = "",
+        licence: str = "",
+        task: str = "",
+        unit: str | None = None,
+    ) -> None:
+        """Take the file at ``path`` (from the root) as an item, or set it aside."""
+        label = " ".join(label.split())
+        try:
+            if not label:
+                raise BadItem(path, "found a blank label; valid: the name of a class")
+            item_id = _checked_id(path, modality)
+            self._locate(item_id)
+        except BadItem as error:
+            self.set_aside(error.where, error.reason)
+            return
+        if modality == "depth":
+            unit = unit or self._depth_unit
+        self.items.append(
+            FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
+        )
+
+    def set_aside(self, path: str, reason: str) -> None:
+        """Leave ``path`` out of the stream and say why."""
+        self.quarantined.append(Quarantined(_printable(path), reason))
+
+    def _locate(self, item_id: str) -> None:
+        """Check that there is such a file, below the root (links followed), that wasn't taken already."""
+        try:
+            real = os.path.realpath(self.root / item_id, strict=True)
+            regular = os.path.isfile(real)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise BadItem(item_id, f"can't be read ({reason})") from error
+        if not Path(real).is_relative_to(self.root):
+            raise BadItem(item_id, "found a link that leaves the folder; valid: files below it")
+        if not regular:
+            raise BadItem(item_id, "isn't a file; valid: regular files")
+        if real in self._seen:
+            raise BadItem(item_id, f"is the same file as {self._seen[real]}; valid: each file once")
+        self._seen[real] = item_id
+
+
+def _checked_id(path: str, modality: str) -> str:
+    """The posix form of ``path``, if it can be a file of this modality below a folder."""
+    try:
+        suffixes = get_modality(modality).suffixes
+    except UnknownName as error:
+        raise BadItem(path, str(error)) from None
+    if _printable(path) != path:
+        raise BadItem(path, "found a file name that isn't UTF-8")
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise BadItem(path, "leaves the folder; valid: a path below it, without '..'")
+    if pure.suffix.lower() not in suffixes:
+        valid = ", ".join(sorted(suffixes))
+        raise BadItem(path, f"found suffix {pure.suffix!r}; valid for {modality}: {valid}")
+    return pure.as_posix()
+
+
+def _printable(path: str) -> str:
+    """``path`` as valid UTF-8: a file name may be any bytes, which Python holds as lone surrogates."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,76 @@
+"""A folder of one's own files: ``<modality>/<class>/<files>``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from remodal.errors import RemodalError, UnknownName
+from remodal.modalities import get_modality
+from remodal.streams.files import Gathering
+from remodal.streams.listing import Listing
+from remodal.streams.splits import split_by_source
+
+LAYOUT = "<modality>/<class>/<files>"
+
+
+def list_folder(root: Path, depth_unit: str | None = None) -> Listing:
+    """List the items of a folder, with the default split (:func:`~remodal.streams.splits.split_by_source`).
+
+    A class is named after its folder, underscores being spaces. Hidden files are left out, and so are files
+    beside the modality folders and, unless they look like misplaced items, beside the class folders.
+
+    Args:
+        root: The folder.
+        depth_unit: The unit of its depth files (``"mm"``, ``"cm"``, ``"m"``), if it isn't in their format.
+
+    Raises:
+        RemodalError: The folder can't be read.
+    """
+    gathering = Gathering(root, depth_unit)
+    try:
+        top = _visible(gathering.root)
+    except OSError as error:
+        raise RemodalError(f"{root}: the folder can't be read ({error.strerror})") from error
+    for path in top:
+        if path.is_dir():
+            _add_modality(gathering, path.name)
+    return Listing(split_by_source(gathering.items), tuple(gathering.quarantined))
+
+
+def _add_modality(gathering: Gathering, modality: str) -> None:
+    try:
+        suffixes = get_modality(modality).suffixes
+    except UnknownName as error:
+        return gathering.set_aside(modality, str(error))
+    for path in _read(gathering, modality):
+        if path.is_dir():
+            _add_class(gathering, modality, path.name)
+        elif path.suffix.lower() in suffixes:
+            reason = f"found a file in no class folder; valid: {LAYOUT}"
+            gathering.set_aside(f"{modality}/{path.name}", reason)
+
+
+def _add_class(gathering: Gathering, modality: str, name: str) -> None:
+    for path in _read(gathering, f"{modality}/{name}"):
+        item_path = f"{modality}/{name}/{path.name}"
+        if path.is_dir():
+            gathering.set_aside(item_path, f"found a folder inside a class folder; valid: {LAYOUT}")
+        else:
+            gathering.add(item_path, modality, name.replace("_", " "))
+
+
+def _read(gathering: Gathering, folder: str) -> list[Path]:
+    """What a folder below the root holds; it is set aside where it holds nothing or can't be read."""
+    try:
+        paths = _visible(gathering.root / folder)
+    except OSError as error:
+        gathering.set_aside(folder, f"the folder can't be read ({error.strerror})")
+        return []
+    if not paths:
+        gathering.set_aside(folder, f"found an empty folder; valid: {LAYOUT}")
+    return paths
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What stands in a folder, sorted, hidden things left out."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

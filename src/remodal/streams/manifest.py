@@ -1,0 +1,107 @@
+"""A folder with a ``manifest.csv`` that says what each file is."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import get_args
+
+from remodal.errors import RemodalError, UnknownName
+from remodal.modalities.depth import METRES
+from remodal.streams.base import Split
+from remodal.streams.files import FileItem, Gathering
+from remodal.streams.listing import Listing
+from remodal.streams.splits import split_by_source
+
+NAME = "manifest.csv"
+REQUIRED = ("path", "modality", "label")
+OPTIONAL = ("split", "group", "task", "licence", "unit")
+SPLITS: dict[str, Split] = {split: split for split in get_args(Split)}
+
+
+def list_manifest(root: Path, depth_unit: str | None = None) -> Listing:
+    """List the files that the folder's ``manifest.csv`` names (UTF-8, one row a file), and no others.
+
+    Columns: ``path`` (from the folder), ``modality``, ``label``, and as wanted ``split`` (``train`` or
+    ``test``), ``group`` (what must not stand on both sides of a split), ``task`` (items of one modality with
+    the same value make one task), ``licence``, ``unit`` (of depth: ``mm``, ``cm``, ``m``). Without ``split``
+    the default split is made (:func:`~remodal.streams.splits.split_by_source`). A row that can't be used is
+    set aside.
+
+    Args:
+        root: The folder.
+        depth_unit: The unit of depth files whose row states none.
+
+    Raises:
+        RemodalError: The manifest can't be read, lacks a column, or has one that isn't known.
+    """
+    file = root / NAME
+    gathering = Gathering(root, depth_unit)
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(lines, strict=True)
+            columns = _checked_columns(file, next(rows, []))
+            for row in rows:
+                _add_row(gathering, columns, row, f"{NAME} line {rows.line_num}")
+    except OSError as error:
+        raise RemodalError(f"{file}: can't be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise RemodalError(f"{file}: found bytes that aren't UTF-8; valid: CSV in UTF-8") from error
+    except csv.Error as error:
+        raise RemodalError(f"{file} line {rows.line_num}: found broken CSV ({error})") from error
+    items = _with_whole_tasks(gathering)
+    split = tuple(items) if "split" in columns else split_by_source(items)
+    return Listing(split, tuple(gathering.quarantined))
+
+
+def _checked_columns(file: Path, header: list[str]) -> list[str]:
+    columns = [name.strip() for name in header]
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        found = ", ".join(columns) or "none"
+        valid = f"{', '.join(REQUIRED)}, and as wanted {', '.join(OPTIONAL)}"
+        raise RemodalError(f"{file}: missing column {', '.join(missing)}; found: {found}; valid: {valid}")
+    for position, name in enumerate(columns):
+        if name not in REQUIRED + OPTIONAL:
+            raise RemodalError(f"{file}: {UnknownName('column', name, REQUIRED + OPTIONAL)}")
+        if name in columns[:position]:
+            raise RemodalError(f"{file}: found column {name!r} twice; valid: each column once")
+    return columns
+
+
+def _add_row(gathering: Gathering, columns: list[str], row: list[str], line: str) -> None:
+    if not row:
+        return
+    if len(row) != len(columns):
+        return gathering.set_aside(line, f"found {len(row)} fields; valid: {len(columns)}, as in the header")
+    values = {column: value.strip() for column, value in zip(columns, row, strict=True)}
+    path = values.pop("path")
+    if not path:
+        return gathering.set_aside(line, "found a blank path; valid: a file's path from the folder")
+    split, unit = values.pop("split", "train"), values.pop("unit", "")
+    try:
+        if split not in SPLITS:
+            raise UnknownName("split", split, SPLITS)
+        if unit and unit not in METRES:
+            raise UnknownName("unit", unit, METRES)
+    except UnknownName as error:
+        return gathering.set_aside(path, str(error))
+    gathering.add(
+        path, values.pop("modality"), values.pop("label"), split=SPLITS[split], unit=unit or None, **values
+    )
+
+
+def _with_whole_tasks(gathering: Gathering) -> list[FileItem]:
+    """The items that fit the stated tasks: all of a modality state one or none does; a class is in one."""
+    stated = {item.modality for item in gathering.items if item.task}
+    task_of: dict[tuple[str, str], str] = {}
+    kept = []
+    for item in gathering.items:
+        if item.modality in stated and not item.task:
+            gathering.set_aside(item.id, f"found no task; valid: one in each {item.modality} row, or in none")
+        elif (task := task_of.setdefault((item.modality, item.label), item.task)) != item.task:
+            found = f"found class {item.label!r} in task {item.task!r} and above in {task!r}"
+            gathering.set_aside(item.id, f"{found}; valid: one task a class")
+        else:
+            kept.append(item)
+    return kept

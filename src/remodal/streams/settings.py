@@ -1,0 +1,27 @@
+"""What can be set of a stream."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from remodal.settings import Settings
+
+
+class StreamSettings(Settings):
+    """Settings of a stream; the command line and the configuration file say ``stream.<name>``.
+
+    >>> StreamSettings.checked({"classes_per_tsk": 2})
+    Traceback (most recent call last):
+    ...
+    remodal.errors.UnknownName: unknown setting 'stream.classes_per_tsk'; did you mean 'stream.classes_per_task'? \
+valid: stream.classes_per_task, stream.depth_unit
+    """
+
+    prefix = "stream."
+
+    classes_per_task: int = Field(4, ge=1, description="classes of a task, where the data don't state their tasks")
+    depth_unit: Literal["mm", "cm", "m"] | None = Field(
+        None, description="unit of depth files whose manifest states none; without it 16-bit files are in millimetres"
+    )

@@ -1,0 +1,174 @@
+"""The one training loop: every method that learns by gradient learns here.
+
+A *stage* is one call of :meth:`Trainer.fit`. Within a task each stage has a name of its own; its state (parameters,
+optimiser, schedule position, sampler position, generator) goes to a journal as it advances, so that a process killed
+at any moment goes on from there, bit for bit. A method's other computations are deterministic and are done again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from remodal.features.progress import Progress, Silent
+from remodal.training.seeding import generator
+
+Parameters = dict[str, Tensor]
+Loss = Callable[[Parameters, Tensor, Generator], Tensor]
+"""(parameters, indices of the batch's samples, generator) -> scalar."""
+Record = dict[str, Any]
+
+JOURNAL_SECONDS = 1.0
+"""Between two entries of a stage that goes on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a stage is trained: AdamW, cosine schedule with linear warm-up, gradient clipping."""
+
+    learning_rate: float
+    epochs: int
+    batch: int
+    weight_decay: float = 0.0
+    warm_up: float = 0.05
+    clip: float = 1.0
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of ``step`` (from 0) out of ``steps``."""
+        warm = max(1, round(self.warm_up * steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+@dataclass
+class StageState:
+    """All that a stage needs to go on: position, parameters, AdamW's moments, generator."""
+
+    step: int
+    parameters: Parameters
+    moments: dict[str, Tensor]
+    generator: Tensor
+    loss: float
+
+
+class Journal(Protocol):
+    """Where stages' states of the running task are kept."""
+
+    def load(self, stage: str) -> StageState | None:
+        """The last state of ``stage``, or None."""
+
+    def save(self, stage: str, state: StageState) -> None:
+        """Keep ``state`` in place of the stage's last one."""
+
+
+class NoJournal:
+    """Keeps nothing: for learning that need not survive its process."""
+
+    def load(self, stage: str) -> StageState | None:
+        """Nothing is kept."""
+        return None
+
+    def save(self, stage: str, state: StageState) -> None:
+        """Nothing is kept."""
+
+
+class Trainer:
+    """Trains the stages of one task.
+
+    seed: the run's. task: index of the task, part of every generator's purpose. record: takes one record an epoch.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        task: int,
+        journal: Journal | None = None,
+        record: Callable[[Record], None] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.seed, self.task = seed, task
+        self._journal: Journal = journal or NoJournal()
+        self._record = record or (lambda _: None)
+        self._progress = progress or Silent()
+
+    def generator(self, purpose: str) -> Generator:
+        """A generator for a purpose of this task outside :meth:`fit`."""
+        return generator(self.seed, self.task, purpose)
+
+    def fit(self, stage: str, start: Parameters, loss: Loss, samples: int, recipe: Recipe) -> Parameters:
+        """Minimise ``loss`` over ``samples`` samples in shuffled batches; the trained parameters, without gradients.
+
+        start: initial values by name; they are not changed.
+        """
+        steps = recipe.epochs * math.ceil(samples / recipe.batch)
+        parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
+        optimiser = torch.optim.AdamW(
+            list(parameters.values()), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        draws = generator(self.seed, self.task, stage)
+        state = self._journal.load(stage)
+        if state is not None:
+            _restore(state, parameters, optimiser, draws)
+        first, last_loss = (state.step, state.loss) if state is not None else (0, math.nan)
+        saved = time.monotonic()
+        with self._progress.work(stage, steps) as count:
+            count(first)
+            for step, epoch, batch in self._batches(stage, samples, recipe, first):
+                for group in optimiser.param_groups:
+                    group["lr"] = recipe.rate(step, steps)
+                value = loss(parameters, batch, draws)
+                optimiser.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.clip)
+                optimiser.step()
+                last_loss = float(value.detach())
+                count()
+                if (step + 1) * recipe.epochs % steps == 0:
+                    self._record({"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1, "loss": last_loss})
+                if step + 1 == steps or time.monotonic() - saved > JOURNAL_SECONDS:
+                    self._journal.save(stage, _snapshot(step + 1, parameters, optimiser, draws, last_loss))
+                    saved = time.monotonic()
+        return {name: value.detach() for name, value in parameters.items()}
+
+    def _batches(
+        self, stage: str, samples: int, recipe: Recipe, first: int
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """(step, epoch, indices) from step ``first`` on; an epoch's order depends on the epoch alone."""
+        per_epoch = math.ceil(samples / recipe.batch)
+        for epoch in range(first // per_epoch, recipe.epochs):
+            order = torch.randperm(samples, generator=generator(self.seed, self.task, stage, "order", epoch))
+            for position, batch in enumerate(order.split(recipe.batch)):
+                step = epoch * per_epoch + position
+                if step >= first:
+                    yield step, epoch, batch
+
+
+def _snapshot(
+    step: int, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator, loss: float
+) -> StageState:
+    moments = {
+        f"{name}.{key}": optimiser.state[value][key].clone()
+        for name, value in parameters.items()
+        for key in ("step", "exp_avg", "exp_avg_sq")
+    }
+    copied = {name: value.detach().clone() for name, value in parameters.items()}
+    return StageState(step, copied, moments, draws.get_state(), loss)
+
+
+def _restore(
+    state: StageState, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator
+) -> None:
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(state.parameters[name])
+            optimiser.state[value] = {
+                key: state.moments[f"{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+    draws.set_state(state.generator)
