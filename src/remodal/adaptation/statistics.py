@@ -48,11 +48,12 @@ class ClassStatistics:
     def _add_class(self, name: str, mean: Tensor, count: int) -> None:
         if name in self.classes:
             at = self.classes.index(name)
-            before = self.counts[at]
+            before = float(self.counts[at])
+            self.means, self.counts = self.means.clone(), self.counts.clone()
             self.means[at] = (before * self.means[at] + count * mean) / (before + count)
             self.counts[at] = before + count
         else:
-            self.classes.append(name)
+            self.classes = [*self.classes, name]
             self.means = torch.cat([self.means, mean[None]])
             self.counts = torch.cat([self.counts, torch.tensor([float(count)])])
 
@@ -64,13 +65,13 @@ class ClassStatistics:
         """Means ``[classes, k]`` and factor ``[r, k]`` in the coordinates of ``basis``."""
         return self.means @ basis, self.factor @ basis
 
-    def state(self) -> tuple[dict[str, Tensor], list[str]]:
-        """Tensors by name, and the classes in their order."""
-        return {"counts": self.counts, "means": self.means, "factor": self.factor}, list(self.classes)
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored, by name; the classes' names stand in :attr:`classes`, in the order of the rows."""
+        return {"counts": self.counts, "means": self.means, "factor": self.factor}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, Tensor], classes: Sequence[str], rank: int) -> Self:
-        """What :meth:`state` gave."""
+        """The statistics of :meth:`tensors` and :attr:`classes`."""
         restored = cls(tensors["means"].shape[1], rank)
         restored.classes = list(classes)
         restored.counts, restored.means, restored.factor = tensors["counts"], tensors["means"], tensors["factor"]
@@ -86,13 +87,20 @@ def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generat
 
 def leading(rows: Tensor, rank: int) -> Tensor:
     """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to ``rows^T rows``: its leading directions, scaled."""
-    values, vectors = torch.linalg.eigh((rows @ rows.T).double())
-    kept = (values > 1e-9 * values[-1].clamp(min=1e-30)).nonzero()[:, 0][-rank:]
-    return (vectors[:, kept].T @ rows.double()).float()
+    _, vectors = _spectrum(rows, smallest=1e-9)
+    return (vectors[:, -rank:].T @ rows.double()).float()
 
 
 def orthonormal(rows: Tensor) -> Tensor:
     """Orthonormal ``[width, k]`` of the span of ``rows`` ``[n, width]``."""
+    values, vectors = _spectrum(rows, smallest=1e-7)
+    return ((vectors / values.sqrt()).T @ rows.double()).T.float()
+
+
+def _spectrum(rows: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and -vectors of ``rows rows^T``, ascending, without those below ``smallest`` of the largest."""
+    values: Tensor
+    vectors: Tensor
     values, vectors = torch.linalg.eigh((rows @ rows.T).double())
-    kept = (values > 1e-7 * values[-1].clamp(min=1e-30)).nonzero()[:, 0]
-    return ((vectors[:, kept] / values[kept].sqrt()).T @ rows.double()).T.float()
+    kept = values > smallest * values[-1].clamp(min=1e-30)
+    return values[kept], vectors[:, kept]

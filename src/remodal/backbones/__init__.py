@@ -23,5 +23,13 @@ def _lite(cache: Path, device: str) -> Backbone:
 
 
 def load_backbone(name: str, cache: Path, device: str = "cpu") -> Backbone:
-    """The backbone registered under ``name``; UnknownName otherwise."""
+    """The backbone registered under ``name``, or the CLIP model in the folder of that path.
+
+    cache: folder for what a backbone computes once. device: where the stem runs. Raises UnknownName where there is
+    neither.
+    """
+    if name not in backbones.names() and Path(name).is_dir():
+        from remodal.backbones.clip import ClipBackbone
+
+        return ClipBackbone(Path(name))
     return backbones.get(name)(cache, device)

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from remodal.errors import RemodalError
 from remodal.backbones.tokens import Tokens
+from remodal.errors import RemodalError
 
 
 class Tower(ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -22,6 +23,8 @@ OPSET = 17
 class FrozenNetwork:
     """Runs a torch module on arrays, without gradients; the batch is the first dimension of every input.
 
+    It may be called from several threads at once; on a CPU each call computes in the thread that makes it.
+
     build: makes the module (called only when it is needed). example: inputs by name, to trace the export with.
     file: where the exported graph is kept; it is written once, atomically, and read by later processes.
     dynamic: further dimensions that vary, by input name. device: ``"cpu"`` or a torch device such as ``"cuda"``.
@@ -39,15 +42,20 @@ class FrozenNetwork:
         self._build, self._example, self._file = build, dict(example), file
         self._dynamic = {name: {0: "batch", **(dynamic or {}).get(name, {})} for name in example}
         self.device = device
+        self._loading = threading.Lock()
 
     def __call__(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
         """The module's output, float32."""
         if self.device == "cpu":
-            output: NDArray[np.float32] = self._session.run(None, dict(inputs))[0]
+            with self._loading:  # by one thread, the others wait for it
+                session = self._session
+            output: NDArray[np.float32] = session.run(None, dict(inputs))[0]
             return output
         tensors = [torch.from_numpy(inputs[name]).to(self.device) for name in self._example]
+        with self._loading:
+            module = self.module
         with torch.inference_mode():
-            return np.asarray(self.module(*tensors).float().cpu().numpy())
+            return np.asarray(module(*tensors).float().cpu().numpy())
 
     @cached_property
     def module(self) -> nn.Module:
@@ -61,10 +69,9 @@ class FrozenNetwork:
         if not self._file.exists():
             self._export()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        # calls run side by side: threads inside one would wait for each other at every layer
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        # spinning threads would take the cores that decode the next items
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
 

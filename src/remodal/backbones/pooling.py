@@ -56,5 +56,5 @@ class ClipPooling(nn.Module):
 
     def _normalise(self, pooled: Tensor) -> Tensor:
         """``[n, 4, layout]`` -> ``[n, 4 * layout]``, each (token, level) block of unit length."""
-        blocks = [functional.normalize(block, dim=-1) for block in pooled.split(self.widths[:-1], dim=-1)]
+        blocks = [functional.normalize(block, dim=-1) for block in torch.split(pooled, self.widths[:-1], dim=-1)]
         return torch.cat(blocks, dim=-1).flatten(1)

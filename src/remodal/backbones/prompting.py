@@ -12,10 +12,10 @@ from torch import Tensor
 def prompted(tokens: Tensor, prompts: Tensor | None) -> Tensor:
     """``tokens + softmax(tokens K^T / sqrt(width)) V``.
 
-    tokens: ``[..., width]``. prompts: ``[1, 2, length, width]`` (one layer; keys, values), or None for the frozen model.
+    tokens: ``[..., width]``. prompts: ``[1, 2, length, width]`` (one layer; keys, values); None: the frozen model.
     """
     if prompts is None:
         return tokens
-    keys, values = prompts[0]
+    keys, values = prompts[0, 0], prompts[0, 1]
     attention = (tokens @ keys.T / tokens.shape[-1] ** 0.5).softmax(dim=-1)
     return tokens + attention @ values

@@ -101,9 +101,7 @@ def test_zero_values_are_exactly_the_frozen_model(backbone: ClipBackbone, name: 
     assert torch.equal(tower.embed(tokens, prompts), tower.embed(tokens, None))
 
 
-def test_pictures_get_exactly_the_features_of_the_plain_model(
-    backbone: ClipBackbone, plain: CLIPModel
-) -> None:
+def test_pictures_get_exactly_the_features_of_the_plain_model(backbone: ClipBackbone, plain: CLIPModel) -> None:
     tower = tower_of(backbone, "vision")
     mean, std = torch.tensor([[0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]])
     pixels = torch.from_numpy(pictures(3)).permute(0, 3, 1, 2).contiguous() / 255
@@ -137,9 +135,7 @@ def test_a_model_that_was_handed_over_works_as_before(folder: Path, plain: CLIPM
 
 
 @pytest.mark.parametrize("name", TOWERS)
-def test_gradients_reach_the_prompts_of_every_layer_and_nothing_else(
-    backbone: ClipBackbone, name: str
-) -> None:
+def test_gradients_reach_the_prompts_of_every_layer_and_nothing_else(backbone: ClipBackbone, name: str) -> None:
     tower = tower_of(backbone, name)
     prompts = random_prompts(tower).requires_grad_()
     tokens = tokens_of(tower)
@@ -248,9 +244,7 @@ def test_the_router_sees_the_frozen_embedding_alone(backbone: ClipBackbone, name
     assert torch.equal(tower.align(features), features)
 
 
-def test_anchors_are_the_mean_of_the_templates(
-    backbone: ClipBackbone, plain: CLIPModel, folder: Path
-) -> None:
+def test_anchors_are_the_mean_of_the_templates(backbone: ClipBackbone, plain: CLIPModel, folder: Path) -> None:
     anchors = backbone.anchors(["cat", "dog"])
     assert anchors.shape == (2, backbone.width)
     tokenizer = CLIPTokenizer.from_pretrained(folder)
@@ -274,9 +268,7 @@ def test_a_long_sentence_is_cut_and_keeps_its_end_token(backbone: ClipBackbone) 
     assert row[0, -1] == tower.prepare("text", "a")[0, 2]
 
 
-def test_the_fingerprint_follows_what_the_stem_depends_on(
-    folder: Path, tmp_path: Path, backbone: ClipBackbone
-) -> None:
+def test_the_fingerprint_follows_what_the_stem_depends_on(folder: Path, tmp_path: Path, backbone: ClipBackbone) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     assert ClipBackbone(copy).fingerprint == backbone.fingerprint
     assert ClipBackbone(copy, prompt_from_layer=1).fingerprint != backbone.fingerprint

@@ -35,9 +35,7 @@ class Tokens:
         """Items of several batches of one tower, in their order."""
         listed = list(parts)
         (tower,) = {part.tower for part in listed}
-        return cls(
-            tower, torch.cat([part.frames for part in listed]), torch.cat([part.lengths for part in listed])
-        )
+        return cls(tower, torch.cat([part.frames for part in listed]), torch.cat([part.lengths for part in listed]))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -58,7 +56,7 @@ class Tokens:
     def by_length(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(positions ``[k]``, float32 tokens ``[k, frames, tokens, width]``) for each number of frames there is."""
         starts = torch.cumsum(self.lengths, 0) - self.lengths
-        for length in self.lengths.unique().tolist():
+        for length in torch.unique(self.lengths).tolist():
             positions = (self.lengths == length).nonzero()[:, 0]
             rows = starts[positions, None] + torch.arange(length)
             yield positions, self.frames[rows].float()

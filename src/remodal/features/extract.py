@@ -1,19 +1,23 @@
 """The stem pass: every item goes through the frozen network once, and its tokens are stored.
 
-Items are read, hashed and decoded in threads (the decoders release the interpreter's lock) while the network computes
-on full batches of frames, whatever items the frames belong to.
+Each of a few threads takes a handful of items at a time and does all that they need: read, hash, look up, decode, run
+the network. The decoders and the network release the interpreter's lock, so one thread decodes while another computes,
+no core waits for another one, and only what a handful needs is in memory. Tokens are stored as they come, by the
+calling thread: a process killed in between loses the last ``COMMIT_ITEMS`` at most.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from remodal.backbones.base import Backbone, Tower
@@ -23,14 +27,16 @@ from remodal.features.source import Encoded
 from remodal.features.store import FeatureStore, token_key
 from remodal.modalities import get_modality
 
+HANDFUL = 16
+"""Items that one thread takes at a time."""
 BATCH_FRAMES = 32
-DECODING_THREADS = 2
-AHEAD = 64
-"""Items decoded before the network takes them: bounds memory."""
+"""Frames that the network takes at a time, at most."""
+AHEAD = 4
+"""Handfuls a thread that may be done before their turn: bounds memory."""
 COMMIT_ITEMS = 256
 
-T = TypeVar("T")
-R = TypeVar("R")
+Entry = TypeVar("Entry")
+Result = TypeVar("Result")
 
 
 class Rejected(NamedTuple):
@@ -42,18 +48,25 @@ class Rejected(NamedTuple):
 
 @dataclass
 class Extracted:
-    """Tokens ``[frames, tokens, width]`` by item id, what was rejected, and how the time was spent."""
+    """Tokens ``[frames, tokens, width]`` by item id, what was rejected, and how the time was spent.
+
+    seconds: of all threads together, over their number; so the sum is the time that passed.
+    """
 
     tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "stem": 0.0})
 
 
-class _Prepared(NamedTuple):
-    item: Encoded
-    key: bytes
-    frames: NDArray[Any]
-    seconds: float
+@dataclass
+class _Found:
+    """What a thread found of a handful: tokens by id, the new ones by key too, what was rejected, and seconds."""
+
+    tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+    new: dict[bytes, NDArray[np.float16]] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+    decode: float = 0.0
+    stem: float = 0.0
 
 
 def extract(
@@ -61,108 +74,71 @@ def extract(
 ) -> Extracted:
     """Tokens of ``items``, computed where the store doesn't have them.
 
-    Which items are computed together never changes a bit of their tokens.
+    Which items are computed together never changes a bit of their tokens. As many threads as torch would use.
     """
     shown, done = progress or Silent(), Extracted()
-    with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        keyed = _look_up(items, backbone, store, pool, shown, done)
+    threads = torch.get_num_threads()
+    uncommitted: dict[bytes, NDArray[np.float16]] = {}
+    with ThreadPoolExecutor(threads) as pool:
         for tower in backbone.towers.values():
-            missing = [(item, key) for item, key in keyed if backbone.tower(item.modality) is tower]
-            if missing:
-                _compute(missing, tower, store, pool, shown, done)
+            own = [item for item in items if backbone.tower(item.modality) is tower]
+            if not own:
+                continue
+            work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store)
+            handfuls = [own[start : start + HANDFUL] for start in range(0, len(own), HANDFUL)]
+            with shown.work(f"stem ({tower.name})", len(own)) as count:
+                for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
+                    count(len(handful))
+                    done.tokens.update(found.tokens)
+                    done.rejected.extend(found.rejected)
+                    done.seconds["decode"] += found.decode / threads
+                    done.seconds["stem"] += found.stem / threads
+                    uncommitted.update(found.new)
+                    if len(uncommitted) >= COMMIT_ITEMS:
+                        store.put(uncommitted)
+                        uncommitted.clear()
+    store.put(uncommitted)
     done.rejected.sort()
     return done
 
 
-def _look_up(
-    items: Sequence[Encoded],
-    backbone: Backbone,
-    store: FeatureStore,
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-    done: Extracted,
-) -> list[tuple[Encoded, bytes]]:
-    """Take what the store has; what it lacks comes back with its key."""
-
-    def key_of(item: Encoded) -> bytes | Rejected:
-        try:
-            return token_key(backbone.fingerprint, item.modality, item.unit, item.read())
-        except BadItem as bad:
-            return Rejected(item.id, bad.reason)
-
+def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore) -> _Found:
+    """All that ``items`` need."""
     started = time.perf_counter()
-    keyed: list[tuple[Encoded, bytes]] = []
-    with progress.work("read", len(items)) as count:
-        for item, key in zip(items, _ahead(pool, key_of, items)):
-            count()
-            if isinstance(key, Rejected):
-                done.rejected.append(key)
-            else:
-                keyed.append((item, key))
-    stored = store.get(key for _, key in keyed)
-    for item, key in keyed:
-        if key in stored:
-            done.tokens[item.id] = stored[key]
-    done.seconds["decode"] += time.perf_counter() - started
-    return [(item, key) for item, key in keyed if key not in stored]
-
-
-def _compute(
-    missing: Sequence[tuple[Encoded, bytes]],
-    tower: Tower,
-    store: FeatureStore,
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-    done: Extracted,
-) -> None:
-    def prepare(entry: tuple[Encoded, bytes]) -> _Prepared | Rejected:
-        item, key = entry
-        started = time.perf_counter()
+    found = _Found()
+    missing: list[tuple[Encoded, bytes, NDArray[np.generic]]] = []
+    for item in items:
         try:
-            medium = get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
+            data = item.read()
+            key = token_key(fingerprint, item.modality, item.unit, data)
+            stored = store.get([key])
+            if key in stored:
+                found.tokens[item.id] = stored[key]
+            else:
+                medium = get_modality(item.modality).decode(data, where=item.id, unit=item.unit)
+                missing.append((item, key, tower.prepare(item.modality, medium)))
         except BadItem as bad:
-            return Rejected(item.id, bad.reason)
-        frames = tower.prepare(item.modality, medium)
-        return _Prepared(item, key, frames, time.perf_counter() - started)
-
-    uncommitted: dict[bytes, NDArray[np.float16]] = {}
-    waiting: list[_Prepared] = []
-
-    def flush() -> None:
-        started = time.perf_counter()
-        tokens = tower.stem(np.concatenate([prepared.frames for prepared in waiting]))
-        done.seconds["stem"] += time.perf_counter() - started
-        start = 0
-        for prepared in waiting:
-            own = tokens[start : start + len(prepared.frames)]
-            start += len(prepared.frames)
-            uncommitted[prepared.key] = done.tokens[prepared.item.id] = own
-        waiting.clear()
-        if len(uncommitted) >= COMMIT_ITEMS:
-            store.put(uncommitted)
-            uncommitted.clear()
-
-    with progress.work(f"stem ({tower.name})", len(missing)) as count:
-        for prepared in _ahead(pool, prepare, missing):
-            count()
-            if isinstance(prepared, Rejected):
-                done.rejected.append(prepared)
-                continue
-            done.seconds["decode"] += prepared.seconds
-            waiting.append(prepared)
-            if sum(len(one.frames) for one in waiting) >= BATCH_FRAMES:
-                flush()
-        if waiting:
-            flush()
-    store.put(uncommitted)
+            found.rejected.append(Rejected(item.id, bad.reason))
+    decoded = time.perf_counter()
+    if missing:
+        frames = np.concatenate([prepared for _, _, prepared in missing])
+        batches = (frames[start : start + BATCH_FRAMES] for start in range(0, len(frames), BATCH_FRAMES))
+        tokens = np.concatenate([tower.stem(batch) for batch in batches])
+        ends = np.cumsum([len(prepared) for _, _, prepared in missing])
+        for (item, key, _), own in zip(missing, np.split(tokens, ends[:-1])):
+            found.tokens[item.id] = found.new[key] = own
+    found.decode, found.stem = decoded - started, time.perf_counter() - decoded
+    return found
 
 
-def _ahead(pool: ThreadPoolExecutor, work: Any, entries: Iterable[T]) -> Iterator[Any]:
-    """``map`` in the pool, in order, with at most ``AHEAD`` results waiting."""
-    pending: deque[Future[Any]] = deque()
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Entry], Result], entries: Iterable[Entry], limit: int
+) -> Iterator[Result]:
+    """``map`` in the pool, in order, with at most ``limit`` results waiting."""
+    pending: deque[Future[Result]] = deque()
     for entry in entries:
         pending.append(pool.submit(work, entry))
-        if len(pending) >= AHEAD:
+        if len(pending) >= limit:
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()

@@ -56,7 +56,9 @@ class FeatureStore:
             path.mkdir(parents=True, exist_ok=True)
             self._env: Any = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
         except (OSError, lmdb.Error) as error:
-            raise RemodalError(f"the feature cache {path} can't be opened ({error}); choose another: REMODAL_CACHE") from None
+            raise RemodalError(
+                f"the feature cache {path} can't be opened ({error}); choose another: REMODAL_CACHE"
+            ) from None
 
     def __enter__(self) -> FeatureStore:
         return self

@@ -85,7 +85,7 @@ class FileJournal:
         self._stages[stage] = state
         whole = State(values={"task": self._task, "stages": {}})
         for name, one in self._stages.items():
-            whole.values["stages"][name] = {"step": one.step, "loss": one.loss}
+            whole.values["stages"][name] = {"step": one.step, "records": one.records}
             whole.put(f"{name}/parameters", one.parameters)
             whole.put(f"{name}/moments", one.moments)
             whole.put(name, {"generator": one.generator})
@@ -100,5 +100,5 @@ def _stage(state: State, stage: str) -> StageState:
         state.under(f"{stage}/parameters"),
         state.under(f"{stage}/moments"),
         generator,
-        values["loss"],
+        values["records"],
     )

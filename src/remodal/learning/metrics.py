@@ -37,18 +37,24 @@ def average(matrix: Matrix) -> float | None:
     return mean(mean(row[: seen + 1]) for seen, row in enumerate(matrix[1:]))
 
 
+def drop(matrix: Matrix, task: int) -> float | None:
+    """The best accuracy on a task since it was learned minus the final one: what was forgotten of it.
+
+    >>> round(drop([[0.1, 0.2], [0.9, 0.2], [0.7, 0.8]], 0), 3)
+    0.2
+    """
+    since = [row[task] for row in matrix[task + 1 :]]
+    known = [value for value in since if value is not None]
+    return max(known) - known[-1] if known and since[-1] is not None else None
+
+
 def forgetting(matrix: Matrix) -> float | None:
-    """Mean over all tasks but the last of the best accuracy since the task was learned minus the final one.
+    """Mean over all tasks but the last of :func:`drop`.
 
     >>> round(forgetting([[0.1, 0.2], [0.9, 0.2], [0.7, 0.8]]), 3)
     0.2
     """
-    drops: list[float | None] = []
-    for task in range(len(matrix[0]) - 1):
-        since = [row[task] for row in matrix[task + 1 :]]
-        known = [value for value in since if value is not None]
-        drops.append(max(known) - known[-1] if known and since[-1] is not None else None)
-    return mean(drops)
+    return mean(drop(matrix, task) for task in range(len(matrix[0]) - 1))
 
 
 def backward_transfer(matrix: Matrix) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remodal.backbones import Backbone, load_backbone
+from remodal.backbones import load_backbone
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
@@ -16,6 +16,7 @@ from remodal.files import replacing
 from remodal.learning.checkpoint import Checkpoints, write_state
 from remodal.learning.evaluate import accuracy
 from remodal.learning.history import History
+from remodal.learning.metrics import mean
 from remodal.learning.predictions import predict
 from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.results import peak_memory_bytes, results
@@ -70,8 +71,8 @@ def run(
         raise RemodalError(f"{stream.quarantined[0].path}: {stream.quarantined[0].reason} (strict)")
     with FeatureStore(cache / "features") as store:
         prepared = prepare(stream, backbone, store, shown)
-    for one in prepared.quarantined:
-        shown.note(f"set aside {one.path}: {one.reason}")
+    if prepared.quarantined:
+        shown.note(f"set aside {len(prepared.quarantined)} items that can't be used")
     if strict and prepared.quarantined:
         raise RemodalError(f"{prepared.quarantined[0].path}: {prepared.quarantined[0].reason} (strict)")
 
@@ -108,10 +109,13 @@ def run(
 
 
 def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | None:
-    """Make ``out`` this run's folder; its results where they are there already."""
+    """Make ``out`` this run's folder; its results where they are there already.
+
+    A folder in which nothing has been learned yet holds nothing to lose, and is free.
+    """
     asked = settings.as_json()
     config = out / "settings.json"
-    if config.exists():
+    if (out / RESULTS).exists() or (out / "checkpoint").exists():
         found = json.loads(config.read_text())
         if not resume:
             raise RemodalError(f"{out} already holds a run; choose another folder, or go on with it: --resume")
@@ -134,28 +138,39 @@ def _learn(
     progress: Progress,
 ) -> _Measured:
     saved = checkpoints.load()
-    if saved is None:
-        measured = _Measured([], [], [])
-        history.truncate(0)
-        _evaluate(method, stream, [], measured, progress)
-    else:
-        state, figures = saved
-        method.restore(state)
-        history.truncate(figures.pop("history"))
-        measured = _Measured(**figures)
-    for index, task in enumerate(stream.tasks):
-        if index < len(measured.seconds):
-            continue
-        progress.note(f"task {index + 1}/{len(stream.tasks)}: {task.train.modality}: {', '.join(task.train.classes)}")
-        started = time.perf_counter()
-        trainer = Trainer(settings.seed, index, checkpoints.journal(index), history.write, progress)
-        method.learn(task.train, trainer)
-        measured.seconds.append(time.perf_counter() - started)
-        measured.learn += measured.seconds[-1]
-        seen = [column for past in stream.tasks[: index + 1] for column in past.columns]
-        _evaluate(method, stream, seen, measured, progress)
-        checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
+    with progress.work("tasks", len(stream.tasks)) as count:
+        if saved is None:
+            measured = _Measured([], [], [])
+            history.truncate(0)
+            _evaluate(method, stream, [], measured, progress)
+        else:
+            state, figures = saved
+            method.restore(state)
+            history.truncate(figures.pop("history"))
+            measured = _Measured(**figures)
+            count(len(measured.seconds))
+        for index, task in enumerate(stream.tasks):
+            if index < len(measured.seconds):
+                continue
+            started = time.perf_counter()
+            trainer = Trainer(settings.seed, index, checkpoints.journal(index), history.write, progress)
+            method.learn(task.train, trainer)
+            measured.seconds.append(time.perf_counter() - started)
+            measured.learn += measured.seconds[-1]
+            seen = [column for past in stream.tasks[: index + 1] for column in past.columns]
+            _evaluate(method, stream, seen, measured, progress)
+            checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
+            count()
+            progress.note(_described(index, stream, measured))
     return measured
+
+
+def _described(index: int, stream: PreparedStream, measured: _Measured) -> str:
+    """A learned task, and how all tasks so far are answered now."""
+    task, tasks = stream.tasks[index].train, len(stream.tasks)
+    aware, agnostic = (mean(rows[-1][: index + 1]) for rows in (measured.aware, measured.agnostic))
+    so_far = "" if aware is None or agnostic is None else f"  so far: aware {aware:.3f}, agnostic {agnostic:.3f}"
+    return f"task {index + 1:{len(str(tasks))}}/{tasks}  {task.modality:<5}{so_far}  {', '.join(task.classes)}"
 
 
 def _evaluate(
@@ -176,5 +191,3 @@ def _evaluate(
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from remodal.settings import Settings
 from remodal.streams import StreamSettings
 
 
-class RunSettings(BaseModel):
+class RunSettings(Settings):
     """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     stream: str
     method: str = "comm"

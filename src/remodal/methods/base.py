@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from remodal.backbones import Backbone, Tokens
@@ -80,7 +79,7 @@ class Method(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """All that was learned."""
+        """All that was learned; a snapshot, which learning on does not change."""
 
     @abstractmethod
     def restore(self, state: State) -> None:

@@ -18,7 +18,7 @@ Agnostic: ``score(class c of modality m) = log p(m) + log softmax_c(scale * h_m(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -32,16 +32,14 @@ from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
-from remodal.adaptation.routed import Expert, routed_scores
-from remodal.adaptation.router import Router
+from remodal.adaptation.routed import Expert
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
-from remodal.backbones import Backbone, Tokens, Tower
-from remodal.methods.base import Method, State, TaskData, methods
+from remodal.backbones import Backbone, Tower
+from remodal.methods.base import State, TaskData, methods
+from remodal.methods.routed import RoutedMethod
 from remodal.settings import Settings
-from remodal.streams.base import Column
 from remodal.training.trainer import Recipe, Trainer
 
-IDENTITY_RANK = 64
 CALIBRATION_DRAWS = 32
 
 
@@ -72,13 +70,11 @@ class _Modality:
     """P~_m: own and borrowed, as the last task left them."""
     adapter: Tensor
     temperature: float
-    classes: list[str]
     statistics: ClassStatistics
-    identity: ClassStatistics
 
 
 @methods.add("comm")
-class Comm(Method):
+class Comm(RoutedMethod):
     """The reconstruction of COMM, nothing added."""
 
     options = CommSettings
@@ -87,7 +83,6 @@ class Comm(Method):
         super().__init__(backbone, settings, seed)
         self.chosen = cast(CommSettings, settings)
         self.modalities_: dict[str, _Modality] = {}
-        self.routers_ = {name: Router(tower.identity_width) for name, tower in backbone.towers.items()}
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
@@ -106,29 +101,26 @@ class Comm(Method):
             before = tower.features(task.tokens, known.snapshot)
         learned = self._adapt(task, tower, start, borrowed, before, known, trainer)
 
-        classes = _union(known.classes if known else [], task.classes)
         own, adapter = learned.prompts, learned.adapter
         if known is not None and self.chosen.self_regularise:
-            rate = merge_rate(len(task.classes), len(classes))
+            seen = _union([*known.statistics.classes, *task.classes])
+            rate = merge_rate(len(task.classes), len(seen))
             own, adapter = merge(known.own, own, rate), merge(known.adapter, adapter, rate)
         snapshot = own if borrowed is None else own + borrowed
         statistics = known.statistics if known else ClassStatistics(tower.feature_width, self.chosen.rank)
-        stored = known.identity if known else ClassStatistics(tower.identity_width, IDENTITY_RANK)
         after = tower.features(task.tokens, snapshot)
         if before is not None and self.chosen.realign:
             statistics.means = statistics.means + drift(statistics.means, before, after)
         statistics.add(after, task.labels, task.classes)
-        stored.add(identity, task.labels, task.classes)
-        modality = _Modality(own, snapshot, adapter, 1.0, classes, statistics, stored)
+        modality = _Modality(own, snapshot, adapter, 1.0, statistics)
         self.modalities_[task.modality] = modality
         if self.chosen.realign:
             self._realign(modality, tower, trainer)
-        self._train_router(tower, trainer)
+        self.learn_identity(task, identity, trainer)
 
-    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
-        """``log p(modality) + log softmax`` within each modality; unseen modalities are scored by the frozen model."""
-        experts = {name: Expert(one.snapshot, one.adapter, one.temperature) for name, one in self.modalities_.items()}
-        return routed_scores(self.backbone, self.routers_[tokens.tower], experts, tokens, columns)
+    def experts(self) -> dict[str, Expert]:
+        """Snapshot, adapter and temperature of each modality."""
+        return {name: Expert(one.snapshot, one.adapter, one.temperature) for name, one in self.modalities_.items()}
 
     def _relevance(self, modality: str, identity: Tensor) -> dict[str, float]:
         """alpha: weight of each other modality that the same tower reads."""
@@ -178,7 +170,7 @@ class Comm(Method):
         )
 
     def _realign(self, modality: _Modality, tower: Tower, trainer: Trainer) -> None:
-        names = _union([], [name for one in self.modalities_.values() for name in one.classes])
+        names = _union(name for one in self.modalities_.values() for name in one.statistics.classes)
         classes = modality.statistics.classes
         seen = self.backbone.anchors(names)
         position = torch.tensor([names.index(name) for name in classes])
@@ -192,47 +184,30 @@ class Comm(Method):
         features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
         modality.temperature = temperature(scale * aligned(tower, modality.adapter, features) @ anchors.own.T, labels)
 
-    def _train_router(self, tower: Tower, trainer: Trainer) -> None:
-        names = [name for name in self.modalities_ if self.backbone.reads[name] == tower.name]
-        self.routers_[tower.name].train([self.modalities_[name].identity for name in names], names, trainer)
-
-    def trainable_parameters(self) -> int:
-        """Prompts and adapter of one modality, and the routers."""
-        largest = max((one.own.numel() + one.adapter.numel() for one in self.modalities_.values()), default=0)
-        return largest + sum(router.weight.numel() + router.bias.numel() for router in self.routers_.values())
-
     def state(self) -> State:
-        """Per modality: prompts, snapshot, adapter, statistics; per tower: the router."""
-        state = State()
+        """Per modality: prompts, snapshot, adapter, statistics; and the routing."""
+        state = State(values={"modalities": {}})
         for name, one in self.modalities_.items():
-            statistics, classes = one.statistics.state()
-            identity, _ = one.identity.state()
             state.put(name, {"own": one.own, "snapshot": one.snapshot, "adapter": one.adapter})
-            state.put(f"{name}/statistics", statistics)
-            state.put(f"{name}/identity", identity)
-            state.values[name] = {"temperature": one.temperature, "classes": one.classes, "statistics": classes}
-        for name, router in self.routers_.items():
-            state.put(f"router/{name}", {"weight": router.weight, "bias": router.bias})
-        state.values["routers"] = {name: router.modalities for name, router in self.routers_.items()}
+            state.put(f"{name}/statistics", one.statistics.tensors())
+            state.values["modalities"][name] = {"temperature": one.temperature, "classes": one.statistics.classes}
+        self.put_routing(state)
         return state
 
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave."""
-        for name in (key for key in state.values if key != "routers"):
-            values, tensors = state.values[name], state.under(name)
+        self.modalities_ = {}
+        for name, values in state.values["modalities"].items():
+            stored = state.under(name)
             statistics = ClassStatistics.from_state(
-                state.under(f"{name}/statistics"), values["statistics"], self.chosen.rank
+                state.under(f"{name}/statistics"), values["classes"], self.chosen.rank
             )
-            identity = ClassStatistics.from_state(state.under(f"{name}/identity"), values["statistics"], IDENTITY_RANK)
             self.modalities_[name] = _Modality(
-                tensors["own"], tensors["snapshot"], tensors["adapter"], values["temperature"], values["classes"],
-                statistics, identity,
-            )  # fmt: skip
-        for name, known in state.values["routers"].items():
-            stored, router = state.under(f"router/{name}"), self.routers_[name]
-            router.modalities, router.weight, router.bias = list(known), stored["weight"], stored["bias"]
+                stored["own"], stored["snapshot"], stored["adapter"], values["temperature"], statistics
+            )
+        self.take_routing(state)
 
 
-def _union(known: Sequence[str], new: Sequence[str]) -> list[str]:
-    """Names in the order in which they were first seen."""
-    return list(dict.fromkeys([*known, *new]))
+def _union(names: Iterable[str]) -> list[str]:
+    """Each name once, in the order in which it was first seen."""
+    return list(dict.fromkeys(names))

@@ -22,9 +22,9 @@ from remodal.adaptation.ridge import StreamingRidge
 from remodal.adaptation.routed import readable
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.base import Method, State, TaskData, methods
-from remodal.training.seeding import generator
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import generator
 from remodal.training.trainer import Trainer
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))
@@ -74,8 +74,8 @@ class Ridge(Method):
             self.towers_[tower.name] = _Regression(tower, self.chosen.width, self.seed)
             self.towers_[tower.name].centre = features.mean(0)
         regression = self.towers_[tower.name]
-        known = regression.columns
-        known.extend(column for column in task.columns if column not in known)
+        known = list(dict.fromkeys([*regression.columns, *task.columns]))
+        regression.columns = known
         labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
         lifted = regression.lift(features)
         held_out = torch.randperm(len(lifted), generator=trainer.generator("held-out")) % HELD_OUT == 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from remodal.errors import BadItem, RemodalError, UnknownName
+from remodal.features.progress import Progress, Silent
 from remodal.modalities import get_modality
 from remodal.streams.base import Item, Quarantined, Split, Stream, Task
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
@@ -76,21 +77,26 @@ def stream(
     name, listing = _listed(name_or_path, settings)
     items, quarantined = learnable(listing)
     if not items:
-        first = (
-            f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
-        )
+        first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
         raise RemodalError(f"{name_or_path}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
     tasks = make_tasks(items, order=order, seed=seed, classes_per_task=settings.classes_per_task)
     return Stream(name, order, seed, tasks, quarantined)
 
 
-def verify(name_or_path: str | Path, *, depth_unit: str | None = DEFAULTS.depth_unit) -> list[Quarantined]:
+def verify(
+    name_or_path: str | Path, *, depth_unit: str | None = DEFAULTS.depth_unit, progress: Progress | None = None
+) -> list[Quarantined]:
     """All that is wrong with a stream's data: what is set aside, and each item that :func:`check` refuses."""
     settings = StreamSettings.checked({"depth_unit": depth_unit})
     name, listing = _listed(name_or_path, settings)
     problems = altered_files(HERE / name) if name_or_path in embedded_names() else []
     problems += learnable(listing).quarantined
-    return problems + [problem for item in listing.items if (problem := check(item))]
+    with (progress or Silent()).work("verify", len(listing.items)) as count:
+        for item in listing.items:
+            if problem := check(item):
+                problems.append(problem)
+            count()
+    return problems
 
 
 def check(item: Item) -> Quarantined | None:

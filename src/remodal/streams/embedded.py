@@ -77,9 +77,7 @@ def list_embedded(folder: Path) -> Listing:
             rows = _columns(path, list(DESCRIBED)).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise RemodalError(f"{path}: can't be read ({error})") from error
-        items += [
-            EmbeddedItem(modality=modality, shard=shard, row=row, **values) for row, values in enumerate(rows)
-        ]
+        items += [EmbeddedItem(modality=modality, shard=shard, row=row, **values) for row, values in enumerate(rows)]
     if not items:
         raise RemodalError(f"{folder}: found no item; valid: a folder of <modality>.parquet files")
     return Listing(tuple(items), ())
@@ -93,9 +91,7 @@ def altered_files(folder: Path) -> list[Quarantined]:
         path = folder / part["file"]
         found = sha256(path.read_bytes()).hexdigest() if path.is_file() else "none (no such file)"
         if found != part["file_sha256"]:
-            altered.append(
-                Quarantined(part["file"], f"found file hash {found}; valid: {part['file_sha256']}")
-            )
+            altered.append(Quarantined(part["file"], f"found file hash {found}; valid: {part['file_sha256']}"))
     return altered
 
 

@@ -45,7 +45,7 @@ class Gathering:
         self.items: list[FileItem] = []
         self.quarantined: list[Quarantined] = []
         self._depth_unit = depth_unit
-        self._seen: dict[str, str] = {}
+        self._seen: dict[Path, str] = {}
 
     def add(
         self,
@@ -82,14 +82,13 @@ class Gathering:
     def _locate(self, item_id: str) -> None:
         """Check that there is such a file, below the root (links followed), that wasn't taken already."""
         try:
-            real = os.path.realpath(self.root / item_id, strict=True)
-            regular = os.path.isfile(real)
+            real = Path(os.path.realpath(self.root / item_id, strict=True))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise BadItem(item_id, f"can't be read ({reason})") from error
-        if not Path(real).is_relative_to(self.root):
+        if not real.is_relative_to(self.root):
             raise BadItem(item_id, "found a link that leaves the folder; valid: files below it")
-        if not regular:
+        if not real.is_file():
             raise BadItem(item_id, "isn't a file; valid: regular files")
         if real in self._seen:
             raise BadItem(item_id, f"is the same file as {self._seen[real]}; valid: each file once")

@@ -41,7 +41,8 @@ def _add_modality(gathering: Gathering, modality: str) -> None:
     try:
         suffixes = get_modality(modality).suffixes
     except UnknownName as error:
-        return gathering.set_aside(modality, str(error))
+        gathering.set_aside(modality, str(error))
+        return
     for path in _read(gathering, modality):
         if path.is_dir():
             _add_class(gathering, modality, path.name)

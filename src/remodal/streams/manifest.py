@@ -73,22 +73,19 @@ def _add_row(gathering: Gathering, columns: list[str], row: list[str], line: str
     if not row:
         return
     if len(row) != len(columns):
-        return gathering.set_aside(line, f"found {len(row)} fields; valid: {len(columns)}, as in the header")
+        gathering.set_aside(line, f"found {len(row)} fields; valid: {len(columns)}, as in the header")
+        return
     values = {column: value.strip() for column, value in zip(columns, row, strict=True)}
-    path = values.pop("path")
-    if not path:
-        return gathering.set_aside(line, "found a blank path; valid: a file's path from the folder")
+    path, modality, label = (values.pop(name) for name in REQUIRED)
     split, unit = values.pop("split", "train"), values.pop("unit", "")
-    try:
-        if split not in SPLITS:
-            raise UnknownName("split", split, SPLITS)
-        if unit and unit not in METRES:
-            raise UnknownName("unit", unit, METRES)
-    except UnknownName as error:
-        return gathering.set_aside(path, str(error))
-    gathering.add(
-        path, values.pop("modality"), values.pop("label"), split=SPLITS[split], unit=unit or None, **values
-    )
+    if not path:
+        gathering.set_aside(line, "found a blank path; valid: a file's path from the folder")
+    elif split not in SPLITS:
+        gathering.set_aside(path, str(UnknownName("split", split, SPLITS)))
+    elif unit and unit not in METRES:
+        gathering.set_aside(path, str(UnknownName("unit", unit, METRES)))
+    else:
+        gathering.add(path, modality, label, split=SPLITS[split], unit=unit or None, **values)
 
 
 def _with_whole_tasks(gathering: Gathering) -> list[FileItem]:

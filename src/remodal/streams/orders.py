@@ -28,9 +28,7 @@ def interleave(tasks: Mapping[str, Sequence[Task]], generator: np.random.Generat
 def one_by_one(tasks: Mapping[str, Sequence[Task]], generator: np.random.Generator) -> list[Task]:
     """All tasks of one modality, then all of the next; which modality comes when is random."""
     modalities = list(tasks)
-    return [
-        task for position in generator.permutation(len(modalities)) for task in tasks[modalities[position]]
-    ]
+    return [task for position in generator.permutation(len(modalities)) for task in tasks[modalities[position]]]
 
 
 def make_tasks(items: Iterable[Item], *, order: str, seed: int, classes_per_task: int) -> tuple[Task, ...]:

@@ -21,7 +21,10 @@ valid: stream.classes_per_task, stream.depth_unit
 
     prefix = "stream."
 
-    classes_per_task: int = Field(4, ge=1, description="classes of a task, where the data don't state their tasks")
+    classes_per_task: int = Field(
+        default=4, ge=1, description="classes of a task, where the data don't state their tasks"
+    )
     depth_unit: Literal["mm", "cm", "m"] | None = Field(
-        None, description="unit of depth files whose manifest states none; without it 16-bit files are in millimetres"
+        default=None,
+        description="unit of depth files whose manifest states none; without it 16-bit files are in millimetres",
     )

@@ -62,9 +62,7 @@ def test_listing_reads_no_media(shard: Path) -> None:
 
 
 def test_content_that_is_not_what_its_hash_says_is_a_bad_item(shard: Path) -> None:
-    with pytest.raises(
-        BadItem, match=r"text/a bird: found content with hash .*; valid: " + DIGESTS["a bird"]
-    ):
+    with pytest.raises(BadItem, match=r"text/a bird: found content with hash .*; valid: " + DIGESTS["a bird"]):
         list_embedded(shard.parent).items[2].read()
 
 
@@ -85,9 +83,7 @@ def test_a_broken_or_foreign_file_is_refused(shard: Path) -> None:
     with pytest.raises(RemodalError, match=r"text.parquet: can't be read"):
         list_embedded(shard.parent)
     pq.write_table(pa.table({"id": ["a"], "label": ["dog"]}), shard)
-    with pytest.raises(
-        RemodalError, match=r"text.parquet: missing column split, group, licence.*; found: id, label"
-    ):
+    with pytest.raises(RemodalError, match=r"text.parquet: missing column split, group, licence.*; found: id, label"):
         list_embedded(shard.parent)
     shard.rename(shard.with_name("txt.parquet"))
     with pytest.raises(RemodalError, match=r"unknown modality 'txt'; did you mean 'text'"):

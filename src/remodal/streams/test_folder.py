@@ -34,9 +34,7 @@ def test_folders_name_modality_and_class(write: Write) -> None:
 
 
 def test_hidden_files_and_files_beside_the_folders_are_left_out(write: Write) -> None:
-    root = write(
-        "text/dog/a.txt", "text/dog/.DS_Store", ".git/config", "README.md", "notes.csv", "text/README.md"
-    )
+    root = write("text/dog/a.txt", "text/dog/.DS_Store", ".git/config", "README.md", "notes.csv", "text/README.md")
     assert ids(root) == ["text/dog/a.txt"]
     assert reasons(root) == {}
 
@@ -141,9 +139,7 @@ def test_the_unit_goes_to_depth_alone(write: Write) -> None:
     }
 
 
-def test_a_file_that_vanished_or_grew_too_large_is_a_bad_item(
-    write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_vanished_or_grew_too_large_is_a_bad_item(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     (item,) = list_folder(root := write("text/dog/a.txt")).items
     monkeypatch.setattr(files, "MAX_FILE_BYTES", 10)
     with pytest.raises(BadItem, match=r"text/dog/a.txt: found more than 10 bytes; valid: at most so many"):

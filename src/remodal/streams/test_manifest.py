@@ -102,9 +102,7 @@ def test_a_manifest_that_is_not_csv_in_utf8_is_refused(write: Write) -> None:
 
 def test_a_byte_order_mark_and_blank_lines_do_no_harm(write: Write) -> None:
     root = write("a.txt")
-    (root / "manifest.csv").write_text(
-        "\ufeffpath, modality ,label\r\n\r\na.txt,text,dog\r\n", encoding="utf-8"
-    )
+    (root / "manifest.csv").write_text("\ufeffpath, modality ,label\r\n\r\na.txt,text,dog\r\n", encoding="utf-8")
     assert ids(root) == ["a.txt"]
 
 

@@ -18,9 +18,7 @@ from remodal.streams.orders import ORDERS, make_tasks, task_sizes
 
 orders = st.sampled_from(ORDERS.names())
 seeds = st.integers(0, 2**32)
-class_counts = st.dictionaries(
-    st.sampled_from(["image", "video", "audio", "text"]), st.integers(1, 30), min_size=1
-)
+class_counts = st.dictionaries(st.sampled_from(["image", "video", "audio", "text"]), st.integers(1, 30), min_size=1)
 
 
 SPLITS: dict[str, Split] = {"a": "train", "b": "train", "c": "test"}
@@ -29,9 +27,7 @@ SPLITS: dict[str, Split] = {"a": "train", "b": "train", "c": "test"}
 def items_of(classes: dict[str, int], task: str = "") -> list[Item]:
     """Two train items and a test item of each of so many classes a modality."""
     return [
-        FileItem(
-            f"{modality}/{label}/{name}", modality, f"class {label}", split, "", "", root=Path(), task=task
-        )
+        FileItem(f"{modality}/{label}/{name}", modality, f"class {label}", split, "", "", root=Path(), task=task)
         for modality, count in classes.items()
         for label in range(count)
         for name, split in SPLITS.items()

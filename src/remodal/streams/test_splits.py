@@ -34,10 +34,7 @@ def test_other_classes_play_no_part() -> None:
 def test_a_new_file_moves_at_most_one_other() -> None:
     before = [item(f"{number}.txt") for number in range(20)]
     for number in range(20, 40):
-        assert (
-            len(held_out([*before, item(f"{number}.txt")]) - {f"text/dog/{number}.txt"} - held_out(before))
-            <= 1
-        )
+        assert len(held_out([*before, item(f"{number}.txt")]) - {f"text/dog/{number}.txt"} - held_out(before)) <= 1
 
 
 def test_it_is_the_same_on_every_machine() -> None:
@@ -59,9 +56,7 @@ def test_no_group_is_on_both_sides_in_any_class(drawn: list[tuple[str, str]]) ->
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=12))
 def test_a_class_with_groups_of_its_own_has_both_sides(sizes: list[int]) -> None:
     items = [
-        item(f"{group}-{number}.txt", group=str(group))
-        for group, size in enumerate(sizes)
-        for number in range(size)
+        item(f"{group}-{number}.txt", group=str(group)) for group, size in enumerate(sizes) for number in range(size)
     ]
     assert 0 < len(held_out(items)) < len(items)
 

@@ -53,10 +53,7 @@ def test_a_class_that_cannot_be_learned_and_tested_is_set_aside(write: Write, ma
             "found text class 'owl' with 1 train and 0 test items; valid: at least one of each",
         ),
     )
-    rows = [
-        f"{path},text,{path.split('/')[1]},{'test' if '0' in path else 'train'}"
-        for path in texts("dog", "cat")
-    ]
+    rows = [f"{path},text,{path.split('/')[1]},{'test' if '0' in path else 'train'}" for path in texts("dog", "cat")]
     untested = [row.replace("test", "train") for row in rows if "cat" in row]
     made = stream(manifest("path,modality,label,split", *(row for row in rows if "dog" in row), *untested))
     assert classes(made) == [("dog",)]
@@ -64,9 +61,7 @@ def test_a_class_that_cannot_be_learned_and_tested_is_set_aside(write: Write, ma
 
 
 def test_each_file_is_in_a_task_or_set_aside(write: Write) -> None:
-    root = write(
-        *texts("dog", "cat"), "text/owl/0.txt", "image/dog/a.png", "image/dog/b.png", "image/dog/c.bmpp"
-    )
+    root = write(*texts("dog", "cat"), "text/owl/0.txt", "image/dog/a.png", "image/dog/b.png", "image/dog/c.bmpp")
     made = stream(root)
     taken = [item.id for task in made for item in (*task.train, *task.test)]
     found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
@@ -74,14 +69,10 @@ def test_each_file_is_in_a_task_or_set_aside(write: Write) -> None:
 
 
 def test_a_folder_without_a_usable_item_is_an_error(write: Write) -> None:
-    with pytest.raises(
-        RemodalError, match=r"own data: found nothing to learn; valid: <modality>/<class>/<files>"
-    ):
+    with pytest.raises(RemodalError, match=r"own data: found nothing to learn; valid: <modality>/<class>/<files>"):
         stream(write())
     root = write("dog/a.png", "dog/b.png")
-    with pytest.raises(
-        RemodalError, match=r"set aside: 1, the first: dog: unknown modality 'dog'.*valid: audio"
-    ):
+    with pytest.raises(RemodalError, match=r"set aside: 1, the first: dog: unknown modality 'dog'.*valid: audio"):
         stream(root)
 
 

@@ -49,13 +49,14 @@ class Recipe:
 
 @dataclass
 class StageState:
-    """All that a stage needs to go on: position, parameters, AdamW's moments, generator."""
+    """All that a stage needs to go on: position, parameters, AdamW's moments, generator, and its records."""
 
     step: int
     parameters: Parameters
     moments: dict[str, Tensor]
     generator: Tensor
-    loss: float
+    records: list[Record]
+    """What was recorded of the stage so far."""
 
 
 class Journal(Protocol):
@@ -113,10 +114,12 @@ class Trainer:
             list(parameters.values()), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         draws = generator(self.seed, self.task, stage)
-        state = self._journal.load(stage)
-        if state is not None:
+        first, records = 0, list[Record]()
+        if (state := self._journal.load(stage)) is not None:
             _restore(state, parameters, optimiser, draws)
-        first, last_loss = (state.step, state.loss) if state is not None else (0, math.nan)
+            first, records = state.step, list(state.records)
+            for record in records:
+                self._record(record)
         saved = time.monotonic()
         with self._progress.work(stage, steps) as count:
             count(first)
@@ -128,30 +131,29 @@ class Trainer:
                 value.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.clip)
                 optimiser.step()
-                last_loss = float(value.detach())
                 count()
                 if (step + 1) * recipe.epochs % steps == 0:
-                    self._record({"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1, "loss": last_loss})
+                    record = {"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1}
+                    records.append({**record, "loss": float(value.detach())})
+                    self._record(records[-1])
                 if step + 1 == steps or time.monotonic() - saved > JOURNAL_SECONDS:
-                    self._journal.save(stage, _snapshot(step + 1, parameters, optimiser, draws, last_loss))
+                    self._journal.save(stage, _snapshot(step + 1, parameters, optimiser, draws, records))
                     saved = time.monotonic()
         return {name: value.detach() for name, value in parameters.items()}
 
-    def _batches(
-        self, stage: str, samples: int, recipe: Recipe, first: int
-    ) -> Iterator[tuple[int, int, Tensor]]:
+    def _batches(self, stage: str, samples: int, recipe: Recipe, first: int) -> Iterator[tuple[int, int, Tensor]]:
         """(step, epoch, indices) from step ``first`` on; an epoch's order depends on the epoch alone."""
         per_epoch = math.ceil(samples / recipe.batch)
         for epoch in range(first // per_epoch, recipe.epochs):
             order = torch.randperm(samples, generator=generator(self.seed, self.task, stage, "order", epoch))
-            for position, batch in enumerate(order.split(recipe.batch)):
+            for position, batch in enumerate(torch.split(order, recipe.batch)):
                 step = epoch * per_epoch + position
                 if step >= first:
                     yield step, epoch, batch
 
 
 def _snapshot(
-    step: int, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator, loss: float
+    step: int, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator, records: list[Record]
 ) -> StageState:
     moments = {
         f"{name}.{key}": optimiser.state[value][key].clone()
@@ -159,12 +161,10 @@ def _snapshot(
         for key in ("step", "exp_avg", "exp_avg_sq")
     }
     copied = {name: value.detach().clone() for name, value in parameters.items()}
-    return StageState(step, copied, moments, draws.get_state(), loss)
+    return StageState(step, copied, moments, draws.get_state(), list(records))
 
 
-def _restore(
-    state: StageState, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator
-) -> None:
+def _restore(state: StageState, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator) -> None:
     with torch.no_grad():
         for name, value in parameters.items():
             value.copy_(state.parameters[name])

@@ -1,0 +1,25 @@
+"""What a benchmark leaves behind: its figures as JSON, with the command and the versions that gave them."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from remodal.files import replacing
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "numpy", "onnxruntime", "pillow", "soundfile", "av", "lmdb", "pyarrow", "tokenizers")
+
+
+def record(name: str, figures: dict[str, Any]) -> None:
+    """Write ``results/<name>.json``."""
+    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    content = {"command": command, **figures, "versions": versions}
+    with replacing(RESULTS / f"{name}.json") as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

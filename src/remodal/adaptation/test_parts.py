@@ -1,0 +1,110 @@
+"""The parts of COMM on cases that can be worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from remodal.adaptation.blend import relevance, weighted_sum
+from remodal.adaptation.drift import drift
+from remodal.adaptation.merge import merge, merge_rate, self_regularisation
+from remodal.adaptation.prompts import fresh_prompts
+from remodal.adaptation.realign import temperature
+from remodal.adaptation.ridge import StreamingRidge
+from remodal.adaptation.router import Router
+from remodal.adaptation.statistics import ClassStatistics
+from remodal.backbones.prompting import prompted
+from remodal.testing import ToyTower
+from remodal.training.trainer import Trainer
+
+
+def test_self_regularisation_is_one_minus_the_mean_cosine() -> None:
+    new = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    old = torch.tensor([[3.0, 0.0], [1.0, 0.0]])
+    assert self_regularisation(new, old).item() == pytest.approx(0.5)
+
+
+def test_merging_moves_by_the_rate() -> None:
+    assert merge(torch.tensor([0.0]), torch.tensor([10.0]), merge_rate(1, 4)).item() == pytest.approx(3.0)
+
+
+def test_relevance_is_a_softmax_over_the_others() -> None:
+    logits = torch.tensor([[0.0, 50.0, 2 * math.log(3.0)]])  # the own modality saturates; temperature 2
+    torch.testing.assert_close(relevance(logits, own=1), torch.tensor([0.25, 0.0, 0.75]))
+
+
+def test_relevance_of_a_new_modality_counts_all_known_ones() -> None:
+    torch.testing.assert_close(relevance(torch.zeros(3, 2), own=None), torch.tensor([0.5, 0.5]))
+
+
+def test_a_lone_modality_has_nobody_to_borrow_from() -> None:
+    assert relevance(torch.zeros(3, 1), own=0).tolist() == [0.0]
+
+
+def test_borrowed_prompts_are_a_weighted_sum() -> None:
+    ones = torch.ones(1, 2, 3, 4)
+    assert torch.equal(weighted_sum([ones, 2 * ones], [0.5, 0.25], ones), ones)
+
+
+def test_fresh_prompts_leave_tokens_as_they_are() -> None:
+    tower = ToyTower("vision")
+    prompts = fresh_prompts(tower, 4, torch.Generator().manual_seed(0))
+    tokens = torch.randn(5, 2, 12)
+    assert prompts.shape == (1, 2, 4, 12)
+    assert torch.equal(prompted(tokens, prompts), tokens)
+
+
+def test_a_prompt_adds_its_value_where_its_key_attends() -> None:
+    """Two keys, one far more alike: the token takes on that key's value."""
+    prompts = torch.tensor([[[[100.0, 0.0], [-100.0, 0.0]], [[0.0, 1.0], [5.0, 5.0]]]])
+    torch.testing.assert_close(prompted(torch.tensor([[1.0, 0.0]]), prompts), torch.tensor([[1.0, 1.0]]))
+
+
+def test_old_means_move_with_the_items_near_them() -> None:
+    """Items around the first mean move right, those around the second stay."""
+    before = torch.tensor([[0.0, 0.0], [0.1, 0.0], [100.0, 0.0], [100.1, 0.0]])
+    after = before + torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    moved = drift(torch.tensor([[0.0, 0.0], [100.0, 0.0]]), before, after)
+    assert moved[0, 0] > 0.7
+    assert moved[1, 0] < 0.3
+
+
+def test_no_drift_where_nothing_moved() -> None:
+    items = torch.randn(6, 3)
+    assert torch.equal(drift(torch.randn(2, 3), items, items), torch.zeros(2, 3))
+
+
+def test_temperature_softens_what_is_too_sure() -> None:
+    logits = torch.tensor([[20.0, 0.0], [20.0, 0.0], [20.0, 0.0], [20.0, 0.0]])
+    sure = temperature(logits, torch.tensor([0, 0, 0, 0]))
+    unsure = temperature(logits, torch.tensor([0, 0, 0, 1]))
+    assert sure < 1 < unsure
+
+
+def test_streaming_ridge_is_ridge_regression() -> None:
+    features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
+    ridge = StreamingRidge(6)
+    ridge.add(features[:20], labels[:20], 3)
+    ridge.add(features[20:], labels[20:], 3)
+    gram = features.T @ features
+    penalised = gram + 0.1 * gram.diagonal().mean() * torch.eye(6)
+    expected = torch.linalg.solve(penalised, features.T @ torch.nn.functional.one_hot(labels).float())
+    torch.testing.assert_close(ridge.solve(0.1), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_the_router_tells_modalities_apart_from_their_statistics() -> None:
+    draws = torch.Generator().manual_seed(0)
+    centres = torch.eye(3, 8)
+    items = {name: torch.nn.functional.normalize(centre + 0.2 * torch.randn(90, 8, generator=draws), dim=-1)
+             for name, centre in zip(("image", "audio", "depth"), centres, strict=True)}  # fmt: skip
+    stored = []
+    for features in items.values():
+        statistics = ClassStatistics(8, rank=4)
+        statistics.add(features, torch.arange(90) % 3, ["a", "b", "c"])
+        stored.append(statistics)
+    router = Router(8)
+    router.train(stored, list(items), Trainer(0, 0))
+    for index, features in enumerate(items.values()):
+        assert (router.logits(features).argmax(1) == index).float().mean() > 0.95

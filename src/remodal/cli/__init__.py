@@ -1,0 +1,58 @@
+"""The command line: one subcommand a file.
+
+Nothing heavy is imported until a command runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remodal import __version__
+from remodal.cli import cache, data, doctor, methods, report, run
+from remodal.cli.guard import Guarded
+
+app = typer.Typer(
+    name="remodal",
+    cls=Guarded,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.command)
+app.command("methods")(methods.command)
+app.add_typer(data.app, name="data")
+app.command("report")(report.command)
+app.add_typer(cache.app, name="cache")
+app.command("doctor")(doctor.command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"remodal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _remodal(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One frozen model learns image, video, audio, depth and text, task after task.
+
+    \b
+    remodal run --stream everyday           learn the stream inside the package
+    remodal run --stream path/to/folder     learn your own data
+    remodal methods                         what can learn, and its settings
+    remodal data show everyday              look at the data
+    remodal doctor                          is all that is needed there?
+    """
+
+
+def main() -> None:
+    """The command ``remodal``."""
+    app(prog_name="remodal")

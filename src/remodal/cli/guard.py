@@ -1,0 +1,42 @@
+"""A user's mistake is one line and an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from remodal.errors import RemodalError
+
+MISTAKE = 2
+INTERRUPTED = 130
+
+
+class Guarded(TyperGroup):
+    """A group of commands that turns the errors a person can act on into one line on stderr."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        # libraries that talk while the progress is drawn
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        warnings.filterwarnings("ignore", module="PIL")
+        try:
+            return super().invoke(ctx)
+        except RemodalError as error:
+            _say(str(error))
+            raise typer.Exit(MISTAKE) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _say(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            raise typer.Exit(MISTAKE) from None
+        except KeyboardInterrupt:
+            _say("interrupted; a run goes on from here with the same command and --resume")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _say(line: str) -> None:
+    typer.echo(f"remodal: {' '.join(line.split())}", err=True)

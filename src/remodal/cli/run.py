@@ -1,0 +1,89 @@
+"""``remodal run``: learn a stream, measure, and leave a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    assignments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Settings of the method, and of the stream as stream.KEY."),
+    ] = None,
+    stream: Annotated[str | None, typer.Option(help="A stream's name, or a folder of your own data.")] = None,
+    method: Annotated[str | None, typer.Option(help="What learns.", show_default="comm")] = None,
+    backbone: Annotated[str | None, typer.Option(help="The frozen model.", show_default="lite")] = None,
+    order: Annotated[str | None, typer.Option(help="random or sequential.", show_default="random")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every draw.", show_default="0")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder.", show_default="runs/STREAM-METHOD-ORDER-SEED")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first item that can't be used.")] = False,
+    config: Annotated[Path | None, typer.Option(help="A YAML file of the same names; the command line wins.")] = None,
+    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
+    ] = None,
+) -> None:
+    """Learn a stream task after task, measure after each, and leave a run folder with a report.
+
+    \b
+    remodal run --stream everyday
+    remodal run --stream everyday --method ridge --order sequential --seed 1
+    remodal run --stream everyday epochs=2 blend=false stream.classes_per_task=2
+    remodal run --stream path/to/folder --out runs/mine --strict
+    remodal run --config mine.yaml --seed 3
+    remodal run --stream everyday --resume      (go on after a crash, bit for bit)
+
+    A configuration file holds the same names, one a line:
+
+    \b
+    stream: everyday
+    method: comm
+    epochs: 2
+    stream.classes_per_task: 2
+    """
+    import torch
+
+    from remodal.cache import cache_folder
+    from remodal.cli.asked import asked_for
+    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.machine import checked_device, default_threads
+    from remodal.cli.progress import shown_on
+    from remodal.cli.summary import print_summary
+    from remodal.learning.run import run
+    from remodal.report import write_report
+
+    options = {"stream": stream, "method": method, "backbone": backbone, "order": order, "seed": seed}
+    asked = asked_for(options, assignments or [], config)
+    folder = out or default_out(asked.stream, asked.method, asked.order, asked.seed)
+    torch.set_num_threads(threads or default_threads())
+    with shown_on(progress_console()) as progress:
+        results = run(
+            asked,
+            folder,
+            cache_folder(),
+            resume=resume,
+            strict=strict,
+            device=checked_device(device),
+            progress=progress,
+        )
+        with progress.work("report", 1) as count:
+            report = write_report(folder)
+            count()
+    console = results_console()
+    print_summary(results, console)
+    console.print(f"report: {report}")
+
+
+def default_out(stream: str, method: str, order: str, seed: int) -> Path:
+    """Folder of a run that names none; of a stream that is a folder, the folder's own name counts.
+
+    >>> default_out("everyday", "comm", "random", 0).as_posix()
+    'runs/everyday-comm-random-0'
+    """
+    return Path("runs") / f"{Path(stream).resolve().name}-{method}-{order}-{seed}"

@@ -1,0 +1,101 @@
+"""``remodal data``: show, verify, info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from remodal.cli.conftest import Cli
+
+
+def test_a_sound_folder_is_verified(cli: Cli, own_data: Path) -> None:
+    done = cli("data", "verify", own_data)
+    assert done.exit_code == 0
+    assert "as they should be" in done.stdout
+
+
+def test_each_broken_item_is_a_line_and_the_status_1(cli: Cli, broken_data: Path) -> None:
+    (broken_data / "image" / "blue" / "notes.gif").write_bytes(b"GIF89a")
+    done = cli("data", "verify", broken_data)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    for path in ("image/red/cut.png", "text/tea/latin1.txt", "image/blue/notes.gif"):
+        assert any(line.startswith(f"{path}: ") for line in lines)
+    assert lines[-1].endswith("3 problems")
+
+
+def test_depth_without_a_unit_can_be_given_one(cli: Cli, tmp_path: Path) -> None:
+    for label in ("near", "far"):
+        folder = tmp_path / "own" / "depth" / label
+        folder.mkdir(parents=True)
+        for number in range(2):
+            Image.fromarray(np.full((4, 4), 1.5 + number, np.float32)).save(folder / f"{number}.tiff")
+    assert cli("data", "verify", tmp_path / "own").exit_code == 1
+    assert cli("data", "verify", tmp_path / "own", "--depth-unit", "m").exit_code == 0
+    assert (
+        "valid: Input should be 'mm', 'cm' or 'm'"
+        in cli("data", "verify", tmp_path / "own", "--depth-unit", "ft").stderr
+    )
+
+
+def test_counts(cli: Cli, own_data: Path) -> None:
+    done = cli("data", "info", own_data)
+    assert done.exit_code == 0
+    (image,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" image")]
+    assert image[:4] == ["image", "2", "12", "4"]
+    assert "text: licences: not stated (16)" in done.stdout
+
+
+def test_the_embedded_stream_says_what_it_was_made_from(cli: Cli) -> None:
+    done = cli("data", "info", "everyday")
+    assert "video: made from pybullet" in done.stdout
+    assert "Zlib" in done.stdout
+
+
+def test_the_sheet_shows_each_class_and_is_always_the_same(cli: Cli, own_data: Path) -> None:
+    assert cli("data", "show", own_data, "--out", "a.png").stdout.strip() == "a.png"
+    assert cli("data", "show", own_data, "--out", "b.png").exit_code == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    with Image.open("a.png") as sheet:
+        colours = {colour for _, colour in sheet.convert("RGB").getcolors(1 << 24) or []}
+    assert {(220, 20, 20), (20, 20, 220)} <= colours
+
+
+def test_a_class_of_which_nothing_decodes_is_blank(cli: Cli, own_data: Path) -> None:
+    for path in (own_data / "image" / "red").iterdir():
+        path.write_bytes(path.read_bytes()[:30])
+    assert cli("data", "show", own_data).exit_code == 0
+    with Image.open("own data.png") as sheet:
+        colours = {colour for _, colour in sheet.convert("RGB").getcolors(1 << 24) or []}
+    assert (220, 20, 20) not in colours
+    assert (20, 20, 220) in colours
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "everday"), "did you mean 'everyday'?"),
+        (("show", "everyday", "--out", "sheet.bmpp"), "found suffix '.bmpp'; valid: .png"),
+        (("verify", "everday"), "did you mean 'everyday'?"),
+        (("info", "no/such/folder"), "or the path of a folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
+    failed = cli("data", *arguments)
+    assert (failed.exit_code, failed.stderr.count("\n")) == (2, 1)
+    assert says in failed.stderr
+
+
+@pytest.mark.parametrize("modality", ["image", "video", "audio", "depth", "text"])
+def test_every_modality_of_the_embedded_stream_can_be_drawn(modality: str) -> None:
+    from remodal.cli.sheet import WIDTH, draw_sheet
+    from remodal.streams import Stream, stream
+
+    everyday = stream("everyday", order="sequential")
+    first = next(task for task in everyday if task.modality == modality)
+    sheet = draw_sheet(Stream("one task", "sequential", 0, (first,)))
+    assert sheet.width == WIDTH
+    assert len(sheet.getcolors(1 << 24) or []) > 8

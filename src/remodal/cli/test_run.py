@@ -1,0 +1,119 @@
+"""``remodal run`` from end to end, on a folder of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from remodal.cli.conftest import Cli
+
+QUICK = ("--method", "nearest-mean", "--threads", "1")
+
+
+def test_a_folder_is_learned_and_the_run_folder_left(cli: Cli, own_data: Path) -> None:
+    done = cli("run", "--stream", own_data, *QUICK, "stream.classes_per_task=1")
+    assert done.exit_code == 0, done.output
+    out = Path("runs/own data-nearest-mean-random-0")
+    results = json.loads((out / "results.json").read_text())
+    assert len(results["tasks"]) == 4
+    assert results["settings"]["stream"]["classes_per_task"] == 1
+    assert (out / "report.html").is_file()
+    assert "report.html" in done.stdout
+    assert "router" not in done.stderr
+    assert done.stderr.count("task ") == 4
+    for word in (
+        "aware",
+        "agnostic",
+        "last",
+        "average",
+        "forgetting",
+        "image",
+        "text",
+        "modality found",
+        "peak memory",
+    ):
+        assert word in done.stdout
+
+
+def test_resume_of_a_finished_run_changes_nothing(cli: Cli, own_data: Path, tmp_path: Path) -> None:
+    arguments = ("run", "--stream", own_data, "--out", tmp_path / "x", *QUICK)
+    first = cli(*arguments)
+    before = (tmp_path / "x" / "results.json").read_bytes()
+    again = cli(*arguments)
+    assert (again.exit_code, "--resume" in again.stderr) == (2, True)
+    resumed = cli(*arguments, "--resume")
+    assert resumed.exit_code == 0
+    assert resumed.stdout == first.stdout
+    assert (tmp_path / "x" / "results.json").read_bytes() == before
+    other = cli(*arguments, "--resume", "--seed", "1")
+    assert (other.exit_code, "seed differ" in other.stderr) == (2, True)
+
+
+def test_a_file_and_what_overrides_it(cli: Cli, own_data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(f"stream: {own_data}\nmethod: ridge\norder: sequential\nwidth: 40\n")
+    done = cli("run", "--config", config, "width=30", "--seed", 5, "--out", "x", "--threads", 1)
+    assert done.exit_code == 0, done.output
+    results = json.loads(Path("x/results.json").read_text())
+    assert (results["method"], results["order"], results["seed"]) == ("ridge", "sequential", 5)
+    assert results["settings"]["method"]["width"] == 30
+
+
+def test_broken_items_are_set_aside_and_listed(cli: Cli, broken_data: Path) -> None:
+    done = cli("run", "--stream", broken_data, *QUICK, "--out", "x")
+    assert done.exit_code == 0, done.output
+    assert "set aside: 2 items" in done.stdout
+    assert "text/tea/latin1.txt: " in done.stdout
+    assert "image/red/cut.png: " in done.stdout
+    listed = [one["path"] for one in json.loads(Path("x/results.json").read_text())["quarantined"]]
+    assert sorted(listed) == ["image/red/cut.png", "text/tea/latin1.txt"]
+
+
+def test_a_strict_run_stops_at_a_broken_item(cli: Cli, broken_data: Path) -> None:
+    stopped = cli("run", "--stream", broken_data, *QUICK, "--out", "x", "--strict")
+    assert stopped.exit_code == 2
+    assert stopped.stderr.splitlines()[-1].startswith("remodal: image/red/cut.png: ")
+    assert not Path("x/results.json").exists()
+    for broken in ("image/red/cut.png", "text/tea/latin1.txt"):
+        (broken_data / broken).unlink()
+    mended = cli("run", "--stream", broken_data, *QUICK, "--out", "x", "--strict")
+    assert mended.exit_code == 0, mended.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--stream", "everday"), "unknown stream 'everday'; did you mean 'everyday'?"),
+        (("--stream", "everyday", "--method", "riddge"), "did you mean 'ridge'?"),
+        (("--stream", "everyday", "--order", "rndom"), "did you mean 'random'?"),
+        (("--stream", "everyday", "--backbone", "light"), "did you mean 'lite'?"),
+        (("--stream", "everyday", "--device", "abacus"), "unknown device 'abacus';"),
+        (("--stream", "everyday", "epoch=1"), "did you mean 'epochs'?"),
+        ((), "--stream everyday"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
+    failed = cli("run", *arguments)
+    assert failed.exit_code == 2
+    assert says in failed.stderr
+    assert failed.stderr.count("\n") == 1
+    assert failed.stdout == ""
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_too(cli: Cli, own_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("in the way")
+    failed = cli("run", "--stream", own_data, *QUICK, "--out", tmp_path / "a file" / "x")
+    assert failed.exit_code == 2
+    assert "a file" in failed.stderr.splitlines()[-1]
+
+
+def test_interrupting_says_how_to_go_on(cli: Cli, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("remodal.learning.run.prepare", interrupted)
+    stopped = cli("run", "--stream", own_data, *QUICK)
+    assert stopped.exit_code == 130
+    assert "--resume" in stopped.stderr.splitlines()[-1]

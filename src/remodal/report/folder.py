@@ -1,0 +1,70 @@
+"""Reading what a run has left in its folder (``docs/run-folder.md``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from remodal.errors import RemodalError
+from remodal.learning.results import SCHEMA
+
+SECTIONS = (
+    "stream", "order", "seed", "method", "backbone", "settings", "tasks", "accuracy", "summary", "per_modality",
+    "cost", "quarantined", "versions",
+)  # fmt: skip
+
+
+class Answer(NamedTuple):
+    """The final answer to one held-out item whose modality was not given, and the truth."""
+
+    item: str
+    modality: str
+    label: str
+    agnostic: str
+    agnostic_modality: str
+
+    @property
+    def right(self) -> bool:
+        """Whether the name is right, whatever the modality it was found in."""
+        return self.label == self.agnostic
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The content of ``results.json``.
+
+    Raises:
+        RemodalError: There is none, or it isn't a whole one of the schema that is known here.
+    """
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"found no results.json ({error.strerror}); valid: the folder of a finished run"
+        raise RemodalError(f"{folder}: {reason}") from None
+    except ValueError as error:
+        raise RemodalError(f"{path}: found no JSON ({error}); valid: what a run wrote") from None
+    schema = results.get("schema") if isinstance(results, dict) else None
+    if schema != SCHEMA:
+        raise RemodalError(f"{path}: found schema {schema!r}; valid: {SCHEMA}")
+    if missing := [section for section in SECTIONS if section not in results]:
+        raise RemodalError(f"{path}: found no {', '.join(missing)}; valid: what a run wrote")
+    found: dict[str, Any] = results
+    return found
+
+
+def read_answers(folder: Path) -> list[Answer]:
+    """The answers in ``predictions.parquet``, without the scores.
+
+    Raises:
+        RemodalError: The file is missing or damaged.
+    """
+    path = folder / "predictions.parquet"
+    try:
+        table = pq.read_table(path, columns=list(Answer._fields))
+    except (OSError, pa.ArrowException) as error:
+        raise RemodalError(f"{path}: can't be read ({error})") from None
+    return [Answer(**row) for row in table.to_pylist()]

@@ -1,0 +1,72 @@
+"""What is shown of an item of each modality, and which items are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from remodal.report.examples import EACH, choose
+from remodal.report.folder import Answer
+from remodal.report.media import FRAMES, LETTERS, Shown, show
+from remodal.streams import Item, stream
+
+
+class Note(Item):
+    """A text in memory."""
+
+    def read(self) -> bytes:
+        return self.id.encode()
+
+
+def first(modality: str) -> Shown:
+    tasks = stream("everyday").tasks
+    return show(next(task.test[0] for task in tasks if task.modality == modality))
+
+
+def test_an_image_is_one_small_picture() -> None:
+    assert len(first("image").pictures) == 1
+
+
+def test_a_video_is_some_of_its_frames() -> None:
+    frames = first("video").pictures
+    assert len(frames) == FRAMES
+    assert len(set(frames)) > 1
+
+
+def test_a_sound_is_a_waveform_and_a_log_mel_picture() -> None:
+    shown = first("audio")
+    assert "<svg" in str(shown.chart)
+    assert shown.pictures
+    assert "s: waveform, log-mel" in shown.note
+
+
+def test_a_depth_map_has_its_scale_in_metres() -> None:
+    ends = first("depth").ends
+    assert ends is not None
+    assert 0 < ends[0] < ends[1] < 30
+
+
+def test_a_text_is_itself_cut_where_it_is_long() -> None:
+    assert first("text").text
+    assert len(show(Note("word " * 200, "text", "a", "test", "", "")).text) <= LETTERS + 2
+
+
+@pytest.mark.parametrize("modality", ["image", "video", "audio", "depth", "text"])
+def test_what_is_shown_is_small(modality: str) -> None:
+    shown = first(modality)
+    assert sum(map(len, shown.pictures)) + len(str(shown.chart)) < 40_000
+
+
+def answers(*pairs: tuple[str, str]) -> list[Answer]:
+    return [Answer(str(index), "text", label, given, "text") for index, (label, given) in enumerate(pairs)]
+
+
+def test_right_answers_are_spread_over_the_classes() -> None:
+    chosen = choose(answers(*[(label, label) for label in "aabbccddee"]))
+    assert [answer.label for answer in chosen] == ["a", "c", "e"]
+
+
+def test_the_most_frequent_mistakes_come_first() -> None:
+    mistakes = [("a", "b"), ("c", "d"), ("c", "d"), ("e", "f"), ("e", "f"), ("e", "f"), ("g", "h")]
+    chosen = choose(answers(("a", "a"), *mistakes))
+    assert [(answer.label, answer.agnostic) for answer in chosen] == [("a", "a"), ("e", "f"), ("c", "d"), ("a", "b")]
+    assert len(chosen) == 1 + EACH

@@ -1,0 +1,120 @@
+"""For tests of methods: a small frozen backbone and a stream that can be learned in a moment.
+
+The toy backbone keeps the contract (two towers, four modalities on one of them, prompts that leave it frozen at zero),
+so a method of one's own can be tried on it before it meets a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones.prompting import prompted
+from remodal.learning.prepare import PreparedStream, PreparedTask, TestData
+from remodal.methods.base import TaskData
+from remodal.training.seeding import generator
+
+WIDTH = 12
+TOKENS = 2
+SPACE = 8
+
+
+class ToyTower(Tower):
+    """Tokens ``[frames, 2, 12]`` -> features: their mean over frames, side by side."""
+
+    layers = 1
+    width = WIDTH
+    feature_width = TOKENS * WIDTH
+    identity_width = WIDTH
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._map = torch.randn(SPACE, self.feature_width, generator=generator(0, "toy", name)) / 5
+
+    def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
+        """The toy's media are tokens already."""
+        return np.asarray(medium)
+
+    def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
+        """Nothing to compute."""
+        return inputs.astype(np.float16)
+
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """Mean over the frames."""
+        return prompted(tokens, prompts).mean(1).flatten(1)
+
+    def align(self, features: Tensor) -> Tensor:
+        """A fixed random map."""
+        return features @ self._map.T
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """The first token."""
+        return functional.normalize(tokens[:, :, 0].mean(1), dim=-1)
+
+
+class ToyBackbone(Backbone):
+    """Random but fixed; ``vision`` reads four modalities, ``text`` one."""
+
+    name = "toy"
+    width = SPACE
+    logit_scale = 10.0
+    fingerprint = "toy-1"
+
+    def __init__(self) -> None:
+        self.towers = {name: ToyTower(name) for name in ("vision", "text")}
+        self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
+
+    def embed_name(self, name: str) -> Tensor:
+        """A direction of its own for each name."""
+        return functional.normalize(torch.randn(SPACE, generator=generator(0, "name", name)), dim=0)
+
+
+def toy_stream(
+    tasks: Sequence[tuple[str, Sequence[str]]] = (
+        ("image", ("cat", "dog")),
+        ("audio", ("bell", "dog")),
+        ("text", ("cat", "tea")),
+        ("image", ("oak", "elm")),
+        ("audio", ("rain", "wind")),
+    ),
+    *,
+    seed: int = 0,
+    items: int = 12,
+    noise: float = 0.3,
+    shuffled: bool = False,
+) -> PreparedStream:
+    """Tasks of (modality, classes); each class is a direction of its own, each modality another. Half is held out.
+
+    shuffled: labels are drawn at random, so that nothing can be learned.
+    """
+    prepared = []
+    for index, (modality, classes) in enumerate(tasks):
+        draws = generator(seed, "toy stream", index)
+        train, test = (_items(modality, classes, items, noise, shuffled, draws) for _ in range(2))
+        data = TaskData(index, modality, tuple(classes), *train)
+        names = tuple(f"{modality}/{index}/{item}" for item in range(len(test[1])))
+        prepared.append(PreparedTask(data, TestData(names, *test)))
+    return PreparedStream(tuple(prepared), (), {"decode": 0.0, "stem": 0.0})
+
+
+def _items(
+    modality: str, classes: Sequence[str], items: int, noise: float, shuffled: bool, draws: torch.Generator
+) -> tuple[Tokens, Tensor]:
+    labels = torch.arange(len(classes)).repeat_interleave(items)
+    kind = torch.randn(TOKENS, WIDTH, generator=generator(0, "kind", modality))
+    means = torch.stack([torch.randn(TOKENS, WIDTH, generator=generator(0, modality, name)) for name in classes])
+    lengths = torch.ones(len(labels), dtype=torch.int64)
+    if modality == "audio":
+        lengths[::2] = 3  # items of several lengths in one batch
+    of_frame = labels.repeat_interleave(lengths)
+    frames = kind + means[of_frame] + noise * torch.randn(len(of_frame), TOKENS, WIDTH, generator=draws)
+    if shuffled:
+        labels = labels[torch.randperm(len(labels), generator=draws)]
+    return Tokens("text" if modality == "text" else "vision", frames.half(), lengths), labels

@@ -1,0 +1,114 @@
+"""``kill -9`` at any moment, then the same command with ``--resume``: the same results, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+KILLS = 6
+TEXTS = {
+    "weather": "rain snow wind storm cloud sun fog hail frost heat",
+    "food": "bread soup cheese rice apple cake fish salad honey beans",
+    "music": "piano violin drum flute choir guitar organ harp trumpet banjo",
+    "sport": "tennis rowing boxing skiing judo archery hockey golf fencing diving",
+}
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small folder of sentences and pictures."""
+    root = tmp_path_factory.mktemp("data") / "small"
+    for label, words in TEXTS.items():
+        (root / "text" / label).mkdir(parents=True)
+        for index, word in enumerate(words.split()):
+            (root / "text" / label / f"{index}.txt").write_text(f"this is about {word} number {index}")
+    draws = np.random.default_rng(0)
+    for label, channel in {"red": 0, "green": 1, "blue": 2}.items():
+        (root / "image" / label).mkdir(parents=True)
+        for index in range(10):
+            pixels = draws.integers(0, 90, (40, 40, 3), dtype=np.uint8)
+            pixels[..., channel] += 120
+            Image.fromarray(pixels).save(root / "image" / label / f"{index}.png")
+    return root
+
+
+def command(stream: Path, out: Path) -> list[str]:
+    asked = ["--stream", str(stream), "--out", str(out), "--resume", "epochs=150", "batch=8", "stream.classes_per_task=2"]
+    return [sys.executable, "-m", "remodal", "run", "--threads", "1", *asked]
+
+
+def started(stream: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "REMODAL_CACHE": str(cache)}
+    return subprocess.Popen(
+        command(stream, out), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def finished(stream: Path, out: Path, cache: Path) -> float:
+    """Run to the end; the seconds it took."""
+    begun = time.monotonic()
+    process = started(stream, out, cache)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+    return time.monotonic() - begun
+
+
+def timeless(results: dict[str, Any]) -> dict[str, Any]:
+    """Results without times and memory."""
+    cost = {key: value for key, value in results["cost"].items() if key not in ("seconds", "peak_memory_bytes")}
+    tasks = [{key: value for key, value in task.items() if key != "seconds"} for task in results["tasks"]]
+    return {**results, "cost": cost, "tasks": tasks}
+
+
+def test_killed_at_random_moments(stream: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    finished(stream, tmp_path / "first", cache)  # exports the frozen networks
+    shutil.rmtree(cache / "features")
+    whole = tmp_path / "whole"
+    seconds = finished(stream, whole, cache)
+    shutil.rmtree(cache / "features")  # so that kills fall into the stem pass and its writing too
+
+    draws, killed = random.Random(0), tmp_path / "killed"  # noqa: S311  # not for secrets
+    kills = 0
+    for attempt in range(KILLS):
+        process = started(stream, killed, cache)
+        try:
+            process.wait(timeout=draws.uniform(0.3, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+        if (killed / "results.json").exists():
+            assert kills >= 2, f"only {kills} kills before the run was through at attempt {attempt}"
+            break
+    finished(stream, killed, cache)
+
+    expected, found = (json.loads((folder / "results.json").read_text()) for folder in (whole, killed))
+    assert timeless(found) == timeless(expected)
+    tables = [pq.read_table(folder / "predictions.parquet") for folder in (whole, killed)]
+    assert tables[0].equals(tables[1])
+    histories = [(folder / "history.jsonl").read_text() for folder in (whole, killed)]
+    assert histories[0] == histories[1]
+    models = [(folder / "model" / "method.safetensors").read_bytes() for folder in (whole, killed)]
+    assert models[0] == models[1]
+    assert not (killed / "checkpoint").exists()
+
+
+def test_a_finished_run_is_not_run_again(stream: Path, tmp_path: Path) -> None:
+    cache, out = tmp_path / "cache", tmp_path / "run"
+    finished(stream, out, cache)
+    before = (out / "results.json").read_bytes()
+    finished(stream, out, cache)
+    assert (out / "results.json").read_bytes() == before
