@@ -29,6 +29,7 @@ from rich.table import Table
 
 from remodal import streams
 from remodal.backbones import Backbone, Tower, load_backbone
+from remodal.cache import cache_folder
 from remodal.features.extract import BATCH_FRAMES, HANDFUL, extract
 from remodal.features.store import FeatureStore
 from remodal.modalities import get_modality
@@ -143,9 +144,8 @@ def main() -> int:
     parser.add_argument("--stream", default="everyday", help="name or folder")
     parser.add_argument("--items", type=int, default=192, help="of each modality")
     parser.add_argument("--rounds", type=int, default=5, help="how often bare loop and pass take turns")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of exported graphs")
     arguments = parser.parse_args()
-    backbone = load_backbone("lite", arguments.cache)
+    backbone = load_backbone("lite", cache_folder())
     found = {
         modality: measure(items, backbone, arguments.rounds)
         for modality, items in sample(arguments.stream, arguments.items).items()

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from remodal import streams
 from remodal.backbones import Backbone, Tokens, load_backbone
+from remodal.cache import cache_folder
 from remodal.features.extract import extract
 from remodal.features.store import FeatureStore
 from remodal.streams.base import Item
@@ -129,13 +130,14 @@ def quality(train: Labelled, test: Labelled, classes: int, floor: float | None) 
 
 
 def labelled(items: Sequence[Item], names: Sequence[str], backbone: Backbone, store: FeatureStore) -> Labelled:
-    """Features of the items of one modality that can be decoded."""
+    """Features of the items of one modality."""
     tower = backbone.tower(items[0].modality)
-    tokens = extract(items, backbone, store).tokens
-    kept = [item for item in items if item.id in tokens]
-    features = tower.features(Tokens.stack(tower.name, [tokens[item.id] for item in kept]))
-    labels = torch.tensor([names.index(item.label) for item in kept])
-    return Labelled(features, labels, [item.group or item.id for item in kept])
+    extracted = extract(items, backbone, store)
+    if extracted.rejected:
+        raise SystemExit(f"{len(extracted.rejected)} items can't be read; {': '.join(extracted.rejected[0])}")
+    features = tower.features(Tokens.stack(tower.name, [extracted.tokens[item.id] for item in items]))
+    labels = torch.tensor([names.index(item.label) for item in items])
+    return Labelled(features, labels, [item.group or item.id for item in items])
 
 
 def measure(stream: str, backbone: Backbone, store: FeatureStore) -> dict[str, Quality]:
@@ -161,10 +163,9 @@ def main() -> int:
     """Print the table, record it; 1 where a floor is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stream", nargs="+", default=["everyday"], help="names or folders")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of exported graphs and stored tokens")
     arguments = parser.parse_args()
-    backbone = load_backbone("lite", arguments.cache)
-    with torch.inference_mode(), FeatureStore(arguments.cache / "features") as store:
+    backbone = load_backbone("lite", cache_folder())
+    with torch.inference_mode(), FeatureStore(cache_folder() / "features") as store:
         found = {Path(stream).name: measure(stream, backbone, store) for stream in arguments.stream}
     table = Table(
         "stream", "modality", "classes", "train", "test", "head", "strength", "validation", "accuracy", "floor"

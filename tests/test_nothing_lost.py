@@ -45,15 +45,22 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(stream: Path, out: Path) -> list[str]:
-    asked = ["--stream", str(stream), "--out", str(out), "--resume", "epochs=150", "batch=8", "stream.classes_per_task=2"]
+    asked = [
+        "--stream",
+        str(stream),
+        "--out",
+        str(out),
+        "--resume",
+        "epochs=150",
+        "batch=8",
+        "stream.classes_per_task=2",
+    ]
     return [sys.executable, "-m", "remodal", "run", "--threads", "1", *asked]
 
 
 def started(stream: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "REMODAL_CACHE": str(cache)}
-    return subprocess.Popen(
-        command(stream, out), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(command(stream, out), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finished(stream: Path, out: Path, cache: Path) -> float:
@@ -72,11 +79,8 @@ def timeless(results: dict[str, Any]) -> dict[str, Any]:
     return {**results, "cost": cost, "tasks": tasks}
 
 
-def test_killed_at_random_moments(stream: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    finished(stream, tmp_path / "first", cache)  # exports the frozen networks
-    shutil.rmtree(cache / "features")
-    whole = tmp_path / "whole"
+def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Path) -> None:
+    cache, whole = graphs_only, tmp_path / "whole"
     seconds = finished(stream, whole, cache)
     shutil.rmtree(cache / "features")  # so that kills fall into the stem pass and its writing too
 
@@ -106,8 +110,8 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path) -> None:
     assert not (killed / "checkpoint").exists()
 
 
-def test_a_finished_run_is_not_run_again(stream: Path, tmp_path: Path) -> None:
-    cache, out = tmp_path / "cache", tmp_path / "run"
+def test_a_finished_run_is_not_run_again(stream: Path, tmp_path: Path, lite_cache: Path) -> None:
+    cache, out = lite_cache, tmp_path / "run"
     finished(stream, out, cache)
     before = (out / "results.json").read_bytes()
     finished(stream, out, cache)

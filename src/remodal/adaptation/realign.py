@@ -12,6 +12,7 @@ covariance's directions; so A = A' B^T is trained in that basis B, which costs a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,9 +47,10 @@ Draw = Callable[[Generator], tuple[Tensor, Tensor]]
 """generator -> (features ``[n, k]`` in the coordinates of the basis, labels ``[n]``): one batch."""
 
 
-def pseudo_draw(statistics: ClassStatistics, basis: Tensor, each: int) -> Draw:
-    """``each`` pseudo-features of every class of ``statistics``."""
+def pseudo_draw(statistics: ClassStatistics, basis: Tensor, count: int) -> Draw:
+    """About ``count`` pseudo-features, as many of every class of ``statistics``: a step costs the same for any number."""
     means, factor = statistics.within(basis)
+    each = math.ceil(count / len(means))
     return lambda draws: pseudo_features(means, factor, each, draws)
 
 

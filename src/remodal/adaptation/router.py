@@ -16,7 +16,7 @@ from remodal.adaptation.statistics import ClassStatistics, pseudo_features
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 RECIPE = Recipe(learning_rate=5e-2, epochs=40, batch=1)
-DRAWS = 256
+DRAWS = 128
 """Pseudo-features a modality in each step."""
 SCALE = 10.0
 """Of the unit-length features, so that the weights stay small."""

@@ -16,7 +16,9 @@ def sample(count: int, width: int, seed: int) -> torch.Tensor:
 
 def test_means_and_covariance_by_hand() -> None:
     statistics = ClassStatistics(width=2, rank=2)
-    statistics.add(torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 1.0], [5.0, 3.0]]), torch.tensor([0, 0, 1, 1]), ["a", "b"])
+    statistics.add(
+        torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 1.0], [5.0, 3.0]]), torch.tensor([0, 0, 1, 1]), ["a", "b"]
+    )
     assert statistics.means.tolist() == [[1.0, 0.0], [5.0, 2.0]]
     # deviations (+-1, 0) and (0, +-1), two degrees of freedom
     torch.testing.assert_close(statistics.factor.T @ statistics.factor, torch.eye(2))
@@ -35,9 +37,7 @@ def test_streaming_equals_all_at_once(cut: int, seed: int) -> None:
         relative = torch.tensor([part.index(names[label]) for label in labels[mine]])
         streamed.add(features[mine], relative, part)
     torch.testing.assert_close(streamed.means, whole.means)
-    torch.testing.assert_close(
-        streamed.factor.T @ streamed.factor, whole.factor.T @ whole.factor, atol=1e-3, rtol=1e-3
-    )
+    torch.testing.assert_close(streamed.factor.T @ streamed.factor, whole.factor.T @ whole.factor, atol=1e-3, rtol=1e-3)
 
 
 def test_a_class_that_returns_refines_its_mean() -> None:
@@ -61,7 +61,9 @@ def test_pseudo_features_match_the_stored_mean_and_covariance() -> None:
 
 
 def test_the_kept_directions_are_the_leading_ones() -> None:
-    features = torch.diag(torch.tensor([9.0, 3.0, 1.0])).repeat(2, 1) * torch.tensor([1.0, -1.0]).repeat_interleave(3)[:, None]
+    features = (
+        torch.diag(torch.tensor([9.0, 3.0, 1.0])).repeat(2, 1) * torch.tensor([1.0, -1.0]).repeat_interleave(3)[:, None]
+    )
     statistics = ClassStatistics(3, rank=2)
     statistics.add(features, torch.zeros(6, dtype=torch.int64), ["a"])
     assert statistics.factor.shape == (2, 3)

@@ -6,6 +6,8 @@ frozen model's own path instead of joining its softmax, so that zero values leav
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 
@@ -17,5 +19,5 @@ def prompted(tokens: Tensor, prompts: Tensor | None) -> Tensor:
     if prompts is None:
         return tokens
     keys, values = prompts[0, 0], prompts[0, 1]
-    attention = (tokens @ keys.T / tokens.shape[-1] ** 0.5).softmax(dim=-1)
+    attention = (tokens @ keys.T / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
     return tokens + attention @ values

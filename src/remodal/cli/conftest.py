@@ -15,10 +15,10 @@ from remodal.cli import app
 Cli = Callable[..., Result]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests: the frozen networks are exported into it once."""
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def cache(lite_cache: Path) -> Path:
+    """The session's cache."""
+    return lite_cache
 
 
 @pytest.fixture

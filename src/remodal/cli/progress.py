@@ -124,14 +124,17 @@ class Lines:
         self._inside = True
         done, started = 0, time.monotonic()
         spoken = started
+        first: tuple[int, float] | None = None  # what a resumed run had done before tells nothing of its speed
 
         def count(steps: int = 1) -> None:
-            nonlocal done, spoken
+            nonlocal done, spoken, first
             done += steps
             now = time.monotonic()
-            if now - spoken >= QUIET_SECONDS and done < total:
+            if first is None:
+                first = done, now
+            elif now - spoken >= QUIET_SECONDS and done < total:
                 spoken = now
-                left = (now - started) / done * (total - done)
+                left = (now - first[1]) / (done - first[0]) * (total - done)
                 self.note(f"{name}: {done:,} of {total:,}, {left:.0f} s left")
 
         try:

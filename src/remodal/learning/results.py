@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import torch
+
 from remodal.learning.metrics import mean, summary, zero_shot_retention
 from remodal.learning.predictions import Predictions
 from remodal.learning.prepare import PreparedStream
@@ -83,8 +85,12 @@ def _per_modality(stream: PreparedStream, accuracy: Mapping[str, Sequence[Sequen
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the figures depend on."""
-    found = {"python": platform.python_version(), "platform": f"{sys.platform}-{platform.machine()}"}
+    """Versions of what the figures depend on, to the last bit the number of threads too."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform}-{platform.machine()}",
+        "threads": str(torch.get_num_threads()),
+    }
     for package in RECORDED:
         try:
             found[package] = version(package)

@@ -35,7 +35,7 @@ class JointSettings(Settings):
     epochs: int = Field(3, ge=1, description="passes over all items of the modality")
     batch: int = Field(64, ge=1, description="items a step")
     rank: int = Field(128, ge=1, description="directions of the shared covariance")
-    realign_each: int = Field(32, ge=1, description="pseudo-features a class and step of the head's fit")
+    realign_draws: int = Field(512, ge=1, description="pseudo-features in a step of the head's fit")
     realign_steps: int = Field(60, ge=1, description="steps of the head's fit")
 
 
@@ -75,7 +75,7 @@ class Joint(RoutedMethod):
         statistics = ClassStatistics(tower.feature_width, self.chosen.rank)
         statistics.add(tower.features(kept.tokens, learned.prompts), kept.labels, kept.classes)
         basis = statistics.basis()
-        draw = pseudo_draw(statistics, basis, self.chosen.realign_each)
+        draw = pseudo_draw(statistics, basis, self.chosen.realign_draws)
         names = list(dict.fromkeys(name for one in self.kept_.values() for name in one.classes))
         position = torch.tensor([names.index(name) for name in kept.classes])
         seen = Anchors(anchors, self.backbone.anchors(names), position)

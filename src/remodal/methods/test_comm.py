@@ -19,8 +19,8 @@ from remodal.training.trainer import Trainer
 
 STREAM = toy_stream()
 COLUMNS = list(dict.fromkeys(column for task in STREAM.tasks for column in task.columns))
-QUICK = {"realign_steps": 60, "realign_each": 16}
-THOROUGH = {"realign_steps": 300, "realign_each": 16}
+QUICK = {"realign_steps": 60, "realign_draws": 64}
+THOROUGH = {"realign_steps": 300, "realign_draws": 64}
 
 
 def comm(tasks: int, **settings: object) -> Comm:
@@ -109,9 +109,7 @@ def test_realigning_one_class_changes_no_answer() -> None:
     switched_off = Comm(ToyBackbone(), CommSettings.checked({**QUICK, "realign": False}), seed=0)
     for one in (method, switched_off):
         one.learn(stream.tasks[0].train, Trainer(0, 0))
-    assert torch.equal(
-        method.scores(tokens, candidates).argmax(1), switched_off.scores(tokens, candidates).argmax(1)
-    )
+    assert torch.equal(method.scores(tokens, candidates).argmax(1), switched_off.scores(tokens, candidates).argmax(1))
 
 
 def test_it_finds_the_modality_and_forgets_less_than_naive_finetuning() -> None:

@@ -20,8 +20,8 @@ EVERY = pytest.mark.parametrize("name", methods.names())
 
 SMALL: dict[str, dict[str, int]] = {
     "ridge": {"width": 64},
-    "comm": {"realign_steps": 12, "realign_each": 16},
-    "joint": {"realign_steps": 12, "realign_each": 16},
+    "comm": {"realign_steps": 12, "realign_draws": 64},
+    "joint": {"realign_steps": 12, "realign_draws": 64},
 }
 """Settings that make a method as small as the toy stream is."""
 

@@ -16,9 +16,7 @@ from remodal.modalities.audio import RATE, SPAN, Audio
 audio = Audio()
 
 
-def encode(
-    wave: NDArray[Any], rate: int = RATE, file_format: str = "WAV", subtype: str | None = None
-) -> bytes:
+def encode(wave: NDArray[Any], rate: int = RATE, file_format: str = "WAV", subtype: str | None = None) -> bytes:
     file = BytesIO()
     soundfile.write(file, wave, rate, format=file_format, subtype=subtype)
     return file.getvalue()
@@ -62,9 +60,7 @@ def test_a_longer_sound_has_more_pictures_up_to_four(samples: int) -> None:
 
 
 def test_a_higher_tone_lies_higher() -> None:
-    rows = [
-        audio.pictures(tone(hertz), 128)[0, :, :, 0].mean(axis=1).argmax() for hertz in (60, 250, 1000, 4000)
-    ]
+    rows = [audio.pictures(tone(hertz), 128)[0, :, :, 0].mean(axis=1).argmax() for hertz in (60, 250, 1000, 4000)]
     assert rows == sorted(rows, reverse=True)
     mel = 2595 * np.log10(1 + np.array([20, 1000, 8000]) / 700)
     assert rows[2] == pytest.approx(127 * (mel[2] - mel[1]) / (mel[2] - mel[0]), abs=1.5)

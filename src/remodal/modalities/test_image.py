@@ -38,9 +38,7 @@ def test_a_png_keeps_its_pixels() -> None:
     assert np.array_equal(image.decode(encode(noise()), where="a.png"), np.asarray(noise()))
 
 
-@pytest.mark.parametrize(
-    ("mode", "file_format"), [("L", "PNG"), ("P", "PNG"), ("1", "PNG"), ("CMYK", "JPEG")]
-)
+@pytest.mark.parametrize(("mode", "file_format"), [("L", "PNG"), ("P", "PNG"), ("1", "PNG"), ("CMYK", "JPEG")])
 def test_grey_palette_and_cmyk_are_converted(mode: str, file_format: str) -> None:
     picture = noise(mode)
     decoded = image.decode(

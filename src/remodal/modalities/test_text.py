@@ -27,9 +27,7 @@ def test_a_byte_order_mark_is_dropped() -> None:
 
 @pytest.mark.parametrize("data", ["café".encode("latin-1"), "café".encode("utf-16"), b"caf\xc3"])
 def test_other_encodings_are_refused(data: bytes) -> None:
-    with pytest.raises(
-        BadItem, match=r"a\.txt: found bytes that are neither UTF-8 text .*; valid: UTF-8 text$"
-    ):
+    with pytest.raises(BadItem, match=r"a\.txt: found bytes that are neither UTF-8 text .*; valid: UTF-8 text$"):
         text.decode(data, where="a.txt")
 
 

@@ -76,9 +76,7 @@ def test_a_clip_filmed_upright_is_upright() -> None:
     left_half_white[:, :, :24] = 255
     data = bytearray(encode(left_half_white))
     matrix = data.index(b"tkhd") + 4 + 40  # of the track header; this one turns by 90 degrees to the right
-    data[matrix : matrix + 36] = np.array(
-        [0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30], ">i4"
-    ).tobytes()
+    data[matrix : matrix + 36] = np.array([0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30], ">i4").tobytes()
     decoded = video.decode(bytes(data), where="a.mp4")
     assert decoded.shape == (8, 48, 32, 3)
     assert decoded[:, :20].mean() > 230
@@ -111,9 +109,7 @@ def test_a_clip_cut_short_is_refused(share: float) -> None:
         video.decode(data[: int(len(data) * share)], where="a.mp4")
 
 
-@pytest.mark.parametrize(
-    "container", ["mp4", "matroska"]
-)  # the second one doesn't announce its number of frames
+@pytest.mark.parametrize("container", ["mp4", "matroska"])  # the second one doesn't announce its number of frames
 def test_too_many_frames_are_refused(container: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_VIDEO_FRAMES", 10)
     with pytest.raises(BadItem, match=r"found .*frames; valid: at most 1,200 s and 10 frames"):
@@ -128,9 +124,7 @@ def test_a_clip_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_frames_too_large_are_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_VIDEO_PIXELS", 1000)
-    with pytest.raises(
-        BadItem, match="found frames too large or without a size; valid: at most 1,000 pixels"
-    ):
+    with pytest.raises(BadItem, match="found frames too large or without a size; valid: at most 1,000 pixels"):
         video.decode(encode(clip(2)), where="a.mp4")
 
 

@@ -1,0 +1,105 @@
+"""A run on real files: its folder, what it sets aside, and its orders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from remodal.errors import RemodalError
+from remodal.learning.run import run
+from remodal.learning.settings import RunSettings
+from remodal.streams import StreamSettings
+
+KEYS = {
+    "schema", "stream", "order", "seed", "method", "backbone", "settings", "tasks", "accuracy", "summary", "per_modality",
+    "cost", "quarantined", "versions",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four classes of eight sentences."""
+    for label, text in {
+        "tea": "hot tea",
+        "ship": "a ship at sea",
+        "rain": "rain and wind",
+        "chess": "a game of chess",
+    }.items():
+        place = tmp_path / "data" / "text" / label
+        place.mkdir(parents=True)
+        for number in range(8):
+            (place / f"{number}.txt").write_text(f"{text}, {number}")
+    return tmp_path / "data"
+
+
+def asked(folder: Path, method: str = "nearest-mean") -> RunSettings:
+    return RunSettings(stream=str(folder), method=method, stream_options=StreamSettings(classes_per_task=2))
+
+
+def test_the_run_folder_is_the_contract(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    out = tmp_path / "run"
+    found = run(asked(folder, "comm"), out, lite_cache)
+    assert set(found) == KEYS
+    assert found == json.loads((out / "results.json").read_text())
+    assert [len(rows) for rows in found["accuracy"].values()] == [3, 3]
+    assert all(len(row) == 2 for rows in found["accuracy"].values() for row in rows)
+    assert found["summary"]["router_confusion"]["counts"][4][4] == sum(task["test"] for task in found["tasks"])
+    assert found["cost"]["stored_bytes"] > 0
+    assert {"results.json", "settings.json", "history.jsonl", "predictions.parquet", "model"} <= {
+        path.name for path in out.iterdir()
+    }
+    stages = {json.loads(line)["stage"] for line in (out / "history.jsonl").read_text().splitlines()}
+    assert stages == {"adapt", "re-align"}  # one modality a tower: the router has nothing to learn
+
+
+def test_predictions_are_enough_to_recompute_the_accuracy(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    found = run(asked(folder), tmp_path / "run", lite_cache)
+    table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pydict()
+    candidates = json.loads(pq.read_schema(tmp_path / "run" / "predictions.parquet").metadata[b"candidates"])
+    for task in range(2):
+        own = [row for row, index in enumerate(table["task"]) if index == task]
+        best = [max(range(len(candidates)), key=table["scores"][row].__getitem__) for row in own]
+        right = sum(candidates[at][1] == table["label"][row] for at, row in zip(best, own, strict=True))
+        assert right / len(own) == found["accuracy"]["agnostic"][-1][task]
+
+
+def test_a_bad_item_is_set_aside_and_the_run_goes_on(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    (folder / "text" / "tea" / "bad.txt").write_bytes(b"caf\xe9")
+    (folder / "text" / "tea" / "empty.txt").write_bytes(b"")
+    found = run(asked(folder), tmp_path / "run", lite_cache)
+    assert {one["path"] for one in found["quarantined"]} == {"text/tea/bad.txt", "text/tea/empty.txt"}
+    assert sum(task["train"] + task["test"] for task in found["tasks"]) == 32
+
+
+def test_strict_stops_at_a_bad_item(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    (folder / "text" / "tea" / "bad.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(RemodalError, match=r"text/tea/bad.txt: .*UTF-8.*strict"):
+        run(asked(folder), tmp_path / "run", lite_cache, strict=True)
+
+
+def test_a_folder_keeps_its_run(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    out = tmp_path / "run"
+    first = run(asked(folder), out, lite_cache)
+    with pytest.raises(RemodalError, match="--resume"):
+        run(asked(folder), out, lite_cache)
+    assert run(asked(folder), out, lite_cache, resume=True) == first
+    with pytest.raises(RemodalError, match="method"):
+        run(asked(folder, "zero-shot"), out, lite_cache, resume=True)
+
+
+def test_a_method_that_knows_no_names_says_nothing_of_tasks_to_come(
+    folder: Path, tmp_path: Path, lite_cache: Path
+) -> None:
+    matrix = run(asked(folder), tmp_path / "run", lite_cache)["accuracy"]["aware"]
+    assert matrix[0] == [None, None]
+    assert matrix[1][0] is not None
+    assert matrix[1][1] is None
+
+
+def test_the_frozen_model_retains_its_zero_shot_ability(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    found = run(asked(folder, "zero-shot"), tmp_path / "run", lite_cache)
+    assert found["summary"]["zero_shot_retention"] == 1.0
+    assert found["summary"]["aware"]["fwt"] == 0.0

@@ -1,0 +1,96 @@
+"""The Python API, as the README shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+import remodal
+from remodal.errors import BadItem, RemodalError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Red and blue pictures, high and low tones, sentences on tea and ships."""
+    root = tmp_path_factory.mktemp("data")
+    draws = np.random.default_rng(0)
+    time = np.arange(16_000) / 16_000
+    for number in range(8):
+        for label, channel, pitch, text in (
+            ("warm", 0, 220, "a cup of hot tea"),
+            ("cold", 2, 1760, "a ship on the sea"),
+        ):
+            pixels = draws.integers(0, 60, (32, 32, 3), dtype=np.uint8)
+            pixels[..., channel] += 180
+            file(root, "image", label, f"{number}.png", lambda path, pixels=pixels: Image.fromarray(pixels).save(path))
+            tone = np.sin(2 * np.pi * pitch * (1 + number / 80) * time)
+            file(root, "audio", label, f"{number}.wav", lambda path, tone=tone: soundfile.write(path, tone, 16_000))
+            file(root, "text", label, f"{number}.txt", lambda path, text=text: path.write_text(f"{text}, {number}"))
+    return root
+
+
+def file(root, modality, label, name, write):  # type: ignore[no-untyped-def]
+    (root / modality / label).mkdir(parents=True, exist_ok=True)
+    write(root / modality / label / name)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path, lite_cache: Path) -> remodal.Model:
+    model = remodal.Model(method="nearest-mean", backbone="lite", cache=lite_cache)
+    for task in remodal.stream(folder, order="random", seed=0):
+        model.learn(task)
+    return model
+
+
+def test_a_model_learns_a_stream_and_is_evaluated(model: remodal.Model, folder: Path) -> None:
+    found = model.evaluate(remodal.stream(folder, order="random", seed=0))
+    assert found.mean_aware == 1.0
+    assert found.mean_agnostic == 1.0
+
+
+def test_files_and_sentences_are_answered_with_their_modality(model: remodal.Model, folder: Path) -> None:
+    answers = model.predict(
+        [folder / "image/warm/0.png", str(folder / "audio/cold/1.wav"), remodal.Text("hot tea"), b"the sea, a ship"]
+    )
+    assert [(best.modality, best.label) for (best, *_) in answers] == [
+        ("image", "warm"),
+        ("audio", "cold"),
+        ("text", "warm"),
+        ("text", "cold"),
+    ]
+
+
+def test_probabilities_of_all_candidates_sum_to_one(model: remodal.Model, folder: Path) -> None:
+    (answers,) = model.predict([folder / "image/warm/0.png"], top=10)
+    assert sum(answer.probability for answer in answers) == pytest.approx(1.0, abs=1e-5)
+    assert [answer.probability for answer in answers] == sorted((a.probability for a in answers), reverse=True)
+
+
+def test_a_stated_modality_is_kept_to(model: remodal.Model, folder: Path) -> None:
+    ((answer,),) = model.predict([folder / "image/warm/0.png"], modality="image")
+    assert answer.modality == "image"
+
+
+def test_a_plain_string_is_a_path_and_says_so_where_there_is_none(model: remodal.Model) -> None:
+    with pytest.raises(BadItem, match=r"a sentence is given as Text"):
+        model.predict(["a ship on the sea"])
+
+
+def test_an_untrained_model_says_what_to_do(lite_cache: Path) -> None:
+    with pytest.raises(RemodalError, match=r"learn\(task\) first"):
+        remodal.Model(method="comm", cache=lite_cache).predict([remodal.Text("x")])
+
+
+def test_an_unknown_setting_gets_the_nearest_name(lite_cache: Path) -> None:
+    with pytest.raises(RemodalError, match="did you mean 'epochs'"):
+        remodal.Model(method="comm", cache=lite_cache, epoch=3)
+
+
+def test_what_there_is() -> None:
+    assert remodal.list_backbones() == ["lite"]
+    assert remodal.list_streams() == ["everyday"]
+    assert {"comm", "finetune", "joint", "nearest-mean", "ridge", "zero-shot"} <= set(remodal.list_methods())
