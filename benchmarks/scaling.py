@@ -177,11 +177,12 @@ def draw(found: dict[str, dict[str, Costs]], path: Path) -> None:
         for stage in sorted({stage for cost in by_method["comm"] for stage in cost["parts"]}):
             spent = [cost["parts"].get(stage, 0.0) for cost in by_method["comm"]]
             parts.plot(range(1, len(spent) + 1), spent, ".", markersize=3, label=stage)
-        learn.set(title=f"{stream}: seconds to learn a task", xlabel="task", yscale="log")
+        learn.set(title=f"{stream}: seconds to learn a task", xlabel="task", yscale="log", ylim=(None, 10))
         held.set(title=f"{stream}: learned state, MB", xlabel="task", ylim=(0, None))
         parts.set(title=f"{stream}: seconds of comm's parts", xlabel="task", ylim=(0, None))
+        parts.margins(y=0.25)
         for axes in row:
-            axes.legend(frameon=False, markerscale=3, loc="center right" if axes is held else "best")
+            axes.legend(frameon=False, markerscale=3, loc="center right" if axes is held else "upper left", ncols=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 

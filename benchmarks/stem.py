@@ -142,7 +142,7 @@ def main() -> int:
     """Print the table, record it; 1 where the pass is too slow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stream", default="everyday", help="name or folder")
-    parser.add_argument("--items", type=int, default=192, help="of each modality")
+    parser.add_argument("--items", type=int, default=256, help="of each modality")
     parser.add_argument("--rounds", type=int, default=5, help="how often bare loop and pass take turns")
     arguments = parser.parse_args()
     backbone = load_backbone("lite", cache_folder())

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-KILLS = 6
+KILLS = 5
 TEXTS = {
     "weather": "rain snow wind storm cloud sun fog hail frost heat",
     "food": "bread soup cheese rice apple cake fish salad honey beans",
@@ -51,7 +51,7 @@ def command(stream: Path, out: Path) -> list[str]:
         "--out",
         str(out),
         "--resume",
-        "epochs=150",
+        "epochs=250",
         "batch=8",
         "stream.classes_per_task=2",
     ]
@@ -89,7 +89,7 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
     for attempt in range(KILLS):
         process = started(stream, killed, cache)
         try:
-            process.wait(timeout=draws.uniform(0.3, 1.0) * seconds)
+            process.wait(timeout=draws.uniform(0.25, 0.6) * seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -17,25 +17,18 @@ from remodal.errors import BadItem, RemodalError
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Red and blue pictures, high and low tones, sentences on tea and ships."""
     root = tmp_path_factory.mktemp("data")
-    draws = np.random.default_rng(0)
-    time = np.arange(16_000) / 16_000
-    for number in range(8):
-        for label, channel, pitch, text in (
-            ("warm", 0, 220, "a cup of hot tea"),
-            ("cold", 2, 1760, "a ship on the sea"),
-        ):
-            pixels = draws.integers(0, 60, (32, 32, 3), dtype=np.uint8)
+    kinds = (("warm", 0, 220, "a cup of hot tea"), ("cold", 2, 1760, "a ship on the sea"))
+    for label, channel, pitch, text in kinds:
+        for modality in ("image", "audio", "text"):
+            (root / modality / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.full((32, 32, 3), 7 * number, np.uint8)
             pixels[..., channel] += 180
-            file(root, "image", label, f"{number}.png", lambda path, pixels=pixels: Image.fromarray(pixels).save(path))
-            tone = np.sin(2 * np.pi * pitch * (1 + number / 80) * time)
-            file(root, "audio", label, f"{number}.wav", lambda path, tone=tone: soundfile.write(path, tone, 16_000))
-            file(root, "text", label, f"{number}.txt", lambda path, text=text: path.write_text(f"{text}, {number}"))
+            Image.fromarray(pixels).save(root / "image" / label / f"{number}.png")
+            tone = np.sin(2 * np.pi * pitch * (1 + number / 80) * np.arange(16_000) / 16_000)
+            soundfile.write(root / "audio" / label / f"{number}.wav", tone, 16_000)
+            (root / "text" / label / f"{number}.txt").write_text(f"{text}, {number}")
     return root
-
-
-def file(root, modality, label, name, write):  # type: ignore[no-untyped-def]
-    (root / modality / label).mkdir(parents=True, exist_ok=True)
-    write(root / modality / label / name)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ Draw = Callable[[Generator], tuple[Tensor, Tensor]]
 
 
 def pseudo_draw(statistics: ClassStatistics, basis: Tensor, count: int) -> Draw:
-    """About ``count`` pseudo-features, as many of every class of ``statistics``: a step costs the same for any number."""
+    """About ``count`` pseudo-features, as many of every class of ``statistics``."""
     means, factor = statistics.within(basis)
     each = math.ceil(count / len(means))
     return lambda draws: pseudo_features(means, factor, each, draws)

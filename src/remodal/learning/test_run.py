@@ -14,8 +14,8 @@ from remodal.learning.settings import RunSettings
 from remodal.streams import StreamSettings
 
 KEYS = {
-    "schema", "stream", "order", "seed", "method", "backbone", "settings", "tasks", "accuracy", "summary", "per_modality",
-    "cost", "quarantined", "versions",
+    "schema", "stream", "order", "seed", "method", "backbone", "settings", "tasks", "accuracy", "summary",
+    "per_modality", "cost", "quarantined", "versions",
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
@@ -153,7 +155,7 @@ def test_the_state_is_plain_and_flat_over_tasks(name: str) -> None:
     for index, task in enumerate(stream.tasks):
         method.learn(task.train, Trainer(0, index))
         sizes.append(sum(tensor.numel() for tensor in method.state().tensors.values()))
-    grown = [after - before for before, after in zip(sizes, sizes[1:], strict=False)]
+    grown = [after - before for before, after in itertools.pairwise(sizes)]
     assert max(grown[12:]) <= max(grown[:12])
 
 

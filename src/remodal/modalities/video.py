@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from remodal.modalities.base import (
@@ -66,9 +67,10 @@ def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]
         stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
         wanted = set(sample(stream.frames if count is None else count).tolist())
         size = _shrunk(stream.codec_context.width, stream.codec_context.height)
+        scaler = VideoReformatter()  # one for all frames: preparing it takes longer than scaling a frame
         for frame in container.decode(stream):
             if decoded in wanted:
-                rgb = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+                rgb = scaler.reformat(frame, *size, format="rgb24", interpolation="AREA").to_ndarray()
                 kept[decoded] = np.rot90(rgb.astype(np.uint8, copy=False), round(frame.rotation / 90))
             decoded += 1
             if decoded > MAX_VIDEO_FRAMES:
