@@ -3,8 +3,8 @@
 The bare loop runs ONNX Runtime with the same number of threads on the same batches, decoded beforehand, and throws the
 tokens away. It comes in two forms: the threads share each batch (ONNX Runtime's default), or each thread takes whole
 batches (as the pass does); the faster one counts. Bare loops and pass take turns, and each ratio is of neighbours in
-time, so that what else the machine does falls on all. Exit status 1 where the pass over all modalities stays below
-``FLOOR`` of the bare loop.
+time, so that what else the machine does falls on all. Exit status 1 where one pass over all modalities stays
+below ``FLOOR`` of the bare loop.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from remodal.modalities import get_modality
 from remodal.streams.base import Item
 
 FLOOR = 0.8
-Inputs = list[dict[str, NDArray[Any]]]
+Inputs = dict[str, NDArray[Any]]
 
 
 def sample(stream: str, count: int) -> dict[str, list[Item]]:
@@ -49,22 +49,26 @@ def sample(stream: str, count: int) -> dict[str, list[Item]]:
     return found
 
 
-def ready(items: Sequence[Item], tower: Tower) -> Inputs:
-    """The network's inputs in the batches of the stem pass."""
-    inputs: Inputs = []
-    for start in range(0, len(items), HANDFUL):
-        media = [
-            (item.modality, get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit))
-            for item in items[start : start + HANDFUL]
-        ]
-        frames = np.concatenate([tower.prepare(modality, medium) for modality, medium in media])
-        if tower.name == "text":  # one sentence at a time, without padding
-            rows = [row[row >= 0][None] for row in frames]
-            inputs += [{"word_pieces": row, "mask": np.ones_like(row)} for row in rows]
-        else:
-            parts = range(0, len(frames), BATCH_FRAMES)
-            inputs += [{"pictures": frames[first : first + BATCH_FRAMES]} for first in parts]
-    return inputs
+def ready(items: Sequence[Item], backbone: Backbone) -> list[tuple[str, Inputs]]:
+    """The networks' inputs, each with its tower's name, in the batches of the stem pass."""
+    batches: list[tuple[str, Inputs]] = []
+    for tower in backbone.towers.values():
+        own = [item for item in items if backbone.tower(item.modality) is tower]
+        for start in range(0, len(own), HANDFUL):
+            frames = np.concatenate([prepared(item, tower) for item in own[start : start + HANDFUL]])
+            if tower.name == "text":  # one sentence at a time, without padding
+                rows = [row[row >= 0][None] for row in frames]
+                batches += [(tower.name, {"word_pieces": row, "mask": np.ones_like(row)}) for row in rows]
+            else:
+                parts = range(0, len(frames), BATCH_FRAMES)
+                batches += [(tower.name, {"pictures": frames[first : first + BATCH_FRAMES]}) for first in parts]
+    return batches
+
+
+def prepared(item: Item, tower: Tower) -> NDArray[Any]:
+    """What the stem takes of one item."""
+    medium = get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
+    return tower.prepare(item.modality, medium)
 
 
 def session(tower: Any, threads: int) -> onnxruntime.InferenceSession:
@@ -83,9 +87,9 @@ def seconds(work: Callable[[], None]) -> float:
 
 
 def measure(items: Sequence[Item], backbone: Backbone, rounds: int) -> dict[str, Any]:
-    """Seconds of bare loop and stem pass in turn, for items of one modality."""
-    tower = backbone.tower(items[0].modality)
-    inputs = ready(items, tower)
+    """Seconds of the bare loops and the stem pass in turn."""
+    batches = ready(items, backbone)
+    threads = torch.get_num_threads()
 
     def passing() -> None:
         with tempfile.TemporaryDirectory() as folder, FeatureStore(Path(folder)) as store:
@@ -93,23 +97,27 @@ def measure(items: Sequence[Item], backbone: Backbone, rounds: int) -> dict[str,
             if done.rejected:
                 raise SystemExit(f"{done.rejected[0].id}: {done.rejected[0].reason}")
 
-    passing()  # exports the graph, loads tokenizer and decoders
-    threads = torch.get_num_threads()
-    together, alone = session(tower, threads), session(tower, 1)
+    passing()  # exports the graphs, loads tokenizer and decoders
+    names = {name for name, _ in batches}
+    together, alone = ({name: session(backbone.towers[name], share) for name in names} for share in (threads, 1))
 
     def shared() -> None:
-        for batch in inputs:
-            together.run(None, batch)
+        for name, inputs in batches:
+            together[name].run(None, inputs)
+
+    def whole(batch: tuple[str, Inputs]) -> None:
+        name, inputs = batch
+        alone[name].run(None, inputs)
 
     def side_by_side() -> None:
         with ThreadPoolExecutor(threads) as pool:
-            for future in [pool.submit(lambda batch: alone.run(None, batch) and None, batch) for batch in inputs]:
-                future.result()
+            for _ in pool.map(whole, batches):
+                pass
 
     loops = {"shared": shared, "side by side": side_by_side, "pass": passing}
     timed: dict[str, list[float]] = {name: [] for name in loops}
-    for loop in (shared, side_by_side):
-        loop()
+    shared()
+    side_by_side()
     for _ in range(rounds):
         for name, loop in loops.items():
             timed[name].append(seconds(loop))
@@ -129,28 +137,17 @@ def summary(items: int, timed: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def over_all(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The modalities one after the other, round by round."""
-    timed = {
-        name: [sum(taken) for taken in zip(*(one["seconds"][name] for one in found.values()))]
-        for name in ("shared", "side by side", "pass")
-    }
-    return summary(sum(one["items"] for one in found.values()), timed)
-
-
 def main() -> int:
     """Print the table, record it; 1 where the pass is too slow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stream", default="everyday", help="name or folder")
-    parser.add_argument("--items", type=int, default=256, help="of each modality")
+    parser.add_argument("--items", type=int, default=128, help="of each modality")
     parser.add_argument("--rounds", type=int, default=5, help="how often bare loop and pass take turns")
     arguments = parser.parse_args()
     backbone = load_backbone("lite", cache_folder())
-    found = {
-        modality: measure(items, backbone, arguments.rounds)
-        for modality, items in sample(arguments.stream, arguments.items).items()
-    }
-    found["all"] = over_all(found)
+    sampled = sample(arguments.stream, arguments.items)
+    sampled["all"] = [item for items in sampled.values() for item in items]
+    found = {name: measure(items, backbone, arguments.rounds) for name, items in sampled.items()}
     threads = torch.get_num_threads()
     title = f"stem pass, {threads} threads, medians of {arguments.rounds} rounds"
     table = Table("modality", "items", "bare, shared: items/s", "bare, side by side", "pass", "ratio", title=title)

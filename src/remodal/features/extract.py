@@ -27,7 +27,7 @@ from remodal.features.source import Encoded
 from remodal.features.store import FeatureStore, token_key
 from remodal.modalities import get_modality
 
-HANDFUL = 16
+HANDFUL = 8
 """Items that one thread takes at a time."""
 BATCH_FRAMES = 32
 """Frames that the network takes at a time, at most."""
