@@ -5,6 +5,7 @@ Nothing heavy is imported until a command runs, so that help comes at once.
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -55,4 +56,7 @@ def _remodal(
 
 def main() -> None:
     """The command ``remodal``."""
+    # Before torch is imported: its threads then sleep when they wait. Spinning ones made every step of learning thirty
+    # times slower wherever another process took one of the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="remodal")
