@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.router import Router
-from remodal.backbones import Backbone, Tokens
+from remodal.backbones import Backbone, Tokens, Tower
 from remodal.streams.base import Column
 
 UNKNOWN_MODALITY = math.log(1e-6)
 """Log-probability of a modality that no task has shown yet."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expert:
-    """What answers within one modality."""
+    """What answers within one modality; never changed, only replaced."""
 
     prompts: Tensor
     adapter: Tensor
@@ -32,8 +33,43 @@ def readable(tokens: Tokens, columns: Sequence[Column], backbone: Backbone) -> T
     return torch.tensor([backbone.reads.get(column.modality) == tokens.tower for column in columns], dtype=torch.bool)
 
 
+class Embeddings:
+    """What a batch is mapped to under an expert, remembered as long as both are there.
+
+    Learning one modality replaces its expert and leaves the others', so an evaluation after each task would embed most
+    of the held-out items as it did before.
+    """
+
+    def __init__(self) -> None:
+        self._identity: WeakKeyDictionary[Tokens, Tensor] = WeakKeyDictionary()
+        self._frozen: WeakKeyDictionary[Tokens, Tensor] = WeakKeyDictionary()
+        self._learned: WeakKeyDictionary[Tokens, WeakKeyDictionary[Expert, Tensor]] = WeakKeyDictionary()
+
+    def identity(self, tower: Tower, tokens: Tokens) -> Tensor:
+        """What the router sees, ``[n, identity_width]``."""
+        if tokens not in self._identity:
+            self._identity[tokens] = tower.identity(tokens)
+        return self._identity[tokens]
+
+    def aligned(self, tower: Tower, tokens: Tokens, expert: Expert | None) -> Tensor:
+        """Embeddings in the text space ``[n, d]``, of the frozen model where there is no expert."""
+        if expert is None:
+            if tokens not in self._frozen:
+                self._frozen[tokens] = aligned(tower, None, tower.features(tokens))
+            return self._frozen[tokens]
+        known = self._learned.setdefault(tokens, WeakKeyDictionary())
+        if expert not in known:
+            known[expert] = aligned(tower, expert.adapter, tower.features(tokens, expert.prompts))
+        return known[expert]
+
+
 def routed_scores(
-    backbone: Backbone, router: Router, experts: Mapping[str, Expert], tokens: Tokens, columns: Sequence[Column]
+    backbone: Backbone,
+    router: Router,
+    experts: Mapping[str, Expert],
+    tokens: Tokens,
+    columns: Sequence[Column],
+    embeddings: Embeddings,
 ) -> Tensor:
     """``log p(m) + log softmax_c(scale * h_m . w_c / T_m)`` over the candidates c of each modality m, ``[n, columns]``.
 
@@ -43,17 +79,12 @@ def routed_scores(
     tower = backbone.towers[tokens.tower]
     own = readable(tokens, columns, backbone)
     out = torch.full((len(tokens), len(columns)), -torch.inf)
-    frozen: Tensor | None = None
-    prior = router.log_probability(tower.identity(tokens)) if router.modalities else {}
+    prior = router.log_probability(embeddings.identity(tower, tokens)) if router.modalities else {}
     for modality in dict.fromkeys(column.modality for column, mine in zip(columns, own) if mine):
         positions = [index for index, column in enumerate(columns) if column.modality == modality]
         anchors = backbone.anchors([columns[index].name for index in positions])
         expert = experts.get(modality)
-        if expert is not None:
-            features = tower.features(tokens, expert.prompts)
-        else:
-            features = frozen = tower.features(tokens) if frozen is None else frozen
-        logits = backbone.logit_scale * aligned(tower, expert.adapter if expert else None, features) @ anchors.T
+        logits = backbone.logit_scale * embeddings.aligned(tower, tokens, expert) @ anchors.T
         log_prior = prior.get(modality, torch.full((len(tokens),), UNKNOWN_MODALITY))
         out[:, positions] = log_prior[:, None] + (logits / (expert.temperature if expert else 1.0)).log_softmax(dim=1)
     return out

@@ -16,8 +16,6 @@ from remodal.learning.prepare import PreparedTask
 from remodal.methods.base import Method
 from remodal.streams.base import Column
 
-BATCH = 256
-
 
 class Accuracy(NamedTuple):
     """Accuracy on one task, None where the method can't say."""
@@ -29,7 +27,7 @@ class Accuracy(NamedTuple):
 def score(method: Method, task: PreparedTask, columns: Sequence[Column]) -> Tensor:
     """Scores of a task's held-out items, ``[n, len(columns)]``."""
     with torch.inference_mode():
-        return torch.cat([method.scores(batch, columns) for batch in task.test.tokens.batches(BATCH)])
+        return torch.cat([method.scores(batch, columns) for batch in task.test.batches])
 
 
 def accuracy(method: Method, task: PreparedTask, seen: Sequence[Column]) -> Accuracy:

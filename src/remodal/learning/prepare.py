@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
 from remodal.streams.base import Column, Item, Quarantined, Stream, Task
 
+BATCH = 256
+"""Items that are scored at a time."""
+
 
 @dataclass(frozen=True)
 class TestData:
@@ -28,6 +32,11 @@ class TestData:
     items: tuple[str, ...]
     tokens: Tokens
     labels: Tensor
+
+    @cached_property
+    def batches(self) -> list[Tokens]:
+        """The items, ``BATCH`` at a time; the same objects each time, so that a method may remember them."""
+        return list(self.tokens.batches(BATCH))
 
 
 @dataclass(frozen=True)

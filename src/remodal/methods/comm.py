@@ -66,10 +66,8 @@ class _Modality:
 
     own: Tensor
     """P_m: the modality's own prompts."""
-    snapshot: Tensor
-    """P~_m: own and borrowed, as the last task left them."""
-    adapter: Tensor
-    temperature: float
+    expert: Expert
+    """P~_m (own and borrowed prompts, as the last task left them), adapter and temperature."""
     statistics: ClassStatistics
 
 
@@ -98,29 +96,29 @@ class Comm(RoutedMethod):
 
         before = None
         if known is not None:
-            before = tower.features(task.tokens, known.snapshot)
+            before = tower.features(task.tokens, known.expert.prompts)
         learned = self._adapt(task, tower, start, borrowed, before, known, trainer)
 
         own, adapter = learned.prompts, learned.adapter
         if known is not None and self.chosen.self_regularise:
             seen = _union([*known.statistics.classes, *task.classes])
             rate = merge_rate(len(task.classes), len(seen))
-            own, adapter = merge(known.own, own, rate), merge(known.adapter, adapter, rate)
+            own, adapter = merge(known.own, own, rate), merge(known.expert.adapter, adapter, rate)
         snapshot = own if borrowed is None else own + borrowed
         statistics = known.statistics if known else ClassStatistics(tower.feature_width, self.chosen.rank)
         after = tower.features(task.tokens, snapshot)
         if before is not None and self.chosen.realign:
             statistics.means = statistics.means + drift(statistics.means, before, after)
         statistics.add(after, task.labels, task.classes)
-        modality = _Modality(own, snapshot, adapter, 1.0, statistics)
+        modality = _Modality(own, Expert(snapshot, adapter, 1.0), statistics)
         self.modalities_[task.modality] = modality
         if self.chosen.realign:
-            self._realign(modality, tower, trainer)
+            modality.expert = self._realigned(modality, tower, trainer)
         self.learn_identity(task, identity, trainer)
 
     def experts(self) -> dict[str, Expert]:
         """Snapshot, adapter and temperature of each modality."""
-        return {name: Expert(one.snapshot, one.adapter, one.temperature) for name, one in self.modalities_.items()}
+        return {name: one.expert for name, one in self.modalities_.items()}
 
     def _relevance(self, modality: str, identity: Tensor) -> dict[str, float]:
         """alpha: weight of each other modality that the same tower reads."""
@@ -143,7 +141,7 @@ class Comm(RoutedMethod):
     ) -> Adapted:
         """Q: the modality's own prompts; on first sight half of what is relevant in the others."""
         if known is not None:
-            return Adapted(known.own, known.adapter)
+            return Adapted(known.own, known.expert.adapter)
         prompts = fresh_prompts(tower, self.chosen.prompt_length, trainer.generator("prompts"))
         if others and self.chosen.blend:
             prompts = prompts + 0.5 * weighted_sum(others, weights, prompts)
@@ -161,7 +159,7 @@ class Comm(RoutedMethod):
     ) -> Adapted:
         held = None
         if self.chosen.self_regularise and known is not None and before is not None:
-            held = Held(aligned(tower, known.adapter, before), self.chosen.self_weight)
+            held = Held(aligned(tower, known.expert.adapter, before), self.chosen.self_weight)
         recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
         anchors = self.backbone.anchors(task.classes)
         scale = self.backbone.logit_scale
@@ -169,7 +167,7 @@ class Comm(RoutedMethod):
             tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer, borrowed=borrowed, held=held
         )
 
-    def _realign(self, modality: _Modality, tower: Tower, trainer: Trainer) -> None:
+    def _realigned(self, modality: _Modality, tower: Tower, trainer: Trainer) -> Expert:
         names = _union(name for one in self.modalities_.values() for name in one.statistics.classes)
         classes = modality.statistics.classes
         seen = self.backbone.anchors(names)
@@ -179,18 +177,22 @@ class Comm(RoutedMethod):
         stored = modality.statistics
         basis = stored.basis()
         draw = pseudo_draw(stored, basis, self.chosen.realign_draws)
-        modality.adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer)
+        adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer)
         draws = trainer.generator("temperature")
         features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
-        modality.temperature = temperature(scale * aligned(tower, modality.adapter, features) @ anchors.own.T, labels)
+        calibrated = temperature(scale * aligned(tower, adapter, features) @ anchors.own.T, labels)
+        return Expert(modality.expert.prompts, adapter, calibrated)
 
     def state(self) -> State:
         """Per modality: prompts, snapshot, adapter, statistics; and the routing."""
         state = State(values={"modalities": {}})
         for name, one in self.modalities_.items():
-            state.put(name, {"own": one.own, "snapshot": one.snapshot, "adapter": one.adapter})
+            state.put(name, {"own": one.own, "snapshot": one.expert.prompts, "adapter": one.expert.adapter})
             state.put(f"{name}/statistics", one.statistics.tensors())
-            state.values["modalities"][name] = {"temperature": one.temperature, "classes": one.statistics.classes}
+            state.values["modalities"][name] = {
+                "temperature": one.expert.temperature,
+                "classes": one.statistics.classes,
+            }
         self.put_routing(state)
         return state
 
@@ -202,9 +204,8 @@ class Comm(RoutedMethod):
             statistics = ClassStatistics.from_state(
                 state.under(f"{name}/statistics"), values["classes"], self.chosen.rank
             )
-            self.modalities_[name] = _Modality(
-                stored["own"], stored["snapshot"], stored["adapter"], values["temperature"], statistics
-            )
+            expert = Expert(stored["snapshot"], stored["adapter"], values["temperature"])
+            self.modalities_[name] = _Modality(stored["own"], expert, statistics)
         self.take_routing(state)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from remodal.adaptation.routed import Expert, routed_scores
+from remodal.adaptation.routed import Embeddings, Expert, routed_scores
 from remodal.adaptation.router import Router
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones import Backbone, Tokens
@@ -30,6 +30,7 @@ class RoutedMethod(Method):
         super().__init__(backbone, settings, seed)
         self.routers_ = {name: Router(tower.identity_width) for name, tower in backbone.towers.items()}
         self.identity_: dict[str, ClassStatistics] = {}
+        self._embeddings = Embeddings()
 
     @abstractmethod
     def experts(self) -> Mapping[str, Expert]:
@@ -37,7 +38,9 @@ class RoutedMethod(Method):
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(modality) + log softmax`` within each modality; unseen modalities are scored by the frozen model."""
-        return routed_scores(self.backbone, self.routers_[tokens.tower], self.experts(), tokens, columns)
+        return routed_scores(
+            self.backbone, self.routers_[tokens.tower], self.experts(), tokens, columns, self._embeddings
+        )
 
     def learn_identity(self, task: TaskData, identity: Tensor, trainer: Trainer) -> None:
         """Store statistics of the task's ``identity`` ``[n, identity_width]``, and fit its tower's router again."""

@@ -52,11 +52,11 @@ def test_before_learning_it_is_the_frozen_model() -> None:
 def test_another_modalitys_task_leaves_prompts_and_adapter_as_they_are() -> None:
     method = comm(1)
     before = method.modalities_["image"]
-    prompts, adapter = before.snapshot.clone(), before.adapter.clone()
+    prompts, adapter = before.expert.prompts.clone(), before.expert.adapter.clone()
     method.learn(STREAM.tasks[1].train, Trainer(0, 1))
     after = method.modalities_["image"]
-    assert torch.equal(after.snapshot, prompts)
-    assert torch.equal(after.adapter, adapter)
+    assert torch.equal(after.expert.prompts, prompts)
+    assert torch.equal(after.expert.adapter, adapter)
 
 
 def test_within_a_modality_the_answers_survive_other_modalities_bit_for_bit() -> None:
@@ -71,12 +71,12 @@ def test_within_a_modality_the_answers_survive_other_modalities_bit_for_bit() ->
 def test_a_modality_borrows_from_the_others_and_not_from_itself() -> None:
     method = comm(2)
     audio, image = method.modalities_["audio"], method.modalities_["image"]
-    torch.testing.assert_close(audio.snapshot - audio.own, 0.3 * image.own)
+    torch.testing.assert_close(audio.expert.prompts - audio.own, 0.3 * image.own)
 
 
 def test_text_is_read_by_another_tower_and_borrows_nothing() -> None:
     text = comm(3).modalities_["text"]
-    assert torch.equal(text.snapshot, text.own)
+    assert torch.equal(text.expert.prompts, text.own)
 
 
 def test_the_first_task_of_a_modality_is_taken_as_it_is_and_later_ones_are_merged() -> None:
@@ -98,7 +98,7 @@ def test_each_part_can_be_switched_off_and_makes_a_difference(part: str) -> None
 
 def test_without_blending_nothing_is_borrowed() -> None:
     audio = comm(2, blend=False).modalities_["audio"]
-    assert torch.equal(audio.snapshot, audio.own)
+    assert torch.equal(audio.expert.prompts, audio.own)
 
 
 def test_realigning_one_class_changes_no_answer() -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from remodal.features.progress import Progress, Silent
+from remodal.training.adamw import adamw, clip_gradients, fresh_moments
 from remodal.training.seeding import generator
 
 Parameters = dict[str, Tensor]
@@ -110,13 +111,11 @@ class Trainer:
         """
         steps = recipe.epochs * math.ceil(samples / recipe.batch)
         parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
-        optimiser = torch.optim.AdamW(
-            list(parameters.values()), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        moments = fresh_moments(parameters)
         draws = generator(self.seed, self.task, stage)
         first, records = 0, list[Record]()
         if (state := self._journal.load(stage)) is not None:
-            _restore(state, parameters, optimiser, draws)
+            _restore(state, parameters, moments, draws)
             first, records = state.step, list(state.records)
             for record in records:
                 self._record(record)
@@ -124,20 +123,19 @@ class Trainer:
         with self._progress.work(stage, steps) as count:
             count(first)
             for step, epoch, batch in self._batches(stage, samples, recipe, first):
-                for group in optimiser.param_groups:
-                    group["lr"] = recipe.rate(step, steps)
+                for parameter in parameters.values():
+                    parameter.grad = None
                 value = loss(parameters, batch, draws)
-                optimiser.zero_grad()
                 value.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(parameters.values(), recipe.clip)
-                optimiser.step()
+                clip_gradients(parameters, recipe.clip)
+                adamw(parameters, moments, step + 1, recipe.rate(step, steps), recipe.weight_decay)
                 count()
                 if (step + 1) * recipe.epochs % steps == 0:
                     record = {"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1}
                     records.append({**record, "loss": float(value.detach())})
                     self._record(records[-1])
                 if step + 1 == steps or time.monotonic() - saved > JOURNAL_SECONDS:
-                    self._journal.save(stage, _snapshot(step + 1, parameters, optimiser, draws, records))
+                    self._journal.save(stage, _snapshot(step + 1, parameters, moments, draws, records))
                     saved = time.monotonic()
         return {name: value.detach() for name, value in parameters.items()}
 
@@ -153,22 +151,17 @@ class Trainer:
 
 
 def _snapshot(
-    step: int, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator, records: list[Record]
+    step: int, parameters: Parameters, moments: dict[str, Tensor], draws: Generator, records: list[Record]
 ) -> StageState:
-    moments = {
-        f"{name}.{key}": optimiser.state[value][key].clone()
-        for name, value in parameters.items()
-        for key in ("step", "exp_avg", "exp_avg_sq")
-    }
     copied = {name: value.detach().clone() for name, value in parameters.items()}
-    return StageState(step, copied, moments, draws.get_state(), list(records))
+    kept = {name: value.clone() for name, value in moments.items()}
+    return StageState(step, copied, kept, draws.get_state(), list(records))
 
 
-def _restore(state: StageState, parameters: Parameters, optimiser: torch.optim.Optimizer, draws: Generator) -> None:
+def _restore(state: StageState, parameters: Parameters, moments: dict[str, Tensor], draws: Generator) -> None:
     with torch.no_grad():
         for name, value in parameters.items():
             value.copy_(state.parameters[name])
-            optimiser.state[value] = {
-                key: state.moments[f"{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+    for name, value in moments.items():
+        value.copy_(state.moments[name])
     draws.set_state(state.generator)
