@@ -27,6 +27,8 @@ from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 RESULTS = "results.json"
+CHECKPOINT_SECONDS = 2.0
+"""At least so long between two checkpoints: what a kill can cost, beside the running task."""
 
 
 @dataclass
@@ -149,6 +151,7 @@ def _learn(
             history.truncate(figures.pop("history"))
             measured = _Measured(**figures)
             count(len(measured.seconds))
+        saved_at = time.perf_counter()
         for index, task in enumerate(stream.tasks):
             if index < len(measured.seconds):
                 continue
@@ -159,7 +162,9 @@ def _learn(
             measured.learn += measured.seconds[-1]
             seen = [column for past in stream.tasks[: index + 1] for column in past.columns]
             _evaluate(method, stream, seen, measured, progress)
-            checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
+            if time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
+                checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
+                saved_at = time.perf_counter()
             count()
             progress.note(_described(index, stream, measured))
     return measured

@@ -56,7 +56,7 @@ class CommSettings(Settings):
     self_weight: float = Field(1.0, ge=0, description="lambda_s, weight of the shift's penalty")
     blend_weight: float = Field(0.3, ge=0, description="lambda, weight of the borrowed prompts")
     rank: int = Field(128, ge=1, description="directions of the shared covariance")
-    realign_draws: int = Field(512, ge=1, description="pseudo-features in a step of re-alignment")
+    realign_draws: int = Field(256, ge=1, description="pseudo-features in a step of re-alignment")
     realign_steps: int = Field(60, ge=1, description="steps of re-alignment")
 
 

@@ -35,7 +35,7 @@ class JointSettings(Settings):
     epochs: int = Field(3, ge=1, description="passes over all items of the modality")
     batch: int = Field(64, ge=1, description="items a step")
     rank: int = Field(128, ge=1, description="directions of the shared covariance")
-    realign_draws: int = Field(512, ge=1, description="pseudo-features in a step of the head's fit")
+    realign_draws: int = Field(256, ge=1, description="pseudo-features in a step of the head's fit")
     realign_steps: int = Field(60, ge=1, description="steps of the head's fit")
 
 
