@@ -56,7 +56,7 @@ def _remodal(
 
 def main() -> None:
     """The command ``remodal``."""
-    # Before torch is imported: its threads then sleep soon when they wait. Spinning on, they made every step of learning
-    # thirty times slower wherever another process took one of the cores.
+    # Before torch is imported: its threads then sleep soon when they wait. Spinning on, they made every step of
+    # learning thirty times slower wherever another process took one of the cores.
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     app(prog_name="remodal")

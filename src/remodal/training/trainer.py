@@ -26,7 +26,7 @@ Loss = Callable[[Parameters, Tensor, Generator], Tensor]
 Record = dict[str, Any]
 
 JOURNAL_SECONDS = 1.0
-"""Between two entries of a stage that goes on."""
+"""Between two entries; what came after the last one is done again, to the same bits."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class Trainer:
         self._journal: Journal = journal or NoJournal()
         self._record = record or (lambda _: None)
         self._progress = progress or Silent()
+        self._saved = time.monotonic()
 
     def generator(self, purpose: str) -> Generator:
         """A generator for a purpose of this task outside :meth:`fit`."""
@@ -119,7 +120,6 @@ class Trainer:
             first, records = state.step, list(state.records)
             for record in records:
                 self._record(record)
-        saved = time.monotonic()
         with self._progress.work(stage, steps) as count:
             count(first)
             for step, epoch, batch in self._batches(stage, samples, recipe, first):
@@ -134,9 +134,9 @@ class Trainer:
                     record = {"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1}
                     records.append({**record, "loss": float(value.detach())})
                     self._record(records[-1])
-                if step + 1 == steps or time.monotonic() - saved > JOURNAL_SECONDS:
+                if time.monotonic() - self._saved > JOURNAL_SECONDS:
                     self._journal.save(stage, _snapshot(step + 1, parameters, moments, draws, records))
-                    saved = time.monotonic()
+                    self._saved = time.monotonic()
         return {name: value.detach() for name, value in parameters.items()}
 
     def _batches(self, stage: str, samples: int, recipe: Recipe, first: int) -> Iterator[tuple[int, int, Tensor]]:
