@@ -13,15 +13,16 @@ covariance's directions; so A = A' B^T is trained in that basis B, which costs a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
-from remodal.backbones import Tower
+from remodal.backbones import Backbone, Tower
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 LEARNING_RATE = 5e-3
@@ -41,6 +42,14 @@ class Anchors:
     own: Tensor
     seen: Tensor
     position: Tensor
+
+    @classmethod
+    def of(cls, backbone: Backbone, classes: Sequence[str], names: Iterable[str]) -> Self:
+        """Of a modality's ``classes``, among the ``names`` of all classes seen (repeats count once)."""
+        unique = list(dict.fromkeys(names))
+        seen = backbone.anchors(unique)
+        position = torch.tensor([unique.index(name) for name in classes])
+        return cls(seen[position], seen, position)
 
 
 Draw = Callable[[Generator], tuple[Tensor, Tensor]]

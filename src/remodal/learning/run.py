@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method, methods
 from remodal.streams import stream as open_stream
-from remodal.streams.base import Column
+from remodal.streams.base import Column, Quarantined
 from remodal.training.trainer import Trainer
 
 RESULTS = "results.json"
@@ -69,14 +70,14 @@ def run(
     stream = open_stream(
         settings.stream, order=settings.order, seed=settings.seed, **settings.stream_options.model_dump()
     )
-    if strict and stream.quarantined:
-        raise RemodalError(f"{stream.quarantined[0].path}: {stream.quarantined[0].reason} (strict)")
+    if strict:
+        _refuse(stream.quarantined)
     with FeatureStore(cache / "features") as store:
         prepared = prepare(stream, backbone, store, shown)
     if prepared.quarantined:
         shown.note(f"set aside {len(prepared.quarantined)} items that can't be used")
-    if strict and prepared.quarantined:
-        raise RemodalError(f"{prepared.quarantined[0].path}: {prepared.quarantined[0].reason} (strict)")
+    if strict:
+        _refuse(prepared.quarantined)
 
     method = methods.get(settings.method)(backbone, chosen, settings.seed)
     checkpoints, history = Checkpoints(out), History(out / "history.jsonl")
@@ -108,6 +109,12 @@ def run(
     _write_json(out / RESULTS, found)
     checkpoints.remove()
     return found
+
+
+def _refuse(quarantined: Sequence[Quarantined]) -> None:
+    """Stop at the first item that can't be used, if there is one."""
+    for one in quarantined:
+        raise RemodalError(f"{one.path}: {one.reason} (strict)")
 
 
 def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | None:

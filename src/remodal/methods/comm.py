@@ -18,7 +18,7 @@ Agnostic: ``score(class c of modality m) = log p(m) + log softmax_c(scale * h_m(
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -101,7 +101,7 @@ class Comm(RoutedMethod):
 
         own, adapter = learned.prompts, learned.adapter
         if known is not None and self.chosen.self_regularise:
-            seen = _union([*known.statistics.classes, *task.classes])
+            seen = {*known.statistics.classes, *task.classes}
             rate = merge_rate(len(task.classes), len(seen))
             own, adapter = merge(known.own, own, rate), merge(known.expert.adapter, adapter, rate)
         snapshot = own if borrowed is None else own + borrowed
@@ -168,13 +168,10 @@ class Comm(RoutedMethod):
         )
 
     def _realigned(self, modality: _Modality, tower: Tower, trainer: Trainer) -> Expert:
-        names = _union(name for one in self.modalities_.values() for name in one.statistics.classes)
-        classes = modality.statistics.classes
-        seen = self.backbone.anchors(names)
-        position = torch.tensor([names.index(name) for name in classes])
-        anchors = Anchors(seen[position], seen, position)
-        scale = self.backbone.logit_scale
         stored = modality.statistics
+        names = (name for one in self.modalities_.values() for name in one.statistics.classes)
+        anchors = Anchors.of(self.backbone, stored.classes, names)
+        scale = self.backbone.logit_scale
         basis = stored.basis()
         draw = pseudo_draw(stored, basis, self.chosen.realign_draws)
         adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer)
@@ -207,8 +204,3 @@ class Comm(RoutedMethod):
             expert = Expert(stored["snapshot"], stored["adapter"], values["temperature"])
             self.modalities_[name] = _Modality(stored["own"], expert, statistics)
         self.take_routing(state)
-
-
-def _union(names: Iterable[str]) -> list[str]:
-    """Each name once, in the order in which it was first seen."""
-    return list(dict.fromkeys(names))

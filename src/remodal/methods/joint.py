@@ -64,22 +64,20 @@ class Joint(RoutedMethod):
         """Keep the task's items, then train its modality and the router on all there is."""
         tower = self.backbone.tower(task.modality)
         kept = self._keep(task)
-        anchors = self.backbone.anchors(kept.classes)
+        names = (name for one in self.kept_.values() for name in one.classes)
+        anchors = Anchors.of(self.backbone, kept.classes, names)
         scale = self.backbone.logit_scale
         recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
         start = Adapted(
             fresh_prompts(tower, self.chosen.prompt_length, trainer.generator("prompts")),
             torch.zeros(self.backbone.width, tower.feature_width),
         )
-        learned = adapt(tower, kept.tokens, kept.labels, anchors, start, scale, recipe, trainer)
+        learned = adapt(tower, kept.tokens, kept.labels, anchors.own, start, scale, recipe, trainer)
         statistics = ClassStatistics(tower.feature_width, self.chosen.rank)
         statistics.add(tower.features(kept.tokens, learned.prompts), kept.labels, kept.classes)
         basis = statistics.basis()
         draw = pseudo_draw(statistics, basis, self.chosen.realign_draws)
-        names = list(dict.fromkeys(name for one in self.kept_.values() for name in one.classes))
-        position = torch.tensor([names.index(name) for name in kept.classes])
-        seen = Anchors(anchors, self.backbone.anchors(names), position)
-        adapter = realign(tower, basis, draw, seen, scale, self.chosen.realign_steps, trainer)
+        adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer)
         self.experts_[task.modality] = Expert(learned.prompts, adapter, 1.0)
         self.learn_identity(task, tower.identity(task.tokens), trainer)
 
