@@ -2,8 +2,8 @@
 
     python tools/everyday/build.py [--only image] [--check]
 
-Writes one Parquet file a modality and ``everyday.json``, and compares the content with what ``everyday.json``
-held before: exit status 0 where they agree, 1 where not. ``--check`` compares and writes nothing.
+Writes one Parquet file a modality, ``everyday.json`` and ``NOTICE.md``, and compares the content with what
+``everyday.json`` held before: exit status 0 where they agree, 1 where not. ``--check`` compares and writes nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import audio
 import depth
 import image
 import item
+import notice
 import text
 import video
 from item import Item
@@ -89,6 +90,7 @@ def main() -> int:
     if not arguments.check:
         ordered = {name: found[name] for name in sorted(found)}
         manifest.write_text(json.dumps({"schema": SCHEMA, "modalities": ordered}, indent=2) + "\n")
+        notice.write(STREAM, arguments.sources)
     return 0 if agree else 1
 
 

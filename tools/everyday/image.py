@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import resvg_py
-from item import Item, encode_png, stable_order
+from item import SPLIT_SEED, Item, encode_png, stable_order
 from PIL import Image
 
 VERSION = "2.2.535"
@@ -23,7 +23,9 @@ AT_MOST = {"train": 90, "test": 30}  # a class
 AT_MOST_OF_A_FAMILY = 12  # a class
 INK = "#202020"  # for icons that take the colour of the text around them
 LEAST_INK, MOST_INK = 0.015, 0.9  # of the pixels
-NEAR_DUPLICATE = 0.99  # cosine of coarse grey versions
+NEAR_DUPLICATE = 0.985  # cosine of coarse grey versions
+TEST_SHARE = 0.25
+PARTITIONS = 20_000  # of the families into train and test, of which the evenest is taken
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Rules:
         self.style_words = set(rules["style_words"].split())
         self.refused_words = set(rules["refused_words"].split())
         self.families: dict[str, str] = rules["families"]
-        self.test_families = set(rules["split"]["test_families"])
         self.labels = {name: label for label, names in rules["names"].items() for name in names.split()}
 
     def takes_set(self, name: str, info: dict[str, Any]) -> bool:
@@ -115,6 +116,49 @@ def coarse(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-6))
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """An icon with its class, its designer's family and its pixels."""
+
+    icon: Icon
+    label: str
+    family: str
+    pixels: np.ndarray
+
+
+def distinct(icons: list[Icon], label: str, rules: Rules) -> Iterator[Drawing]:
+    """The drawings of a class in a stable order, without empty ones, copies and more than a family's share."""
+    families: Counter[str] = Counter()
+    seen: list[np.ndarray] = []
+    for icon in sorted(icons, key=lambda icon: stable_order(icon.id)):
+        family = rules.family(icon)
+        if families[family] == AT_MOST_OF_A_FAMILY:
+            continue
+        pixels = rasterised(icon)
+        ink = float((pixels.min(-1) < 200).mean())
+        signature = coarse(pixels)
+        if not LEAST_INK <= ink <= MOST_INK or any(signature @ other > NEAR_DUPLICATE for other in seen):
+            continue  # designers copy each other, and ship one drawing in several sizes
+        seen.append(signature)
+        families[family] += 1
+        yield Drawing(icon, label, family, pixels)
+
+
+def test_families(drawings: list[Drawing]) -> set[str]:
+    """Of many random partitions of the families the one that comes nearest to ``TEST_SHARE`` in every class.
+
+    Nothing but these counts decides.
+    """
+    families = sorted({drawing.family for drawing in drawings})
+    labels = sorted({drawing.label for drawing in drawings})
+    counts = np.zeros((len(families), len(labels)))
+    for drawing in drawings:
+        counts[families.index(drawing.family), labels.index(drawing.label)] += 1
+    tested = np.random.default_rng(SPLIT_SEED).random((PARTITIONS, len(families))) < TEST_SHARE
+    unevenness = np.abs(tested @ counts / counts.sum(0) - TEST_SHARE).max(1)
+    return {family for family, test in zip(families, tested[unevenness.argmin()], strict=True) if test}
+
+
 def build(sources: Path) -> list[Item]:
     """All image items. A group is a designer family."""
     rules = Rules(Path(__file__).with_name("image.toml"))
@@ -122,35 +166,27 @@ def build(sources: Path) -> list[Item]:
     for icon in read_icons(sources / "iconify-json", rules):
         if label := rules.label(icon):
             candidates[label].append(icon)
+    drawings = [drawing for label, icons in candidates.items() for drawing in distinct(icons, label, rules)]
+    tested = test_families(drawings)
 
     items = []
-    for label, icons in candidates.items():
-        families: Counter[str] = Counter()
-        splits: Counter[str] = Counter()
-        seen: list[np.ndarray] = []
-        for icon in sorted(icons, key=lambda icon: stable_order(icon.id)):
-            family = rules.family(icon)
-            split = "test" if family in rules.test_families else "train"
-            if families[family] == AT_MOST_OF_A_FAMILY or splits[split] == AT_MOST[split]:
-                continue
-            pixels = rasterised(icon)
-            ink = float((pixels.min(-1) < 200).mean())
-            signature = coarse(pixels)
-            if not LEAST_INK <= ink <= MOST_INK or any(signature @ other > NEAR_DUPLICATE for other in seen):
-                continue  # designers copy each other, and ship one drawing in several sizes
-            seen.append(signature)
-            families[family] += 1
-            splits[split] += 1
-            items.append(
-                Item(
-                    id=f"image/{label}/{icon.id}",
-                    label=label,
-                    split=split,
-                    group=family,
-                    media=encode_png(pixels),
-                    format="png",
-                    licence=icon.licence,
-                    attribution=f"{icon.name} of the icon set {icon.set} by {icon.author}",
-                )
+    kept: Counter[tuple[str, str]] = Counter()
+    for drawing in drawings:
+        split = "test" if drawing.family in tested else "train"
+        kept[drawing.label, split] += 1
+        if kept[drawing.label, split] > AT_MOST[split]:
+            continue
+        icon = drawing.icon
+        items.append(
+            Item(
+                id=f"image/{drawing.label}/{icon.id}",
+                label=drawing.label,
+                split=split,
+                group=drawing.family,
+                media=encode_png(drawing.pixels),
+                format="png",
+                licence=icon.licence,
+                attribution=f"{icon.name} of the icon set {icon.set} by {icon.author}",
             )
+        )
     return items

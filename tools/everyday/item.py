@@ -35,6 +35,15 @@ def stable_order(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+SPLIT_SEED = 20261121
+"""The day the splits were drawn. Fixed before any figure was known on them; not to be drawn again."""
+
+
+def split_order(name: str) -> str:
+    """The sort key by which sources go to train or test."""
+    return stable_order(f"{SPLIT_SEED}/{name}")
+
+
 def seeded(name: str) -> np.random.Generator:
     """A random generator that depends on the name alone."""
     return np.random.default_rng(int(stable_order(name)[:16], 16))

@@ -23,7 +23,7 @@ from remodal.files import replacing
 
 ALIGNMENT_RIDGE = 0.1
 TEMPLATES = ("{}", "a picture of a {}", "the sound of a {}")
-STEM_VERSION = "1"
+STEM_VERSION = "2"
 """Raised whenever pictures or tokens are computed in another way."""
 
 

@@ -26,7 +26,7 @@ from remodal.errors import RemodalError
 WIDTH = 384
 MAX_WORD_PIECES = 256
 EARLY_LAYER = 3
-"""Layer whose mean stands beside the last one's: it keeps more of the wording."""
+"""Layer whose mean and maximum stand beside the last one's: it keeps more of the wording."""
 
 
 def package_folder(package: str) -> Path:
@@ -39,7 +39,7 @@ def package_folder(package: str) -> Path:
 
 
 class _FourTokens(nn.Module):
-    """Word pieces -> ``[n, 4, 384]``: mean, maximum and CLS of the last layer, mean of an early one."""
+    """Word pieces -> ``[n, 4, 384]``: mean and maximum of the last layer, mean and maximum of an early one."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -53,10 +53,10 @@ class _FourTokens(nn.Module):
         output = self.encoder(input_ids=word_pieces, attention_mask=mask, output_hidden_states=True)
         last, early = output.last_hidden_state, output.hidden_states[EARLY_LAYER]
         weight = mask[..., None].float()
-        words = weight.sum(1)
-        mean = (last * weight).sum(1) / words
-        maximum = (last - (1 - weight) * 1e4).amax(1)
-        return torch.stack([mean, maximum, last[:, 0], (early * weight).sum(1) / words], dim=1)
+        tokens = []
+        for layer in (last, early):
+            tokens += [(layer * weight).sum(1) / weight.sum(1), (layer - (1 - weight) * 1e4).amax(1)]
+        return torch.stack(tokens, dim=1)
 
 
 class MiniLM(Tower):

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from remodal.errors import BadItem
 from remodal.modalities import MODALITIES, Medium, get_modality
 from remodal.modalities.audio import SPAN, Audio
-from remodal.modalities.base import centre_square
+from remodal.modalities.base import centre_squares
 from remodal.streams.base import Item, Stream
 
 WIDTH, MARGIN, GAP = 1240, 20, 10
@@ -123,7 +123,7 @@ def _sentences(shown: Sequence[_Example]) -> Image.Image:
 
 
 def _picture(medium: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    return Image.fromarray(centre_square(medium, height))
+    return Image.fromarray(centre_squares(medium[None], height)[0])
 
 
 def _strip(medium: NDArray[np.uint8], width: int, height: int) -> Image.Image:
@@ -132,7 +132,7 @@ def _strip(medium: NDArray[np.uint8], width: int, height: int) -> Image.Image:
     strip = Image.new("RGB", (width, height), PAPER)
     for position, index in enumerate(picked):
         left, right = (round(edge * width / FRAMES_SHOWN) for edge in (position, position + 1))
-        strip.paste(Image.fromarray(centre_square(medium[index], right - left)), (left, 0))
+        strip.paste(Image.fromarray(centre_squares(medium[index][None], right - left)[0]), (left, 0))
     return strip
 
 
@@ -143,7 +143,7 @@ def _depth(medium: NDArray[np.float32], width: int, height: int) -> Image.Image:
     near, far = np.percentile(readings, (1, 99)) if readings.size else (0.0, 1.0)
     colours = mpl.colormaps["plasma"](np.clip((far - page) / max(far - near, 1e-6), 0, 1), bytes=True)[..., :3]
     colours[page <= 0] = BLANK
-    return Image.fromarray(centre_square(np.ascontiguousarray(colours), height))
+    return Image.fromarray(centre_squares(colours[None], height)[0])
 
 
 def _sound(medium: NDArray[np.float32], width: int, height: int) -> Image.Image:

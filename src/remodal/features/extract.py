@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Semaphore
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -27,7 +28,7 @@ from remodal.features.source import Encoded
 from remodal.features.store import FeatureStore, token_key
 from remodal.modalities import get_modality
 
-HANDFUL = 8
+HANDFUL = 4
 """Items that one thread takes at a time."""
 BATCH_FRAMES = 32
 """Frames that the network takes at a time, at most."""
@@ -79,12 +80,14 @@ def extract(
     shown, done = progress or Silent(), Extracted()
     threads = torch.get_num_threads()
     uncommitted: dict[bytes, NDArray[np.float16]] = {}
-    with ThreadPoolExecutor(threads) as pool:
+    turn = Semaphore(max(1, threads // 2))
+    # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for tower in backbone.towers.values():
             own = [item for item in items if backbone.tower(item.modality) is tower]
             if not own:
                 continue
-            work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store)
+            work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turn=turn)
             handfuls = [own[start : start + HANDFUL] for start in range(0, len(own), HANDFUL)]
             with shown.work(f"stem ({tower.name})", len(own)) as count:
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
@@ -102,23 +105,24 @@ def extract(
     return done
 
 
-def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore) -> _Found:
+def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore, turn: Semaphore) -> _Found:
     """All that ``items`` need."""
-    started = time.perf_counter()
     found = _Found()
     missing: list[tuple[Encoded, bytes, NDArray[np.generic]]] = []
-    for item in items:
-        try:
-            data = item.read()
-            key = token_key(fingerprint, item.modality, item.unit, data)
-            stored = store.get([key])
-            if key in stored:
-                found.tokens[item.id] = stored[key]
-            else:
-                medium = get_modality(item.modality).decode(data, where=item.id, unit=item.unit)
-                missing.append((item, key, tower.prepare(item.modality, medium)))
-        except BadItem as bad:
-            found.rejected.append(Rejected(item.id, bad.reason))
+    with turn:
+        started = time.perf_counter()
+        for item in items:
+            try:
+                data = item.read()
+                key = token_key(fingerprint, item.modality, item.unit, data)
+                stored = store.get([key])
+                if key in stored:
+                    found.tokens[item.id] = stored[key]
+                else:
+                    medium = get_modality(item.modality).decode(data, where=item.id, unit=item.unit)
+                    missing.append((item, key, tower.prepare(item.modality, medium)))
+            except BadItem as bad:
+                found.rejected.append(Rejected(item.id, bad.reason))
     decoded = time.perf_counter()
     if missing:
         frames = np.concatenate([prepared for _, _, prepared in missing])

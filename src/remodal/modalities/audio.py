@@ -10,10 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import soundfile
+import torch
 from numpy.typing import NDArray
-from PIL import Image
+from torch import Tensor
+from torch.nn import functional
 
-from remodal.modalities.base import AUDIO_RATES, MAX_AUDIO_SAMPLES, MAX_AUDIO_SECONDS, Refused, Visual
+from remodal.modalities.base import AUDIO_RATES, MAX_AUDIO_SAMPLES, MAX_AUDIO_SECONDS, Refused, Visual, squeezed
 from remodal.modalities.formats import MP3, format_of
 
 RATE = 16_000  # Hz
@@ -55,8 +57,7 @@ class Audio(Visual):
         decibel = np.stack([_log_mel(wave[start : start + SPAN]) for start in starts])
         white = max(decibel.max(), QUIETEST)
         grey = (np.clip((decibel - white) / RANGE + 1, 0, 1) * 255).round().astype(np.uint8)
-        drawn = [Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC) for one in grey]
-        return np.stack([np.asarray(one.convert("RGB")) for one in drawn])
+        return np.repeat(squeezed(grey[..., None], size), 3, axis=-1)
 
 
 def _read(data: bytes) -> NDArray[np.float32]:
@@ -111,25 +112,20 @@ def _log_mel(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """Decibels ``[BANDS, frames]`` of ``wave`` ``[SPAN]``, highest band first; 0 is a full-scale sine."""
     window, bands = _filters()
     # Half a frame of silence at both ends: as many frames before the middle as after it.
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, FRAME // 2), FRAME)[::HOP]
-    spectrum = np.fft.rfft(frames * window, FFT)
-    power = spectrum.real**2 + spectrum.imag**2
-    # Band by band: a filter is nearly all zeros, and one large product would start threads in each worker.
-    mel = np.stack([power[:, low:high] @ weights for low, high, weights in reversed(bands)])
-    return 10 * np.log10(np.maximum(mel, 1e-20))
+    frames = functional.pad(torch.from_numpy(wave), (FRAME // 2, FRAME // 2)).unfold(0, FRAME, HOP)
+    spectrum = torch.fft.rfft(frames * window, FFT)
+    power = spectrum.real.square() + spectrum.imag.square()
+    decibel: NDArray[np.float32] = (bands @ power.T).clamp_min(1e-20).log10().mul(10).numpy()
+    return decibel
 
 
 @cache
-def _filters() -> tuple[NDArray[np.float32], list[tuple[int, int, NDArray[np.float32]]]]:
-    """The Hann window ``[FRAME]``; of each mel band its first bin, its last bin + 1, the triangle between."""
+def _filters() -> tuple[Tensor, Tensor]:
+    """The Hann window ``[FRAME]`` and the mel bands' triangles ``[BANDS, FFT // 2 + 1]``, highest band first."""
     lowest, highest = (2595 * math.log10(1 + hertz / 700) for hertz in (LOWEST, HIGHEST))
-    edges = 700 * (10 ** (np.linspace(lowest, highest, BANDS + 2) / 2595) - 1)
+    edges = 700 * (10 ** (np.linspace(highest, lowest, BANDS + 2) / 2595) - 1)
+    right, peak, left = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     hertz = np.fft.rfftfreq(FFT, 1 / RATE)
-    bands = []
-    for left, peak, right in zip(edges, edges[1:], edges[2:], strict=False):
-        low, high = np.searchsorted(hertz, (left, right))
-        inside = hertz[low:high]
-        triangle = np.minimum((inside - left) / (peak - left), (right - inside) / (right - peak))
-        bands.append((int(low), int(high), triangle.astype(np.float32)))
+    triangles = np.minimum((hertz - left) / (peak - left), (right - hertz) / (right - peak)).clip(min=0)
     window = np.hanning(FRAME)
-    return (window * 2 / window.sum()).astype(np.float32), bands
+    return torch.tensor(window * 2 / window.sum()).float(), torch.tensor(triangles).float()

@@ -16,6 +16,7 @@ from remodal.modalities.formats import open_picture
 
 METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 NEAREST, FARTHEST = 0.1, 20.0  # metres: the two ends of the absolute channel's logarithmic scale
+VIEW = 0.93  # width of the view over its distance: that of a camera of 50 degrees
 DARKEST = 32  # the grey value of the farthest reading, apart from black, which is no reading
 
 
@@ -43,18 +44,31 @@ class Depth(Visual):
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """One picture a page, the whole page squeezed to a square: ``[T, size, size, 3]``; near is bright.
 
-        The first two channels run from the item's own 1st to its 99th percentile, the third one from 0.1 m to
-        20 m (logarithmic), so that distance itself is kept.
+        The first channel runs from the item's own 1st to its 99th percentile; the second one is how a surface
+        turns to the left or right, flat in the middle; the third one runs from 0.1 m to 20 m (logarithmic), so that
+        distance itself is kept.
         """
         metres = np.stack([_resize(page, size) for page in medium])
         valid = metres > 0
         readings = metres[valid]
         near, far = np.percentile(readings, (1, 99)) if readings.size else (NEAREST, FARTHEST)
-        own = (far - readings) / max(far - near, 1e-6)
-        absolute = np.log(FARTHEST / readings) / np.log(FARTHEST / NEAREST)
-        pictures = np.zeros((*metres.shape, 3), np.uint8)
-        pictures[valid] = DARKEST + (255 - DARKEST) * np.clip(np.stack([own, own, absolute], axis=-1), 0, 1)
+        own = (far - metres) / max(far - near, 1e-6)
+        absolute = np.log(FARTHEST / np.where(valid, metres, FARTHEST)) / np.log(FARTHEST / NEAREST)
+        pictures = np.empty((*metres.shape, 3), np.uint8)
+        for channel, values in enumerate((own, _turn(metres), absolute)):
+            pictures[..., channel] = np.where(valid, DARKEST + (255 - DARKEST) * np.clip(values, 0, 1), 0)
         return pictures
+
+
+def _turn(metres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """0 where a surface recedes to the left, 1 to the right, 0.5 where it is flat or ends: ``[T, size, size]``."""
+    left, middle, right = metres[..., :-2], metres[..., 1:-1], metres[..., 2:]
+    across = middle * (2 * VIEW / metres.shape[-1])  # metres between the two neighbours
+    inside = np.minimum(np.minimum(left, right), middle) > 0
+    slope = np.divide(right - left, across, out=np.zeros_like(middle), where=inside)
+    turn = np.full_like(metres, 0.5)
+    turn[..., 1:-1] += 0.5 * slope / np.sqrt(slope**2 + 4)
+    return turn
 
 
 def is_measured(data: bytes) -> bool:

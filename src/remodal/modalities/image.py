@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from remodal.modalities.base import MAX_PIXELS, Refused, Visual, centre_square
+from remodal.modalities.base import MAX_PIXELS, Refused, Visual, centre_squares
 from remodal.modalities.formats import open_picture
 
 DRAFT = 1024  # px; a larger JPEG is decoded at 1/2, 1/4 or 1/8 of its size if both sides keep at least this
@@ -28,7 +28,7 @@ class Image(Visual):
 
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """The centre square of the picture: ``[1, size, size, 3]``."""
-        return centre_square(medium, size)[None]
+        return centre_squares(medium[None], size)
 
 
 def _read(data: bytes) -> NDArray[np.uint8]:

@@ -107,11 +107,21 @@ def test_a_page_of_too_many_pixels_is_refused_unread(monkeypatch: pytest.MonkeyP
 
 def test_near_is_bright_and_no_reading_is_black() -> None:
     metres = np.array([[[1.0, 2.0], [3.0, 0.0]]], np.float32)
-    near, middle, far, nothing = depth.pictures(metres, 2).reshape(4, 3).astype(int)
+    near, middle, far, nothing = depth.pictures(metres, 2)[..., [0, 2]].reshape(4, 2).astype(int)
     assert (near > middle).all()
     assert (middle > far).all()
     assert (far >= module.DARKEST).all()
     assert (nothing == 0).all()
+
+
+def test_the_second_channel_tells_to_which_side_a_surface_turns() -> None:
+    slope = np.tile(np.linspace(1, 2, 16, dtype=np.float32), (1, 16, 1))
+    away, flat, towards = (
+        depth.pictures(map_, 16)[0, 4:12, 4:12, 1] for map_ in (slope, slope * 0 + 1, slope[..., ::-1])
+    )
+    assert (towards < flat).all()
+    assert (flat < away).all()
+    assert np.unique(flat).tolist() == [(255 + module.DARKEST) // 2]
 
 
 def test_twice_as_far_is_the_same_shape_at_another_distance() -> None:

@@ -16,7 +16,7 @@ from remodal.modalities.base import (
     MAX_VIDEO_SECONDS,
     Refused,
     Visual,
-    centre_square,
+    centre_squares,
     sample,
 )
 
@@ -39,7 +39,7 @@ class Video(Visual):
 
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """The centre square of each frame: ``[8, size, size, 3]``."""
-        return np.stack([centre_square(frame, size) for frame in medium])
+        return centre_squares(medium, size)
 
 
 def _read(data: bytes) -> NDArray[np.uint8]:
