@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from io import BytesIO
 from typing import Any
 
@@ -67,7 +68,7 @@ def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]
         stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
         wanted = set(sample(stream.frames if count is None else count).tolist())
         size = _shrunk(stream.codec_context.width, stream.codec_context.height)
-        scaler = VideoReformatter()  # one for all frames: preparing it takes longer than scaling a frame
+        scaler = _scaler()
         for frame in container.decode(stream):
             if decoded in wanted:
                 rgb = scaler.reformat(frame, *size, format="rgb24", interpolation="AREA").to_ndarray()
@@ -78,6 +79,17 @@ def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]
     if not decoded:
         raise Refused(f"found no frame that can be decoded; valid: {Video.valid}")
     return kept, decoded
+
+
+_of_thread = threading.local()
+
+
+def _scaler() -> VideoReformatter:
+    """One a thread, for all clips: preparing it takes longer than scaling eight frames."""
+    if not hasattr(_of_thread, "scaler"):
+        _of_thread.scaler = VideoReformatter()
+    scaler: VideoReformatter = _of_thread.scaler
+    return scaler
 
 
 def _check_header(stream: av.VideoStream, seconds: float) -> None:
