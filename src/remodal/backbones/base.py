@@ -44,7 +44,10 @@ class Tower(ABC):
 
     @abstractmethod
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
-        """Features ``[n, feature_width]`` of tokens ``[n, frames, tokens, width]``, differentiable in the prompts."""
+        """Features ``[n, feature_width]`` of tokens ``[n, frames, tokens, width]``, differentiable in the prompts.
+
+        prompts: ``[layers, 2, length, width]``, or one an item, ``[n, layers, 2, length, width]``.
+        """
 
     @abstractmethod
     def align(self, features: Tensor) -> Tensor:
@@ -62,7 +65,8 @@ class Tower(ABC):
         """:meth:`embed` for items of any number of frames."""
         out = torch.empty(len(tokens), self.feature_width)
         for positions, group in tokens.by_length():
-            out = out.index_copy(0, positions, self.embed(group, prompts))
+            own = prompts[positions] if prompts is not None and prompts.dim() == 5 else prompts
+            out = out.index_copy(0, positions, self.embed(group, own))
         return out
 
     def identity(self, tokens: Tokens) -> Tensor:
@@ -90,6 +94,10 @@ class Backbone(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Changes whenever the stem's output would: part of the key of every cached token."""
+
+    def published(self) -> Backbone:
+        """This backbone as papers use theirs: its last layer alone, which is what a transformer gives anyway."""
+        return self
 
     @abstractmethod
     def embed_name(self, name: str) -> Tensor:

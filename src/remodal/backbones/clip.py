@@ -61,7 +61,8 @@ def residual_prefix(
     if prompt is None:
         return output, None
     n, heads, _, width = query.shape
-    keys, values = prompt.reshape(2, 1, -1, heads, width).transpose(2, 3).expand(-1, n, -1, -1, -1)
+    of_items = prompt[None] if prompt.dim() == 3 else prompt
+    keys, values = of_items.transpose(0, 1).unflatten(-1, (heads, width)).transpose(2, 3).expand(-1, n, -1, -1, -1)
     options["is_causal"] = False
     prefix: Tensor = sdpa_attention_forward(module, query, keys, values, None, **options)[0]
     return output + prefix, None
@@ -103,7 +104,7 @@ class ClipTower(Tower):
 
     def _run(self, layers: list[nn.Module], tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """``tokens`` ``[n, tokens, width]`` through ``layers``, each with its own prompt."""
-        each = [None] * len(layers) if prompts is None else prompts.unbind()
+        each = [None] * len(layers) if prompts is None else prompts.unbind(-4)
         for layer, prompt in zip(layers, each, strict=True):
             tokens = layer(tokens, attention_mask=None, is_causal=self._causal, prompt=prompt)
         return tokens
@@ -148,6 +149,8 @@ class ClipVision(ClipTower):
 
         The order of the frames has no effect: a temporal position is not part of a CLIP model.
         """
+        if prompts is not None and prompts.dim() == 5:
+            prompts = prompts.repeat_interleave(tokens.shape[1], dim=0)  # the frames of an item share its prompt
         last = self._run(self._head_layers, tokens.flatten(0, 1), prompts)
         features: Tensor = self._projection(self._transformer.post_layernorm(last[:, 0]))
         return features.reshape(*tokens.shape[:2], -1).mean(1)

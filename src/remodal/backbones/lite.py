@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.efficientnet import EfficientNetLite0, load_network
+from remodal.backbones.last_layer import LastLayer
 from remodal.backbones.minilm import WIDTH, MiniLM
 from remodal.files import replacing
 
@@ -54,6 +55,10 @@ class Lite(Backbone):
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         return f"lite-{digest.hexdigest()[:16]}"
+
+    def published(self) -> Backbone:
+        """The last layer's mean token, without the hypercolumns."""
+        return LastLayer(self)
 
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""

@@ -14,10 +14,15 @@ from torch import Tensor
 def prompted(tokens: Tensor, prompts: Tensor | None) -> Tensor:
     """``tokens + softmax(tokens K^T / sqrt(width)) V``.
 
-    tokens: ``[..., width]``. prompts: ``[1, 2, length, width]`` (one layer; keys, values); None: the frozen model.
+    tokens: ``[n, ..., width]``. prompts: ``[1, 2, length, width]`` (one layer; keys, values) for all items, or one an
+    item, ``[n, 1, 2, length, width]``; None: the frozen model.
     """
     if prompts is None:
         return tokens
-    keys, values = prompts[0, 0], prompts[0, 1]
-    attention = (tokens @ keys.T / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
+    layer = prompts[..., 0, :, :, :]
+    keys, values = layer[..., 0, :, :], layer[..., 1, :, :]
+    if prompts.dim() == 5:  # the dimensions of tokens between items and rows
+        between = (len(tokens), *(1,) * (tokens.dim() - 3))
+        keys, values = (part.view(*between, *part.shape[-2:]) for part in (keys, values))
+    attention = (tokens @ keys.mT / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
     return tokens + attention @ values

@@ -220,6 +220,15 @@ def test_an_item_gets_the_same_features_in_any_batch(backbone: ClipBackbone, nam
     torch.testing.assert_close(tower.embed(tokens.flip(0), prompts), together.flip(0))
 
 
+@pytest.mark.parametrize("name", ["vision", "text"])
+def test_each_item_can_have_prompts_of_its_own(backbone: ClipBackbone, name: str) -> None:
+    tower = tower_of(backbone, name)
+    tokens = torch.cat([tokens_of(tower)[:1]] * 3)
+    own = torch.stack([random_prompts(tower, seed) for seed in range(3)])
+    alone = [tower.embed(tokens[index : index + 1], own[index]) for index in range(3)]
+    torch.testing.assert_close(tower.embed(tokens, own), torch.cat(alone))
+
+
 def test_a_video_is_the_mean_of_its_frames(backbone: ClipBackbone) -> None:
     tower = tower_of(backbone, "vision")
     video = np.random.default_rng(1).integers(0, 256, (8, 48, 40, 3), dtype=np.uint8)

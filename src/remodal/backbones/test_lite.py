@@ -241,3 +241,23 @@ def test_an_unknown_backbone_or_modality_is_a_users_mistake(lite: Lite, tmp_path
     with pytest.raises(RemodalError, match="does not read touch; it reads: image, video, audio, depth, text"):
         lite.tower("touch")
     assert "lite" in backbones.names()
+
+
+@pytest.mark.parametrize("modality", ["video", "text"])
+def test_each_item_can_have_prompts_of_its_own(lite: Lite, modality: str) -> None:
+    media = SENTENCES[:2] if modality == "text" else (moving_square(), moving_square()[::-1].copy())
+    tower, tokens = lite.tower(modality), tokens_of(lite, modality, *media)
+    own = torch.randn(2, 1, 2, 3, tower.width, generator=torch.Generator().manual_seed(0))
+    alone = [tower.features(tokens[index : index + 1], own[index]) for index in range(2)]
+    torch.testing.assert_close(tower.features(tokens, own), torch.cat(alone))
+
+
+@pytest.mark.parametrize("modality", ["video", "text"])
+def test_the_published_view_shows_the_last_layers_mean_token_alone(lite: Lite, modality: str) -> None:
+    media = SENTENCES if modality == "text" else (MEDIA[modality],)
+    tower, tokens = lite.tower(modality), tokens_of(lite, modality, *media)
+    last = lite.published().tower(modality)
+    torch.testing.assert_close(last.features(tokens), tower.identity(tokens))
+    torch.testing.assert_close(
+        last.align(last.features(tokens)), tower.align(tower.features(tokens)), atol=1e-3, rtol=0
+    )

@@ -15,7 +15,7 @@ from remodal.learning.settings import RunSettings
 from remodal.methods import methods
 from remodal.streams import StreamSettings
 
-OWN = ("stream", "method", "backbone", "order", "seed")
+OWN = ("stream", "method", "backbone", "features", "order", "seed")
 
 
 def asked_for(options: Mapping[str, object], assignments: Sequence[str], config: Path | None = None) -> RunSettings:

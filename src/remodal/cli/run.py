@@ -16,6 +16,10 @@ def command(
     stream: Annotated[str | None, typer.Option(help="A stream's name, or a folder of your own data.")] = None,
     method: Annotated[str | None, typer.Option(help="What learns.", show_default="comm")] = None,
     backbone: Annotated[str | None, typer.Option(help="The frozen model.", show_default="lite")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="shared: the backbone's own; published: its last layer alone.", show_default="shared"),
+    ] = None,
     order: Annotated[str | None, typer.Option(help="random or sequential.", show_default="random")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every draw.", show_default="0")] = None,
     out: Annotated[
@@ -58,7 +62,14 @@ def command(
     from remodal.learning.run import run
     from remodal.report import write_report
 
-    options = {"stream": stream, "method": method, "backbone": backbone, "order": order, "seed": seed}
+    options = {
+        "stream": stream,
+        "method": method,
+        "backbone": backbone,
+        "features": features,
+        "order": order,
+        "seed": seed,
+    }
     asked = asked_for(options, assignments or [], config)
     folder = out or default_out(asked.stream, asked.method, asked.order, asked.seed)
     torch.set_num_threads(threads or default_threads())

@@ -37,7 +37,7 @@ def results(
     aware, agnostic = summary(accuracy["aware"]), summary(accuracy["agnostic"])
     return {
         "schema": SCHEMA,
-        **{key: settings[key] for key in ("stream", "order", "seed", "method", "backbone", "settings")},
+        **{key: settings[key] for key in ("stream", "order", "seed", "method", "backbone", "features", "settings")},
         "tasks": [
             {
                 "index": index,

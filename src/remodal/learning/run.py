@@ -67,6 +67,8 @@ def run(
         return done
     chosen = methods.get(settings.method).options.checked(settings.options)
     backbone = load_backbone(settings.backbone, cache, device)
+    if settings.features == "published":
+        backbone = backbone.published()
     stream = open_stream(
         settings.stream, order=settings.order, seed=settings.seed, **settings.stream_options.model_dump()
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,11 +11,16 @@ from remodal.streams import StreamSettings
 
 
 class RunSettings(Settings):
-    """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own."""
+    """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own.
+
+    features: ``shared`` are the backbone's own tokens and pooling, ``published`` its last layer's mean token, as most
+    papers use theirs.
+    """
 
     stream: str
     method: str = "comm"
     backbone: str = "lite"
+    features: Literal["shared", "published"] = "shared"
     order: str = "random"
     seed: int = Field(0, ge=0)
     options: dict[str, Any] = Field(default_factory=dict)
@@ -30,6 +35,7 @@ class RunSettings(Settings):
             "stream": self.stream,
             "method": self.method,
             "backbone": self.backbone,
+            "features": self.features,
             "order": self.order,
             "seed": self.seed,
             "settings": {"method": whole, "stream": self.stream_options.model_dump()},

@@ -14,7 +14,7 @@ from remodal.learning.settings import RunSettings
 from remodal.streams import StreamSettings
 
 KEYS = {
-    "schema", "stream", "order", "seed", "method", "backbone", "settings", "tasks", "accuracy", "summary",
+    "schema", "stream", "order", "seed", "method", "backbone", "features", "settings", "tasks", "accuracy", "summary",
     "per_modality", "cost", "quarantined", "versions",
 }  # fmt: skip
 

@@ -1,0 +1,68 @@
+"""A backbone seen as most papers see theirs: the last layer's mean token, and nothing of the layers before it.
+
+Hypercolumn tokens bring earlier layers, layout and order. What a method owes to them and what to itself shows when it
+is run on both: ``--features shared`` (the backbone's own tokens and pooling) and ``--features published`` (this view).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from remodal.backbones.base import Backbone, Tower
+from remodal.backbones.prompting import prompted
+
+
+class LastLayerTower(Tower):
+    """A tower whose first token ends with the last layer's mean, ``identity_width`` channels of it."""
+
+    layers = 1
+
+    def __init__(self, whole: Tower) -> None:
+        self._whole = whole
+        self.name = whole.name
+        self.width = self.feature_width = self.identity_width = whole.identity_width
+
+    def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
+        """As the whole tower."""
+        return self._whole.prepare(modality, medium)
+
+    def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
+        """As the whole tower: the same tokens are cached."""
+        return self._whole.stem(inputs)
+
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """The last layer's mean token, its mean over the frames, L2-normalised."""
+        last = prompted(tokens[:, :, :1, -self.width :], prompts)
+        return functional.normalize(last.mean((1, 2)), dim=-1)
+
+    def align(self, features: Tensor) -> Tensor:
+        """The whole tower's own map, which reads the last layer alone."""
+        return self._whole.align(features)
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """As the whole tower."""
+        return self._whole.pooled(tokens)
+
+
+class LastLayer(Backbone):
+    """``whole`` with towers that show their last layer alone; the stem, and so the cache, is the same."""
+
+    def __init__(self, whole: Backbone) -> None:
+        self._whole = whole
+        self.name, self.width, self.logit_scale = whole.name, whole.width, whole.logit_scale
+        self.towers = {name: LastLayerTower(tower) for name, tower in whole.towers.items()}
+        self.reads = whole.reads
+
+    @property
+    def fingerprint(self) -> str:
+        """The whole backbone's: its stem makes the tokens."""
+        return self._whole.fingerprint
+
+    def embed_name(self, name: str) -> Tensor:
+        """As the whole backbone."""
+        return self._whole.embed_name(name)
