@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from remodal.adaptation.merge import self_regularisation
+from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.statistics import leading, orthonormal
 from remodal.backbones import Tokens, Tower
 from remodal.training.trainer import Parameters, Recipe, Trainer
@@ -26,6 +28,11 @@ class Adapted:
     adapter: Tensor
 
 
+def frozen(tower: Tower, width: int, length: int, trainer: Trainer) -> Adapted:
+    """What leaves the frozen model as it is: fresh prompts of ``length`` and an adapter of zeros to ``width``."""
+    return Adapted(fresh_prompts(tower, length, trainer.generator("prompts")), torch.zeros(width, tower.feature_width))
+
+
 @dataclass(frozen=True)
 class Held:
     """What holds a task back: embeddings ``[n, d]`` of its items before it, and the weight of the shift's penalty."""
@@ -40,6 +47,43 @@ def aligned(tower: Tower, adapter: Tensor | None, features: Tensor) -> Tensor:
     if adapter is not None:
         embedding = embedding + features @ adapter.T
     return functional.normalize(embedding, dim=-1)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The alignment of one tower while it learns one task: it starts at an adapter and moves within a few directions.
+
+    adapter: A ``[d, feature_width]`` before the task. basis: ``[feature_width, k]``. anchors: ``[classes, d]``. What is
+    learned is ``A + ADAPTER_SPEED * A' B^T``, in the basis B of the items' own features, where its gradients lie.
+    """
+
+    tower: Tower
+    adapter: Tensor
+    basis: Tensor
+    anchors: Tensor
+    scale: float
+
+    @classmethod
+    def on(cls, tower: Tower, features: Tensor, adapter: Tensor, anchors: Tensor, scale: float) -> Head:
+        """For items with these features ``[n, feature_width]``."""
+        return cls(tower, adapter, orthonormal(leading(features, ADAPTER_RANK)), anchors, scale)
+
+    def start(self) -> Tensor:
+        """A' before the first step, ``[k, d]``."""
+        return torch.zeros(self.basis.shape[1], len(self.adapter))
+
+    def embedded(self, features: Tensor, step: Tensor) -> Tensor:
+        """``normalise(align(u) + A u)`` ``[n, d]`` where A' is ``step``."""
+        moved = (features @ self.basis) @ (ADAPTER_SPEED * step)
+        return functional.normalize(self.tower.align(features) + features @ self.adapter.T + moved, dim=-1)
+
+    def logits(self, features: Tensor, step: Tensor) -> Tensor:
+        """``scale * z . anchor`` ``[n, classes]``."""
+        return self.scale * self.embedded(features, step) @ self.anchors.T
+
+    def learned(self, step: Tensor) -> Tensor:
+        """A after the task."""
+        return self.adapter + ADAPTER_SPEED * (self.basis @ step).T
 
 
 def adapt(
@@ -58,21 +102,17 @@ def adapt(
     """Train from ``start`` by cross-entropy of ``scale * z . anchors`` over the task's classes.
 
     labels: int64 ``[n]``, rows of ``anchors [classes, d]``. borrowed: other modalities' prompts, added as they are.
-    The adapter moves by ``A' B^T`` in the basis B of the items' own features, where its gradients lie.
     """
     features = tower.features(tokens, start.prompts if borrowed is None else start.prompts + borrowed)
-    basis = orthonormal(leading(features, ADAPTER_RANK))
+    head = Head.on(tower, features, start.adapter, anchors, scale)
 
     def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
         prompts = parameters["prompts"] if borrowed is None else parameters["prompts"] + borrowed
-        features = tower.features(tokens[batch], prompts)
-        step = (features @ basis) @ (ADAPTER_SPEED * parameters["adapter"])
-        embedded = functional.normalize(tower.align(features) + features @ start.adapter.T + step, dim=-1)
+        embedded = head.embedded(tower.features(tokens[batch], prompts), parameters["adapter"])
         total = functional.cross_entropy(scale * embedded @ anchors.T, labels[batch])
         if held is not None:
             total = total + held.weight * self_regularisation(embedded, held.before[batch])
         return total
 
-    initial = {"prompts": start.prompts, "adapter": features.new_zeros(basis.shape[1], anchors.shape[1])}
-    trained = trainer.fit("adapt", initial, loss, len(tokens), recipe)
-    return Adapted(trained["prompts"], start.adapter + ADAPTER_SPEED * (basis @ trained["adapter"]).T)
+    trained = trainer.fit("adapt", {"prompts": start.prompts, "adapter": head.start()}, loss, len(tokens), recipe)
+    return Adapted(trained["prompts"], head.learned(trained["adapter"]))

@@ -12,3 +12,18 @@ def fresh_prompts(tower: Tower, length: int, generator: Generator) -> Tensor:
     """Prompts that leave the frozen model as it is: keys ~ U(-1, 1), values 0 (DIKI, ECCV 2024)."""
     keys = torch.rand(tower.layers, length, tower.width, generator=generator) * 2 - 1
     return torch.stack([keys, torch.zeros_like(keys)], dim=1)
+
+
+def side_by_side(prompts: Tensor) -> Tensor:
+    """``[n, k, layers, 2, length, width]`` -> ``[n, layers, 2, k * length, width]``: an item's k prompts as one."""
+    return prompts.permute(0, 2, 3, 1, 4, 5).flatten(3, 4)
+
+
+def values_times(prompts: Tensor, weight: Tensor) -> Tensor:
+    """Prompts ``[n, layers, 2, length, width]`` with their values times ``weight``, ``[n]`` or ``[n, layers]``.
+
+    Zero values change nothing, so a weight of 0 switches a prompt off.
+    """
+    keys, values = prompts[..., :1, :, :], prompts[..., 1:, :, :]
+    shape = (*weight.shape, *(1,) * (values.dim() - weight.dim()))
+    return torch.cat([keys, values * weight.view(shape)], dim=-3)

@@ -82,15 +82,15 @@ def realign(
             functional.cross_entropy(scale * within, labels)
             + functional.cross_entropy(scale * embedded @ anchors.seen.T, anchors.position[labels])
             + DECAY * (parameters["adapter"] ** 2).sum()
-            + _hinge(within, labels, close)
+            + hinge(within, labels, close)
         )
 
     start = {"adapter": torch.zeros(basis.shape[1], anchors.own.shape[1])}
     trained = trainer.fit("re-align", start, loss, samples=1, recipe=Recipe(LEARNING_RATE, steps, batch=1))
-    return (basis @ trained["adapter"]).T
+    return (basis @ trained["adapter"]).T.contiguous()  # as a file would give it back: to the last bit
 
 
-def _hinge(within: Tensor, labels: Tensor, close: Tensor) -> Tensor:
+def hinge(within: Tensor, labels: Tensor, close: Tensor) -> Tensor:
     """Mean over items of how far close classes come nearer than ``MARGIN`` below the item's own."""
     own = within.gather(1, labels[:, None])
     return ((MARGIN - own + within).clamp(min=0) * close[labels]).sum(1).mean()

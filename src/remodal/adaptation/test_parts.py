@@ -85,9 +85,8 @@ def test_temperature_softens_what_is_too_sure() -> None:
 
 def test_streaming_ridge_is_ridge_regression() -> None:
     features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
-    ridge = StreamingRidge(6)
-    ridge.add(features[:20], labels[:20], 3)
-    ridge.add(features[20:], labels[20:], 3)
+    first = StreamingRidge.empty(6).added(features[:20], labels[:20], 3)
+    ridge = first.added(features[20:], labels[20:], 3)
     gram = features.T @ features
     penalised = gram + 0.1 * gram.diagonal().mean() * torch.eye(6)
     expected = torch.linalg.solve(penalised, features.T @ torch.nn.functional.one_hot(labels).float())

@@ -62,7 +62,8 @@ def residual_prefix(
         return output, None
     n, heads, _, width = query.shape
     of_items = prompt[None] if prompt.dim() == 3 else prompt
-    keys, values = of_items.transpose(0, 1).unflatten(-1, (heads, width)).transpose(2, 3).expand(-1, n, -1, -1, -1)
+    by_head = of_items.transpose(0, 1).reshape(2, len(of_items), -1, heads, width)
+    keys, values = by_head.transpose(2, 3).expand(-1, n, -1, -1, -1)
     options["is_causal"] = False
     prefix: Tensor = sdpa_attention_forward(module, query, keys, values, None, **options)[0]
     return output + prefix, None

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from remodal import __version__
-from remodal.cli import cache, data, doctor, methods, report, run
+from remodal.cli import cache, compare, data, doctor, methods, report, run
 from remodal.cli.guard import Guarded
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.command)
+app.command("compare")(compare.command)
 app.command("methods")(methods.command)
 app.add_typer(data.app, name="data")
 app.command("report")(report.command)
@@ -48,6 +49,7 @@ def _remodal(
     \b
     remodal run --stream everyday           learn the stream inside the package
     remodal run --stream path/to/folder     learn your own data
+    remodal compare --stream everyday       every method, every order, five seeds: one table
     remodal methods                         what can learn, and its settings
     remodal data show everyday              look at the data
     remodal doctor                          is all that is needed there?

@@ -31,7 +31,7 @@ def asked_for(options: Mapping[str, object], assignments: Sequence[str], config:
         RemodalError: A key isn't known, a value isn't valid, or the file can't be read.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    values = {**(_from_file(config) if config else {}), **_from_assignments(assignments), **given}
+    values = {**(_from_file(config) if config else {}), **assigned(assignments), **given}
     if "stream" not in values:
         raise RemodalError("no stream is given; valid: --stream everyday, or --stream with the path of a folder")
     own = RunSettings.checked({name: values.pop(name) for name in OWN if name in values})
@@ -46,7 +46,8 @@ def asked_for(options: Mapping[str, object], assignments: Sequence[str], config:
     return own.model_copy(update={"options": values, "stream_options": StreamSettings.checked(stream)})
 
 
-def _from_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+def assigned(assignments: Sequence[str]) -> dict[str, Any]:
+    """The values of ``key=value``, each read as YAML; RemodalError where one can't be read."""
     values = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")

@@ -34,7 +34,7 @@ class Guarded(TyperGroup):
             _say(f"{os.fsdecode(error.filename)}: {error.strerror}")
             raise typer.Exit(MISTAKE) from None
         except KeyboardInterrupt:
-            _say("interrupted; a run goes on from here with the same command and --resume")
+            _say("interrupted; the same command goes on from here, a run with --resume")
             raise typer.Exit(INTERRUPTED) from None
 
 

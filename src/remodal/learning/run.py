@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remodal.backbones import load_backbone
+from remodal.backbones import Backbone, load_backbone
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
@@ -55,32 +55,20 @@ def run(
     strict: bool = False,
     device: str = "cpu",
     progress: Progress | None = None,
+    opened: tuple[Backbone, PreparedStream] | None = None,
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
-    resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. Raises RemodalError where
-    ``out`` holds another run.
+    resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
+    :func:`open_stream_for` gave for these settings, where many runs share it. Raises RemodalError where ``out`` holds
+    another run.
     """
     shown = progress or Silent()
     started = time.perf_counter()
     if (done := _claim(settings, out, resume)) is not None:
         return done
     chosen = methods.get(settings.method).options.checked(settings.options)
-    backbone = load_backbone(settings.backbone, cache, device)
-    if settings.features == "published":
-        backbone = backbone.published()
-    stream = open_stream(
-        settings.stream, order=settings.order, seed=settings.seed, **settings.stream_options.model_dump()
-    )
-    if strict:
-        _refuse(stream.quarantined)
-    with FeatureStore(cache / "features") as store:
-        prepared = prepare(stream, backbone, store, shown)
-    if prepared.quarantined:
-        shown.note(f"set aside {len(prepared.quarantined)} items that can't be used")
-    if strict:
-        _refuse(prepared.quarantined)
-
+    backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, device=device, progress=shown)
     method = methods.get(settings.method)(backbone, chosen, settings.seed)
     checkpoints, history = Checkpoints(out), History(out / "history.jsonl")
     measured = _learn(method, prepared, settings, checkpoints, history, shown)
@@ -111,6 +99,28 @@ def run(
     _write_json(out / RESULTS, found)
     checkpoints.remove()
     return found
+
+
+def open_stream_for(
+    settings: RunSettings, cache: Path, *, strict: bool = False, device: str = "cpu", progress: Progress | None = None
+) -> tuple[Backbone, PreparedStream]:
+    """The backbone and the tasks that a run with these settings learns from, whatever its method."""
+    shown = progress or Silent()
+    backbone = load_backbone(settings.backbone, cache, device)
+    if settings.features == "published":
+        backbone = backbone.published()
+    stream = open_stream(
+        settings.stream, order=settings.order, seed=settings.seed, **settings.stream_options.model_dump()
+    )
+    if strict:
+        _refuse(stream.quarantined)
+    with FeatureStore(cache / "features") as store:
+        prepared = prepare(stream, backbone, store, shown)
+    if prepared.quarantined:
+        shown.note(f"set aside {len(prepared.quarantined)} items that can't be used")
+    if strict:
+        _refuse(prepared.quarantined)
+    return backbone, prepared
 
 
 def _refuse(quarantined: Sequence[Quarantined]) -> None:

@@ -9,18 +9,17 @@ from pydantic import Field
 from remodal.settings import Settings
 from remodal.streams import StreamSettings
 
+Features = Literal["shared", "published"]
+"""``shared``: the backbone's own tokens and pooling. ``published``: its last layer's mean token, as most papers do."""
+
 
 class RunSettings(Settings):
-    """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own.
-
-    features: ``shared`` are the backbone's own tokens and pooling, ``published`` its last layer's mean token, as most
-    papers use theirs.
-    """
+    """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own."""
 
     stream: str
     method: str = "comm"
     backbone: str = "lite"
-    features: Literal["shared", "published"] = "shared"
+    features: Features = "shared"
     order: str = "random"
     seed: int = Field(0, ge=0)
     options: dict[str, Any] = Field(default_factory=dict)

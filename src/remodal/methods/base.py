@@ -61,6 +61,10 @@ class Method(ABC):
 
     options: ClassVar[type[Settings]] = Settings
     """What can be set, with defaults."""
+    keeps_items: ClassVar[bool] = False
+    """Whether tasks' items are stored, so that memory grows with every item."""
+    grows_with_tasks: ClassVar[bool] = False
+    """Whether something is stored of each task (a prompt, a router), so that memory grows where classes come again."""
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         self.backbone, self.settings, self.seed = backbone, settings, seed

@@ -22,15 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, Held, adapt, aligned
+from remodal.adaptation.adapt import Adapted, Held, adapt, aligned, frozen
 from remodal.adaptation.blend import relevance, weighted_sum
 from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate
-from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
 from remodal.adaptation.routed import Expert
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
@@ -142,10 +140,10 @@ class Comm(RoutedMethod):
         """Q: the modality's own prompts; on first sight half of what is relevant in the others."""
         if known is not None:
             return Adapted(known.own, known.expert.adapter)
-        prompts = fresh_prompts(tower, self.chosen.prompt_length, trainer.generator("prompts"))
+        start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
         if others and self.chosen.blend:
-            prompts = prompts + 0.5 * weighted_sum(others, weights, prompts)
-        return Adapted(prompts, torch.zeros(self.backbone.width, tower.feature_width))
+            start = Adapted(start.prompts + 0.5 * weighted_sum(others, weights, start.prompts), start.adapter)
+        return start
 
     def _adapt(
         self,

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, adapt, aligned
-from remodal.adaptation.prompts import fresh_prompts
-from remodal.adaptation.routed import readable
-from remodal.backbones import Backbone, Tokens
-from remodal.methods.base import Method, State, TaskData, methods
+from remodal.adaptation.adapt import Adapted, adapt, aligned, frozen
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Recipe, Trainer
@@ -33,46 +31,25 @@ class FinetuneSettings(Settings):
 
 
 @methods.add("finetune")
-class Finetune(Method):
+class Finetune(TowerMethod[Adapted]):
     """Each task starts where the last one ended."""
 
     options = FinetuneSettings
+    part = Adapted
 
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self.chosen = cast(FinetuneSettings, settings)
-        self.towers_: dict[str, Adapted] = {}
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Adapted:
+        """The frozen model."""
+        return frozen(tower, self.backbone.width, cast(FinetuneSettings, self.settings).prompt_length, trainer)
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
-        """Train the tower's prompts and adapter on the task's classes."""
-        tower = self.backbone.tower(task.modality)
-        start = self.towers_.get(tower.name) or Adapted(
-            fresh_prompts(tower, self.chosen.prompt_length, trainer.generator("prompts")),
-            torch.zeros(self.backbone.width, tower.feature_width),
-        )
-        recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
-        anchors = self.backbone.anchors(task.classes)
-        self.towers_[tower.name] = adapt(
-            tower, task.tokens, task.labels, anchors, start, self.backbone.logit_scale, recipe, trainer
-        )
+    def learned(self, part: Adapted, tower: Tower, task: TaskData, trainer: Trainer) -> Adapted:
+        """Train on the task's classes alone."""
+        chosen = cast(FinetuneSettings, self.settings)
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
+        return adapt(tower, task.tokens, task.labels, anchors, part, scale, recipe, trainer)
 
-    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Adapted | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``, whatever the candidate's modality."""
-        tower = self.backbone.towers[tokens.tower]
-        learned = self.towers_.get(tower.name)
-        features = tower.features(tokens, learned.prompts if learned else None)
-        embedded = aligned(tower, learned.adapter if learned else None, features)
-        anchors = self.backbone.anchors([column.name for column in columns])
-        scores = self.backbone.logit_scale * embedded @ anchors.T
-        return scores.masked_fill(~readable(tokens, columns, self.backbone), -torch.inf)
-
-    def state(self) -> State:
-        """Prompts and adapter by tower."""
-        state = State(values={"towers": list(self.towers_)})
-        for name, learned in self.towers_.items():
-            state.put(name, {"prompts": learned.prompts, "adapter": learned.adapter})
-        return state
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        self.towers_ = {name: Adapted(**state.under(name)) for name in state.values["towers"]}
+        features = tower.features(tokens, part.prompts if part else None)
+        embedded = aligned(tower, part.adapter if part else None, features)
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T

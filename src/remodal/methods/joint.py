@@ -15,8 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, adapt
-from remodal.adaptation.prompts import fresh_prompts
+from remodal.adaptation.adapt import adapt, frozen
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign
 from remodal.adaptation.routed import Expert
 from remodal.adaptation.statistics import ClassStatistics
@@ -53,6 +52,7 @@ class Joint(RoutedMethod):
     """Keeps everything, and refits the new task's modality after each task."""
 
     options = JointSettings
+    keeps_items = True
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
@@ -68,10 +68,7 @@ class Joint(RoutedMethod):
         anchors = Anchors.of(self.backbone, kept.classes, names)
         scale = self.backbone.logit_scale
         recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
-        start = Adapted(
-            fresh_prompts(tower, self.chosen.prompt_length, trainer.generator("prompts")),
-            torch.zeros(self.backbone.width, tower.feature_width),
-        )
+        start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
         learned = adapt(tower, kept.tokens, kept.labels, anchors.own, start, scale, recipe, trainer)
         statistics = ClassStatistics(tower.feature_width, self.chosen.rank)
         statistics.add(tower.features(kept.tokens, learned.prompts), kept.labels, kept.classes)

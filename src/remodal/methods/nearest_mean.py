@@ -7,52 +7,47 @@ features is its prototype, cosine similarity the score. No gradient, no forgetti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.routed import readable
-from remodal.backbones import Backbone, Tokens
-from remodal.methods.base import Method, State, TaskData, methods
-from remodal.settings import Settings
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod, placed
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 
+@dataclass
+class Prototypes:
+    """sums: ``[classes, features]``, of a class's features; the direction is the prototype's."""
+
+    columns: list[Column]
+    sums: Tensor
+
+
 @methods.add("nearest-mean")
-class NearestMean(Method):
-    """Prototypes by class and modality."""
+class NearestMean(TowerMethod[Prototypes]):
+    """Prototypes of each tower's classes."""
 
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self.sums_: dict[Column, Tensor] = {}
-        """Sum of a class's features; its direction is the prototype's."""
+    part = Prototypes
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Prototypes:
+        """Of no class."""
+        return Prototypes([], torch.zeros(0, tower.feature_width))
+
+    def learned(self, part: Prototypes, tower: Tower, task: TaskData, trainer: Trainer) -> Prototypes:
         """Add the task's features to their classes' sums."""
-        features = self.backbone.tower(task.modality).features(task.tokens)
-        for index, column in enumerate(task.columns):
-            own = features[task.labels == index].sum(0)
-            self.sums_[column] = self.sums_[column] + own if column in self.sums_ else own
+        known = list(dict.fromkeys([*part.columns, *task.columns]))
+        rows = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        grown = torch.cat([part.sums, part.sums.new_zeros(len(known) - len(part.sums), part.sums.shape[1])])
+        return Prototypes(known, grown.index_add(0, rows, tower.features(task.tokens)))
 
-    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Prototypes | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine to the prototypes."""
-        features = functional.normalize(self.backbone.towers[tokens.tower].features(tokens), dim=-1)
-        scores = torch.full((len(tokens), len(columns)), -torch.inf)
-        for index, (column, own) in enumerate(zip(columns, readable(tokens, columns, self.backbone))):
-            if column not in self.sums_:
-                scores[:, index] = torch.nan
-            elif own:
-                scores[:, index] = features @ functional.normalize(self.sums_[column], dim=-1)
-        return scores
-
-    def state(self) -> State:
-        """The sums, in the order in which their classes came."""
-        tensors = {str(index): total for index, total in enumerate(self.sums_.values())}
-        return State(tensors, {"columns": [list(column) for column in self.sums_]})
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        columns = [Column(*column) for column in state.values["columns"]]
-        self.sums_ = {column: state.tensors[str(index)] for index, column in enumerate(columns)}
+        if part is None:
+            return torch.full((len(tokens), len(columns)), torch.nan)
+        features = functional.normalize(tower.features(tokens), dim=-1)
+        return placed(features @ functional.normalize(part.sums, dim=-1).T, part.columns, columns)

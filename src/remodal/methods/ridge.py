@@ -12,16 +12,18 @@ the first phase of the paper (an adapter on the first task) is left out, as in i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
-from remodal.adaptation.routed import readable
 from remodal.backbones import Backbone, Tokens, Tower
-from remodal.methods.base import Method, State, TaskData, methods
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator
@@ -38,95 +40,78 @@ class RidgeSettings(Settings):
     width: int = Field(2000, ge=1, description="random features")
 
 
-class _Regression:
-    """The moments of one tower."""
+@dataclass
+class Regression:
+    """centre: ``[features]``, subtracted before the projection. weights: ``[width, classes]``."""
 
-    def __init__(self, tower: Tower, width: int, seed: int) -> None:
-        draws = generator(seed, "ridge", tower.name)
-        self.projection = torch.randn(tower.feature_width, width, generator=draws)
-        self.centre = torch.zeros(tower.feature_width)
-        self.columns: list[Column] = []
-        self.moments = StreamingRidge(width)
-        self.strength = STRENGTHS[0]
-        self.weights = torch.zeros(width, 0)
-
-    def lift(self, features: Tensor) -> Tensor:
-        """``ReLU(u W)`` of centred features, ``[n, width]``."""
-        return ((features - self.centre) @ self.projection).relu()
+    columns: list[Column]
+    centre: Tensor
+    moments: StreamingRidge
+    strength: float
+    weights: Tensor
 
 
 @methods.add("ridge")
-class Ridge(Method):
+class Ridge(TowerMethod[Regression]):
     """One streaming ridge regression a tower."""
 
-    options = RidgeSettings
+    options: ClassVar[type[Settings]] = RidgeSettings
+    part = Regression
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
-        self.chosen = cast(RidgeSettings, settings)
-        self.towers_: dict[str, _Regression] = {}
+        self._projections: dict[tuple[str, int], Tensor] = {}
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
+    def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
+        """Number of random features of a tower whose first task is ``task``."""
+        return cast(RidgeSettings, self.settings).width
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
+        """No class yet; the centre is the first task's mean."""
+        width = self.width(tower, task, trainer)
+        centre = tower.features(task.tokens).mean(0)
+        return Regression([], centre, StreamingRidge.empty(width), STRENGTHS[0], torch.zeros(width, 0))
+
+    def learned(self, part: Regression, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """Add the task's moments and solve again."""
-        tower = self.backbone.tower(task.modality)
-        features = tower.features(task.tokens)
-        if tower.name not in self.towers_:
-            self.towers_[tower.name] = _Regression(tower, self.chosen.width, self.seed)
-            self.towers_[tower.name].centre = features.mean(0)
-        regression = self.towers_[tower.name]
-        known = list(dict.fromkeys([*regression.columns, *task.columns]))
-        regression.columns = known
+        known = list(dict.fromkeys([*part.columns, *task.columns]))
         labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
-        lifted = regression.lift(features)
-        held_out = torch.randperm(len(lifted), generator=trainer.generator("held-out")) % HELD_OUT == 0
-        regression.moments.add(lifted[~held_out], labels[~held_out], len(known))
-        if held_out.any():
-            regression.strength = _best_strength(regression.moments, lifted[held_out], labels[held_out])
-            regression.moments.add(lifted[held_out], labels[held_out], len(known))
-        regression.weights = regression.moments.solve(regression.strength)
+        lifted = self.lifted(tower, task.tokens, part.centre, len(part.moments.gram))
+        moments, strength = fitted(part.moments, part.strength, lifted, labels, len(known), trainer)
+        return Regression(known, part.centre, moments, strength, moments.solve(strength))
 
-    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Regression | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``h . weights``; NaN for classes that were not learned."""
-        scores = torch.full((len(tokens), len(columns)), torch.nan)
-        scores[:, ~readable(tokens, columns, self.backbone)] = -torch.inf
-        regression = self.towers_.get(tokens.tower)
-        if regression is None:
-            return scores
-        lifted = regression.lift(self.backbone.towers[tokens.tower].features(tokens)) @ regression.weights
-        for index, column in enumerate(columns):
-            if column in regression.columns:
-                scores[:, index] = lifted[:, regression.columns.index(column)]
-        return scores
+        if part is None:
+            return torch.full((len(tokens), len(columns)), torch.nan)
+        return placed(self.lifted(tower, tokens, part.centre, len(part.weights)) @ part.weights, part.columns, columns)
+
+    def lifted(self, tower: Tower, tokens: Tokens, centre: Tensor, width: int) -> Tensor:
+        """``ReLU(u W)`` of centred features, ``[n, width]``; W comes from the seed."""
+        if (tower.name, width) not in self._projections:
+            draws = generator(self.seed, "ridge", tower.name)
+            self._projections[tower.name, width] = torch.randn(tower.feature_width, width, generator=draws)
+        return ((tower.features(tokens) - centre) @ self._projections[tower.name, width]).relu()
 
     def trainable_parameters(self) -> int:
         """The regressions' weights."""
-        return sum(regression.weights.numel() for regression in self.towers_.values())
-
-    def state(self) -> State:
-        """Moments, centre and strength by tower; the projection comes again from the seed."""
-        state = State(values={"towers": {}})
-        for name, one in self.towers_.items():
-            moments = {"gram": one.moments.gram, "cross": one.moments.cross}
-            state.put(name, {"centre": one.centre, "weights": one.weights, **moments})
-            columns = [list(column) for column in one.columns]
-            state.values["towers"][name] = {"columns": columns, "strength": one.strength}
-        return state
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        self.towers_ = {}
-        for name, values in state.values["towers"].items():
-            one = _Regression(self.backbone.towers[name], self.chosen.width, self.seed)
-            stored = state.under(name)
-            one.centre, one.weights = stored["centre"], stored["weights"]
-            one.moments.gram, one.moments.cross = stored["gram"], stored["cross"]
-            one.columns = [Column(*column) for column in values["columns"]]
-            one.strength = values["strength"]
-            self.towers_[name] = one
+        return sum(part.weights.numel() for part in self.parts_.values())
 
 
-def _best_strength(moments: StreamingRidge, lifted: Tensor, labels: Tensor) -> float:
-    """The penalty whose regression errs least (squared error) on held-out items."""
-    targets = torch.nn.functional.one_hot(labels, moments.cross.shape[1]).float()
-    errors = [float(((lifted @ moments.solve(strength) - targets) ** 2).mean()) for strength in STRENGTHS]
-    return STRENGTHS[errors.index(min(errors))]
+def fitted(
+    moments: StreamingRidge, strength: float, lifted: Tensor, labels: Tensor, classes: int, trainer: Trainer
+) -> tuple[StreamingRidge, float]:
+    """Moments with the items ``lifted [n, width]``, and the penalty chosen on the part of them held out."""
+    held = torch.randperm(len(lifted), generator=trainer.generator("held-out")) % HELD_OUT == 0
+    moments = moments.added(lifted[~held], labels[~held], classes)
+    if held.any():
+        errors = [squared_error(moments.solve(one), lifted[held], labels[held]) for one in STRENGTHS]
+        strength = STRENGTHS[errors.index(min(errors))]
+        moments = moments.added(lifted[held], labels[held], classes)
+    return moments, strength
+
+
+def squared_error(weights: Tensor, lifted: Tensor, labels: Tensor) -> float:
+    """Mean over items and classes."""
+    targets = functional.one_hot(labels, weights.shape[1]).float()
+    return float((lifted @ weights - targets).square().mean())

@@ -1,4 +1,4 @@
-"""For tests of methods: a small frozen backbone and a stream that can be learned in a moment.
+"""A small frozen backbone and a stream that can be learned in a moment.
 
 The toy backbone keeps the contract (two towers, four modalities on one of them, prompts that leave it frozen at zero),
 so a method of one's own can be tried on it before it meets a real one.
@@ -6,7 +6,7 @@ so a method of one's own can be tried on it before it meets a real one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class ToyTower(Tower):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._map = torch.randn(SPACE, self.feature_width, generator=generator(0, "toy", name)) / 5
+        self.map = torch.randn(SPACE, self.feature_width, generator=generator(0, "toy", name)) / 5
 
     def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
         """The toy's media are tokens already."""
@@ -52,7 +52,7 @@ class ToyTower(Tower):
 
     def align(self, features: Tensor) -> Tensor:
         """A fixed random map."""
-        return features @ self._map.T
+        return features @ self.map.T
 
     def pooled(self, tokens: Tensor) -> Tensor:
         """The first token."""
@@ -66,6 +66,8 @@ class ToyBackbone(Backbone):
     width = SPACE
     logit_scale = 10.0
     fingerprint = "toy-1"
+
+    towers: Mapping[str, ToyTower]
 
     def __init__(self) -> None:
         self.towers = {name: ToyTower(name) for name in ("vision", "text")}
@@ -88,33 +90,50 @@ def toy_stream(
     seed: int = 0,
     items: int = 12,
     noise: float = 0.3,
+    alignment: float = 0.0,
     shuffled: bool = False,
 ) -> PreparedStream:
     """Tasks of (modality, classes); each class is a direction of its own, each modality another. Half is held out.
 
-    shuffled: labels are drawn at random, so that nothing can be learned.
+    items: of each class, on either side of the split. alignment: how far a class's mean is moved to where the toy
+    backbone has its name, so that the frozen model knows a little already. shuffled: labels are drawn at random, so
+    that nothing can be learned.
     """
+    backbone = ToyBackbone()
     prepared = []
     for index, (modality, classes) in enumerate(tasks):
         draws = generator(seed, "toy stream", index)
-        train, test = (_items(modality, classes, items, noise, shuffled, draws) for _ in range(2))
+        means = torch.stack([_mean(backbone, modality, name, alignment) for name in classes])
+        train, test = (_items(backbone, modality, means, items, noise, shuffled, draws) for _ in range(2))
         data = TaskData(index, modality, tuple(classes), *train)
         names = tuple(f"{modality}/{index}/{item}" for item in range(len(test[1])))
         prepared.append(PreparedTask(data, TestData(names, *test)))
     return PreparedStream(tuple(prepared), (), {"decode": 0.0, "stem": 0.0})
 
 
-def _items(
-    modality: str, classes: Sequence[str], items: int, noise: float, shuffled: bool, draws: torch.Generator
-) -> tuple[Tokens, Tensor]:
-    labels = torch.arange(len(classes)).repeat_interleave(items)
+def _mean(backbone: ToyBackbone, modality: str, name: str, alignment: float) -> Tensor:
+    """Tokens ``[2, 12]`` around which a class's items lie."""
+    named = functional.normalize(backbone.embed_name(name) @ backbone.towers[backbone.reads[modality]].map, dim=0)
     kind = torch.randn(TOKENS, WIDTH, generator=generator(0, "kind", modality))
-    means = torch.stack([torch.randn(TOKENS, WIDTH, generator=generator(0, modality, name)) for name in classes])
+    own = torch.randn(TOKENS, WIDTH, generator=generator(0, modality, name))
+    return kind + own + alignment * named.view(TOKENS, WIDTH)
+
+
+def _items(
+    backbone: ToyBackbone,
+    modality: str,
+    means: Tensor,
+    items: int,
+    noise: float,
+    shuffled: bool,
+    draws: torch.Generator,
+) -> tuple[Tokens, Tensor]:
+    labels = torch.arange(len(means)).repeat_interleave(items)
     lengths = torch.ones(len(labels), dtype=torch.int64)
     if modality == "audio":
         lengths[::2] = 3  # items of several lengths in one batch
     of_frame = labels.repeat_interleave(lengths)
-    frames = kind + means[of_frame] + noise * torch.randn(len(of_frame), TOKENS, WIDTH, generator=draws)
+    frames = means[of_frame] + noise * torch.randn(len(of_frame), TOKENS, WIDTH, generator=draws)
     if shuffled:
         labels = labels[torch.randperm(len(labels), generator=draws)]
-    return Tokens("text" if modality == "text" else "vision", frames.half(), lengths), labels
+    return Tokens(backbone.reads[modality], frames.half(), lengths), labels

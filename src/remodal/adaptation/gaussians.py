@@ -1,0 +1,63 @@
+"""One Gaussian a class, each with a covariance of its own, kept by its leading directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from remodal.adaptation.statistics import leading
+from remodal.streams.base import Column
+
+
+@dataclass
+class ClassGaussians:
+    """columns: the classes. counts: ``[c]``. means: ``[c, width]``. factors: ``[c, rank, width]``.
+
+    ``factor^T factor`` of a class is its covariance; rows beyond what its items span are zero.
+    """
+
+    columns: list[Column]
+    counts: Tensor
+    means: Tensor
+    factors: Tensor
+
+    @classmethod
+    def empty(cls, width: int, rank: int) -> ClassGaussians:
+        """Of no class."""
+        return cls([], torch.zeros(0), torch.zeros(0, width), torch.zeros(0, rank, width))
+
+    def with_items(self, features: Tensor, labels: Tensor, columns: Sequence[Column]) -> ClassGaussians:
+        """These and the items ``[n, width]``, whose labels are positions in ``columns``; a known class is refined."""
+        known = list(dict.fromkeys([*self.columns, *columns]))
+        grown = len(known) - len(self.columns)
+        counts = torch.cat([self.counts, torch.zeros(grown)])
+        means = torch.cat([self.means, self.means.new_zeros(grown, self.means.shape[1])])
+        factors = torch.cat([self.factors, self.factors.new_zeros(grown, *self.factors.shape[1:])])
+        for label, column in enumerate(columns):
+            own = features[labels == label]
+            if not len(own):
+                continue
+            at, before = known.index(column), counts[known.index(column)]
+            total = before + len(own)
+            mean = (before * means[at] + own.sum(0)) / total
+            between = (before * len(own) / total).sqrt() * (own.mean(0) - means[at])
+            scatter = torch.cat([factors[at] * before.sqrt(), own - own.mean(0), between[None]])
+            kept = leading(scatter, factors.shape[1]) / total.sqrt()
+            factors[at] = 0
+            factors[at, : len(kept)] = kept
+            counts[at], means[at] = total, mean
+        return ClassGaussians(known, counts, means, factors)
+
+    def draw(self, rows: Tensor, each: int, generator: Generator, floor: float = 0.0) -> tuple[Tensor, Tensor]:
+        """``each`` draws of the classes ``rows``: features ``[len(rows) * each, width]``, labels (as in ``rows``).
+
+        floor: variance added in every direction.
+        """
+        noise = torch.randn(len(rows), each, self.factors.shape[1], generator=generator)
+        drawn = self.means[rows, None] + noise @ self.factors[rows]
+        if floor:
+            drawn = drawn + floor**0.5 * torch.randn(drawn.shape, generator=generator)
+        return drawn.flatten(0, 1), rows.repeat_interleave(each)

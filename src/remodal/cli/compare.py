@@ -1,0 +1,115 @@
+"""``remodal compare``: many runs of one stream, and one table of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from remodal.comparison.tables import Row
+
+SHOWN = ("agnostic_last", "aware_last", "forgetting", "seconds")
+
+
+def command(
+    stream: Annotated[str, typer.Option(help="A stream's name, or a folder of your own data.")],
+    methods: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "all",
+    orders: Annotated[str, typer.Option(help="random, sequential, or both.")] = "random,sequential",
+    seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2,3,4",
+    features: Annotated[str, typer.Option(help="shared, published, or both.")] = "shared",
+    backbone: Annotated[str, typer.Option(help="The frozen model.")] = "lite",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A setting of one method, or stream.KEY; repeatable."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD[/FEATURES]", help="Whom to compare with.", show_default="remodal, else the first method"
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The table's folder.", show_default="runs/STREAM-table")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs side by side, one thread each.", show_default="one a core")
+    ] = None,
+) -> None:
+    """Run every method on every order and seed, and leave one table with intervals, tests and figures.
+
+    \b
+    remodal compare --stream everyday
+    remodal compare --stream everyday --methods all --orders random,sequential --seeds 0,1,2,3,4 --out runs/table
+    remodal compare --stream everyday --methods comm,ridge --features shared,published --against ridge/shared
+    remodal compare --stream path/to/folder --methods comm,ridge --set comm.epochs=2 --set stream.classes_per_task=2
+
+    Each run lies in its own folder, OUT/runs/ORDER-SEED-METHOD-FEATURES. The same command goes on where it was
+    stopped, and with more methods, orders or seeds it runs what isn't there yet. A run that fails is named, the
+    others go on, and the exit status is 1.
+    """
+    import torch
+
+    from remodal.cache import cache_folder
+    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.machine import default_threads, physical_cores
+    from remodal.cli.progress import shown_on
+    from remodal.comparison.page import write_table
+    from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed
+    from remodal.comparison.work import run_cells
+
+    own, of_stream = _assigned(settings or [])
+    plan = Plan(
+        stream=stream,
+        methods=methods_listed(methods),
+        orders=tuple(listed(orders, "orders")),
+        seeds=seeds_listed(seeds),
+        features=tuple(listed(features, "features")),
+        backbone=backbone,
+        options=own,
+        stream_options=of_stream,
+    )
+    reference = plan.reference(against)
+    folder = out or Path("runs") / f"{Path(stream).resolve().name}-table"
+    torch.set_num_threads(default_threads())
+    with shown_on(progress_console()) as progress:
+        failed = run_cells(plan, folder, cache_folder(), jobs or physical_cores(), progress)
+        if len(failed) == len(plan.cells):
+            raise typer.Exit(1)
+        with progress.work("table", 1) as count:
+            rows = write_table(plan, folder, reference)
+            count()
+    console = results_console()
+    console.print(_summary(rows))
+    console.print(f"table: {folder / 'table.html'}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _assigned(assignments: list[str]) -> tuple[dict[str, dict[str, Any]], Any]:
+    """Settings of methods by their name, and those of the stream."""
+    from remodal.cli.asked import assigned
+    from remodal.errors import RemodalError
+    from remodal.streams import StreamSettings
+
+    own: dict[str, dict[str, Any]] = {}
+    for name, value in assigned(assignments).items():
+        method, dot, key = name.partition(".")
+        if not dot:
+            raise RemodalError(f"--set: found {name!r}; valid: METHOD.KEY=VALUE, such as comm.epochs=2")
+        own.setdefault(method, {})[key] = value
+    return own, StreamSettings.checked(own.pop(StreamSettings.prefix.rstrip("."), {}))
+
+
+def _summary(rows: list[Row]) -> Table:
+    """The table in short."""
+    from remodal.cli.console import table
+    from remodal.comparison.tables import MEASURES, shown
+
+    measures = [measure for measure in MEASURES if measure.name in SHOWN]
+    return table(
+        ["order", "method", "features", *(measure.title for measure in measures)],
+        [[row.order, *row.contestant, *(shown(row.figures[m.name], m) for m in measures)] for row in rows],
+        words=3,
+    )

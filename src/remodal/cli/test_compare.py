@@ -1,0 +1,136 @@
+"""``remodal compare`` from end to end, on a folder of sentences; and ``benchmarks/verify.py`` on what it leaves."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from remodal.cli.conftest import Cli
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "verify.py"
+Verify = Callable[..., tuple[int, str]]
+LEFT = {
+    "cells.csv", "differences.csv", "figures", "predictions.parquet", "runs", "settings.json", "table.csv",
+    "table.html", "table.md",
+}  # fmt: skip
+TEXTS = {"tea": "hot tea", "ship": "a ship", "rain": "rain and wind", "chess": "a game of chess"}
+
+
+@pytest.fixture
+def sentences(tmp_path: Path) -> Path:
+    """Four classes of eight sentences."""
+    root = tmp_path / "sentences"
+    for label, text in TEXTS.items():
+        place = root / "text" / label
+        place.mkdir(parents=True)
+        for number in range(8):
+            (place / f"{number}.txt").write_text(f"{text}, {number}")
+    return root
+
+
+@pytest.fixture
+def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
+    """``verify("table")``: the status and what was printed."""
+    main = runpy.run_path(str(BENCHMARK))["main"]
+
+    def verified(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        return main(arguments), capsys.readouterr().out
+
+    return verified
+
+
+def test_a_table_resumes_tells_of_failures_and_can_be_verified(cli: Cli, sentences: Path, verify: Verify) -> None:
+    arguments = (
+        "compare", "--stream", sentences, "--methods", "nearest-mean,zero-shot", "--orders", "random", "--seeds", "0,1",
+        "--set", "stream.classes_per_task=2", "--out", "table", "--jobs", "2",
+    )  # fmt: skip
+    done = cli(*arguments)
+    assert done.exit_code == 0, done.output
+    table = Path("table")
+    assert {path.name for path in table.iterdir()} == LEFT
+    assert "table.html" in done.stdout
+    page = (table / "table.html").read_text()
+    assert "Differences from nearest-mean (shared)" in page
+    assert page.count("data:image/svg+xml;base64,") == len(list((table / "figures").iterdir())) == 5
+    assert "http" not in page.replace("http-equiv", "")
+    first = (table / "cells.csv").read_bytes()
+    assert first.count(b"\n") == 1 + 4
+    predictions = pq.read_table(table / "predictions.parquet")
+    assert predictions.column_names == [
+        "stream", "order", "seed", "method", "features", "item", "truth", "aware", "agnostic",
+    ]  # fmt: skip
+    assert pa.types.is_dictionary(predictions.schema.field("item").type)
+    assert verify("table") == (0, "table: all accuracies are those of the predictions\n")
+
+    # one cell is taken away, another one is damaged: the first is run again, the second one fails, the others stay
+    runs = {path.parent.name: path for path in table.glob("runs/*/results.json")}
+    before = {name: path.stat().st_mtime_ns for name, path in runs.items()}
+    runs["random-0-zero-shot-shared"].unlink()
+    settings = runs["random-1-zero-shot-shared"].with_name("settings.json")
+    runs["random-1-zero-shot-shared"].unlink()
+    (settings.parent / "checkpoint").mkdir()
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "seed": 7}))
+    again = cli(*arguments)
+    assert again.exit_code == 1
+    (line,) = [line for line in again.stderr.splitlines() if "failed" in line]
+    assert line.startswith("random-1-zero-shot-shared: failed: ")
+    assert "seed differ" in line
+    after = {name: path.stat().st_mtime_ns for name, path in runs.items() if path.exists()}
+    assert sorted(before.keys() - after.keys()) == ["random-1-zero-shot-shared"]
+    assert [name for name in after if after[name] != before[name]] == ["random-0-zero-shot-shared"]
+    assert "Not finished, and so not in here: random-1-zero-shot-shared." in (table / "table.html").read_text()
+    lines = (table / "cells.csv").read_bytes().splitlines()
+    assert [line.rsplit(b",", 2)[0] for line in lines] == [
+        line.rsplit(b",", 2)[0] for line in first.splitlines()[:-1]
+    ]  # all but the seconds, and the stored bytes after them
+
+    other = cli(*arguments, "--set", "stream.classes_per_task=1")
+    assert (other.exit_code, "settings differ" in other.stderr) == (2, True)
+
+    tamper(table)
+    status, said = verify("table")
+    assert status == 1
+    assert "random, 0, nearest-mean, shared: agnostic_last is " in said
+    sentences.rename(sentences.with_name("elsewhere"))
+    status, said = verify("table")
+    assert (status, "table: skipped: unknown stream" in said) == (0, True)
+    assert verify("table", "--strict")[0] == 1
+
+
+def tamper(table: Path) -> None:
+    """Turn the first answer that is right into a wrong one."""
+    path = table / "predictions.parquet"
+    found = pq.read_table(path)
+    answers = found["agnostic"].cast(pa.string()).to_pylist()
+    place = pc.index(pc.equal(found["agnostic"].cast(pa.string()), found["truth"].cast(pa.string())), True).as_py()
+    answers[place] = "nothing of the kind"
+    pq.write_table(found.set_column(found.column_names.index("agnostic"), "agnostic", pa.array(answers)), path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--stream", "everday"), "did you mean 'everyday'?"),
+        (("--stream", "everyday", "--methods", "ridge,zeroshot"), "did you mean 'zero-shot'?"),
+        (("--stream", "everyday", "--orders", "random,sequentiall"), "did you mean 'sequential'?"),
+        (("--stream", "everyday", "--features", "publishd"), "did you mean 'published'?"),
+        (("--stream", "everyday", "--seeds", "0-4"), "seeds: found '0-4'; valid: whole numbers from 0"),
+        (("--stream", "everyday", "--set", "epochs=2"), "found 'epochs'; valid: METHOD.KEY=VALUE"),
+        (("--stream", "everyday", "--set", "comm.epoch=2"), "did you mean 'epochs'?"),
+        (("--stream", "everyday", "--set", "com.epochs=2"), "did you mean 'comm'?"),
+        (("--stream", "everyday", "--against", "com"), "did you mean 'comm'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:
+    failed = cli("compare", *arguments)
+    assert failed.exit_code == 2
+    assert says in failed.stderr
+    assert failed.stderr.count("\n") == 1

@@ -1,0 +1,81 @@
+"""What a comparison leaves beside its runs: data, tables, figures, and ``table.html``, one page that opens offline."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from remodal import report
+from remodal.comparison import figures, tables
+from remodal.comparison.collect import Finished, read_finished, write_cells, write_predictions
+from remodal.comparison.plan import Contestant, Plan
+from remodal.errors import RemodalError
+from remodal.files import replacing
+from remodal.report.words import plural
+
+HERE = Path(__file__).parent
+STYLES = Path(report.__file__).parent
+
+
+def write_table(plan: Plan, out: Path, reference: Contestant) -> list[tables.Row]:
+    """Write all files of the table into its folder, from the cells that are finished; what the table shows.
+
+    Raises:
+        RemodalError: No cell is finished.
+    """
+    finished = read_finished(plan, out)
+    if not finished:
+        raise RemodalError(f"{out}: no cell is finished, so there is nothing to compare")
+    _write(out / "settings.json", json.dumps({**plan.as_json(), "against": list(reference)}, indent=1) + "\n")
+    write_cells(plan.stream, finished, out / "cells.csv")
+    write_predictions(plan.stream, finished, out)
+    found, between = tables.rows(finished), tables.differences(finished, reference)
+    title = f"{PurePath(plan.stream).name or plan.stream}: {plural(len(finished), 'run')}"
+    tables.write_markdown(title, found, between, out / "table.md")
+    tables.write_rows(plan.stream, found, out / "table.csv")
+    tables.write_differences(between, out / "differences.csv")
+    drawn = figures.draw(finished, plan.contestants)
+    for one in drawn:
+        figures.save(one.figure, out / "figures" / f"{one.name}.svg")
+    _write(out / "table.html", _page(title, plan, finished, found, between, drawn, out))
+    return found
+
+
+def _page(
+    title: str,
+    plan: Plan,
+    finished: Sequence[Finished],
+    found: Sequence[tables.Row],
+    between: Sequence[tables.Difference],
+    drawn: Sequence[figures.Drawn],
+    out: Path,
+) -> str:
+    environment = Environment(
+        loader=FileSystemLoader([HERE, STYLES]), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("table.html.jinja").render(
+        title=title,
+        plan=plan,
+        missing=[cell.name for cell in plan.cells if cell not in {one.cell for one in finished}],
+        rows=tables.by_first(tables.rows_as_text(found)),
+        differences=tables.by_first(tables.differences_as_text(between)),
+        reference=str(between[0].reference) if between else None,
+        drawn=[(one, _embedded(out / "figures" / f"{one.name}.svg")) for one in drawn],
+        settings=plan.as_json()["settings"],
+        versions=finished[0].results["versions"],
+    )
+
+
+def _embedded(picture: Path) -> str:
+    """An SVG file as an address that holds it: in a page of its own kind, names inside it would meet others'."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

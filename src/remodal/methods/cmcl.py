@@ -1,0 +1,128 @@
+"""CMCL: a linear map a modality, whose updates leave what earlier tasks need (dual-sided null space).
+
+Liu et al., "Continual multimodal contrastive learning", 2025. A modality's map on frozen features is trained by
+contrast with text; its gradient G becomes ``G - P' G P``, with P the projection on the span of the features of the
+modality's earlier tasks (eigenvalues of their covariance above ``least`` of the largest) and P' that of the text
+embeddings of their classes: pairs that were aligned stay as they are.
+
+Deviations: contrast is cross-entropy to the anchors of the task's classes; the map goes from all features to the text
+space and adds to the frozen one (the identity there); what is projected is the whole update instead of each gradient,
+so that the optimiser's momentum can't leave the null space. The paper's evaluation knows the modality; where it isn't
+given, the router that all methods here share finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.adapt import aligned
+from remodal.adaptation.routed import Expert
+from remodal.adaptation.statistics import leading, orthonormal
+from remodal.backbones import Backbone
+from remodal.methods.base import State, TaskData, methods
+from remodal.methods.routed import RoutedMethod
+from remodal.settings import Settings
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+RANK = 256
+"""Directions of a modality's features, and of its classes' names, that are kept."""
+
+
+class CmclSettings(Settings):
+    """Settings of ``cmcl``."""
+
+    learning_rate: float = Field(1e-3, gt=0, description="of the maps")
+    weight_decay: float = Field(1e-3, ge=0, description="of the update")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+    least: float = Field(
+        0.01, gt=0, lt=1, description="eigenvalue over the largest from which a direction is kept still"
+    )
+
+
+@dataclass
+class Map:
+    """features, names: rows whose Gram is that of all earlier features and anchors, in their leading directions."""
+
+    expert: Expert
+    features: Tensor
+    names: Tensor
+
+
+@methods.add("cmcl")
+class Cmcl(RoutedMethod):
+    """One map a modality."""
+
+    options = CmclSettings
+
+    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
+        super().__init__(backbone, settings, seed)
+        self.maps_: dict[str, Map] = {}
+
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        """Train the modality's map where earlier tasks don't need it."""
+        chosen, tower = cast(CmclSettings, self.settings), self.backbone.tower(task.modality)
+        known = self.maps_.get(task.modality)
+        features, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        width = self.backbone.width
+        before = known.expert.adapter if known else torch.zeros(width, tower.feature_width)
+        earlier = known.features if known else torch.zeros(0, tower.feature_width)
+        names = known.names if known else torch.zeros(0, width)
+        right, left = span(earlier, chosen.least), span(names, chosen.least)
+
+        def adapter(update: Tensor) -> Tensor:
+            return before + update - left @ (left.T @ update @ right) @ right.T
+
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            embedded = aligned(tower, adapter(parameters["update"]), features[batch])
+            return functional.cross_entropy(self.backbone.logit_scale * embedded @ anchors.T, task.labels[batch])
+
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch, weight_decay=chosen.weight_decay)
+        trained = trainer.fit("map", {"update": torch.zeros_like(before)}, loss, len(features), recipe)
+        expert = Expert(tower_prompts(tower.layers, tower.width), adapter(trained["update"]), 1.0)
+        kept = leading(torch.cat([earlier, features]), RANK)
+        self.maps_[task.modality] = Map(expert, kept, leading(torch.cat([names, anchors]), RANK))
+        self.learn_identity(task, tower.identity(task.tokens), trainer)
+
+    def experts(self) -> Mapping[str, Expert]:
+        """The maps, with prompts that change nothing."""
+        return {name: one.expert for name, one in self.maps_.items()}
+
+    def state(self) -> State:
+        """Maps and spans by modality, and the routing."""
+        state = State(values={"modalities": list(self.maps_)})
+        for name, one in self.maps_.items():
+            state.put(name, {"prompts": one.expert.prompts, "adapter": one.expert.adapter})
+            state.put(name, {"features": one.features, "names": one.names})
+        self.put_routing(state)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave."""
+        self.maps_ = {}
+        for name in state.values["modalities"]:
+            stored = state.under(name)
+            expert = Expert(stored["prompts"], stored["adapter"], 1.0)
+            self.maps_[name] = Map(expert, stored["features"], stored["names"])
+        self.take_routing(state)
+
+
+def tower_prompts(layers: int, width: int) -> Tensor:
+    """One key and value a layer, all zero: the frozen model."""
+    return torch.zeros(layers, 2, 1, width)
+
+
+def span(rows: Tensor, least: float) -> Tensor:
+    """Orthonormal ``[width, k]``: directions whose eigenvalue in ``rows^T rows`` is above ``least`` of the largest."""
+    if not len(rows):
+        return torch.zeros(rows.shape[1], 0)
+    values, vectors = torch.linalg.eigh((rows @ rows.T).double())
+    kept = vectors[:, values > least * values[-1]]
+    return orthonormal(kept.T.float() @ rows)

@@ -1,0 +1,137 @@
+"""CODA-Prompt: each item's prompt is a weighted sum of components that tasks add.
+
+Smith et al., "CODA-Prompt: continual decomposed attention-based prompting", CVPR 2023.
+``alpha_k = cos(q * A_k, K_k)``, ``P(x) = sum_k alpha_k P_k``; each task adds components, orthogonalised against the
+ones before (Gram-Schmidt), which stay as they are. Loss: cross-entropy over the task's classes plus
+``orthogonality * (|K K^T - I|^2 + |A A^T - I|^2 + |P P^T - I|^2)``, means over entries.
+
+Deviations: the number of tasks isn't known beforehand, so each task adds ``components`` instead of a share of 100;
+prompts are residual prefixes; values start at zero, so that training starts at the frozen model, and Gram-Schmidt is
+applied to A, K and the prompts' keys; the classifier is the learned alignment to the text anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.adapt import Head, aligned
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+
+class CodaPromptSettings(Settings):
+    """Settings of ``coda-prompt``."""
+
+    components: int = Field(5, ge=1, description="that a task adds")
+    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    orthogonality: float = Field(0.1, ge=0, description="weight of the orthogonality of components")
+    learning_rate: float = Field(1e-3, gt=0, description="of the components")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+
+@dataclass
+class Components:
+    """attention, keys: ``[k, identity_width]``. prompts: ``[k, layers, 2, length, width]``."""
+
+    attention: Tensor
+    keys: Tensor
+    prompts: Tensor
+    adapter: Tensor
+
+
+@methods.add("coda-prompt")
+class CodaPrompt(TowerMethod[Components]):
+    """Components of each tower."""
+
+    options = CodaPromptSettings
+    part = Components
+    grows_with_tasks = True
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
+        """No component yet."""
+        length = cast(CodaPromptSettings, self.settings).prompt_length
+        none = torch.zeros(0, tower.identity_width)
+        prompts = torch.zeros(0, tower.layers, 2, length, tower.width)
+        return Components(none, none, prompts, torch.zeros(self.backbone.width, tower.feature_width))
+
+    def learned(self, part: Components, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
+        """Add components and train them, with the alignment, on the task alone."""
+        chosen, draws = cast(CodaPromptSettings, self.settings), trainer.generator("components")
+        queries = tower.identity(task.tokens)
+        frozen, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
+
+        def joined(parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
+            """Old components as they are, new ones in training."""
+            prompts = torch.stack([parameters["prompt_keys"], parameters["prompt_values"]], dim=2)
+            return (
+                torch.cat([part.attention, parameters["attention"]]),
+                torch.cat([part.keys, parameters["keys"]]),
+                torch.cat([part.prompts, prompts]),
+            )
+
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            attention, keys, prompts = joined(parameters)
+            own = weighted(queries[batch], attention, keys, prompts)
+            logits = head.logits(tower.features(task.tokens[batch], own), parameters["adapter"])
+            skew = unorthogonal(attention) + unorthogonal(keys) + unorthogonal(prompts.flatten(1))
+            return functional.cross_entropy(logits, task.labels[batch]) + chosen.orthogonality * skew
+
+        def drawn(before: Tensor) -> Tensor:
+            shape = (chosen.components, *before.shape[1:])
+            return orthogonalised(torch.randn(shape, generator=draws), before)
+
+        start = {
+            "attention": drawn(part.attention),
+            "keys": drawn(part.keys),
+            "prompt_keys": drawn(part.prompts[:, :, 0]),
+            "prompt_values": part.prompts.new_zeros(chosen.components, *part.prompts[:, :, 1].shape[1:]),
+            "adapter": head.start(),
+        }
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        trained = trainer.fit("components", start, loss, len(task.tokens), recipe)
+        return Components(*joined(trained), head.learned(trained["adapter"]))
+
+    def part_scores(self, part: Components | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``scale * z . anchor`` under the item's own prompt."""
+        prompts = None
+        if part is not None:
+            prompts = weighted(tower.identity(tokens), part.attention, part.keys, part.prompts)
+        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+
+
+def weighted(queries: Tensor, attention: Tensor, keys: Tensor, prompts: Tensor) -> Tensor:
+    """``sum_k cos(q * A_k, K_k) P_k`` ``[n, layers, 2, length, width]``."""
+    attended = functional.normalize(queries[:, None] * attention, dim=-1)
+    weights = (attended * functional.normalize(keys, dim=-1)).sum(-1)
+    mixed: Tensor = weights @ prompts.flatten(1)
+    return mixed.view(-1, *prompts.shape[1:])
+
+
+def orthogonalised(rows: Tensor, before: Tensor) -> Tensor:
+    """``rows`` made orthogonal to ``before`` and to each other (Gram-Schmidt), of unit length; both ``[k, ...]``."""
+    basis = list(functional.normalize(before.flatten(1), dim=1))
+    kept: list[Tensor] = []
+    for row in rows.flatten(1):
+        for other in (*basis, *kept):
+            row = row - (row @ other) * other
+        kept.append(functional.normalize(row, dim=0))
+    return torch.stack(kept).view_as(rows)
+
+
+def unorthogonal(rows: Tensor) -> Tensor:
+    """Mean square of the entries of ``R R^T - I``."""
+    return (rows @ rows.T - torch.eye(len(rows))).square().mean()

@@ -1,0 +1,106 @@
+"""DIKI: residual prompts a task, used as far as an item looks like that task.
+
+Tang et al., "Mind the interference: retaining pre-trained knowledge in parameter efficient continual learning of
+vision-language models", ECCV 2024. Each task has prompts (keys ~ U(-1, 1), values 0) that act as a residual beside the
+frozen attention, and a Gaussian over its frozen features; an item takes the prompts of the likeliest task, with values
+times ``sigmoid(log N(x) / d - 1)``.
+
+Deviations: the Gaussian is diagonal, of the router's features (L2-normalised), shrunk toward their mean variance by
+1e-2; the prompts bring the task's alignment to the text anchors with them. All layers that take prompts are used (eight
+in the paper).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from remodal.adaptation.adapt import adapt, aligned, frozen
+from remodal.adaptation.prompts import values_times
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.sessions import SessionMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Recipe, Trainer
+
+SHRINKAGE = 1e-2
+
+
+class DikiSettings(Settings):
+    """Settings of ``diki``."""
+
+    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+
+@dataclass
+class Session:
+    """What is kept of a task. mean, variance: ``[identity_width]`` of its frozen features."""
+
+    columns: list[Column]
+    mean: Tensor
+    variance: Tensor
+    prompts: Tensor
+    adapter: Tensor
+
+
+@dataclass
+class Sessions:
+    """A tower's sessions, oldest first."""
+
+    sessions: list[Session]
+
+
+@methods.add("diki")
+class Diki(SessionMethod[Sessions]):
+    """Sessions of each tower."""
+
+    options = DikiSettings
+    part = Sessions
+    grows_with_tasks = True
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
+        """None yet."""
+        return Sessions([])
+
+    def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
+        """Prompts of the task's own, and the Gaussian of its frozen features."""
+        chosen = cast(DikiSettings, self.settings)
+        start = frozen(tower, self.backbone.width, chosen.prompt_length, trainer)
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
+        learned = adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer)
+        identity = tower.identity(task.tokens)
+        variance = identity.var(0, correction=0)
+        variance = (1 - SHRINKAGE) * variance + SHRINKAGE * variance.mean() + 1e-8
+        session = Session(task.columns, identity.mean(0), variance, learned.prompts, learned.adapter)
+        return Sessions([*part.sessions, session])
+
+    def fit(self, session: Session, identity: Tensor) -> Tensor:
+        """``log N(x; mean, variance) / d``."""
+        squared = (identity - session.mean).square() / session.variance
+        return -0.5 * (squared + session.variance.log() + math.log(2 * math.pi)).mean(1)
+
+    def logits(
+        self,
+        part: Sessions,
+        session: Session,
+        fit: Tensor,
+        tower: Tower,
+        tokens: Tokens,
+        chosen: Tensor,
+        names: Sequence[str],
+    ) -> Tensor:
+        """``scale * z . anchor`` under the task's prompts, weighted item by item."""
+        prompts = values_times(session.prompts.expand(len(chosen), -1, -1, -1, -1), torch.sigmoid(fit - 1))
+        embedded = aligned(tower, session.adapter, tower.features(tokens[chosen], prompts))
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T

@@ -1,0 +1,113 @@
+"""DualPrompt: a prompt for all tasks and an expert prompt a task, found by its key.
+
+Wang et al., "DualPrompt: complementary prompting for rehearsal-free continual learning", ECCV 2022. The general prompt
+sits in layers 0 and 1, the expert prompts in layers 2 to 4; in training the running task's expert is used, in testing
+the one whose key is nearest to the query ``q(x)`` (cosine). Loss: cross-entropy over the task's classes
+``+ pull * (1 - cos(q, key))``.
+
+Deviations: a backbone with fewer than five layers that take prompts has both in all of them; prompts are residual
+prefixes (the paper's are prefixes within the softmax); the classifier is the learned alignment to the text anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.adapt import Head, aligned
+from remodal.adaptation.prompts import fresh_prompts, values_times
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+GENERAL_LAYERS, EXPERT_LAYERS = slice(0, 2), slice(2, 5)
+
+
+class DualPromptSettings(Settings):
+    """Settings of ``dualprompt``."""
+
+    prompt_length: int = Field(5, ge=1, description="keys and values a layer, of each of the two prompts")
+    pull: float = Field(0.1, ge=0, description="weight of the pull of a key to its task's queries")
+    learning_rate: float = Field(1e-3, gt=0, description="of prompts and keys")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+
+@dataclass
+class Prompts:
+    """general: ``[layers, 2, length, width]``. experts: one a task, stacked. keys: ``[tasks, identity_width]``."""
+
+    general: Tensor
+    experts: Tensor
+    keys: Tensor
+    adapter: Tensor
+
+
+@methods.add("dualprompt")
+class DualPrompt(TowerMethod[Prompts]):
+    """General and expert prompts of each tower."""
+
+    options = DualPromptSettings
+    part = Prompts
+    grows_with_tasks = True
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Prompts:
+        """A general prompt that changes nothing, and no expert yet."""
+        length = cast(DualPromptSettings, self.settings).prompt_length
+        general = fresh_prompts(tower, length, trainer.generator("general"))
+        keys = torch.zeros(0, tower.identity_width)
+        return Prompts(general, general[None][:0], keys, torch.zeros(self.backbone.width, tower.feature_width))
+
+    def learned(self, part: Prompts, tower: Tower, task: TaskData, trainer: Trainer) -> Prompts:
+        """Train the general prompt, a new expert with its key, and the alignment."""
+        chosen, draws = cast(DualPromptSettings, self.settings), trainer.generator("expert")
+        queries = tower.identity(task.tokens)
+        frozen, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
+
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            prompts = _both(parameters["general"], parameters["expert"][None])[0]
+            logits = head.logits(tower.features(task.tokens[batch], prompts), parameters["adapter"])
+            apart = 1 - functional.cosine_similarity(queries[batch], parameters["key"][None], dim=-1)
+            return functional.cross_entropy(logits, task.labels[batch]) + chosen.pull * apart.mean()
+
+        start = {
+            "general": part.general,
+            "expert": fresh_prompts(tower, chosen.prompt_length, draws),
+            "key": torch.rand(tower.identity_width, generator=draws) * 2 - 1,
+            "adapter": head.start(),
+        }
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        trained = trainer.fit("prompts", start, loss, len(task.tokens), recipe)
+        experts = torch.cat([part.experts, trained["expert"][None]])
+        keys = torch.cat([part.keys, functional.normalize(trained["key"], dim=0)[None]])
+        return Prompts(trained["general"], experts, keys, head.learned(trained["adapter"]))
+
+    def part_scores(self, part: Prompts | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``scale * z . anchor`` under the general prompt and the expert with the nearest key."""
+        prompts = None
+        if part is not None:
+            nearest = (tower.identity(tokens) @ part.keys.T).argmax(1)
+            prompts = _both(part.general, part.experts)[nearest]
+        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+
+
+def _both(general: Tensor, experts: Tensor) -> Tensor:
+    """``[k, layers, 2, 2 * length, width]``: the general prompt beside each of ``k`` experts, each in its layers."""
+    layers = general.shape[0]
+    general = general.expand_as(experts)
+    if layers >= EXPERT_LAYERS.stop:
+        used = torch.zeros(2, len(experts), layers)
+        used[0, :, GENERAL_LAYERS] = used[1, :, EXPERT_LAYERS] = 1
+        general, experts = values_times(general, used[0]), values_times(experts, used[1])
+    return torch.cat([general, experts], dim=-2)

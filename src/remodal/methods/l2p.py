@@ -1,0 +1,95 @@
+"""L2P: a pool of prompts, of which each item picks the nearest.
+
+Wang et al., "Learning to prompt for continual learning", CVPR 2022. A query ``q(x)``, the frozen model's own feature,
+picks the ``top`` prompts with the nearest keys (cosine); they are used side by side. Loss: cross-entropy over the
+task's classes ``- pull * sum cos(q, k)`` over the picked keys.
+
+Deviations: prompts are residual prefixes of keys and values, as for every method here, instead of leading tokens; the
+classifier is the learned alignment to the text anchors. An item picks for itself, not for its batch. One pool a tower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.adapt import Head, aligned
+from remodal.adaptation.prompts import fresh_prompts, side_by_side
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+
+class L2PSettings(Settings):
+    """Settings of ``l2p``."""
+
+    pool: int = Field(10, ge=1, description="prompts")
+    prompt_length: int = Field(5, ge=1, description="keys and values a layer, each prompt")
+    top: int = Field(5, ge=1, description="prompts that an item picks")
+    pull: float = Field(0.1, ge=0, description="weight of the pull of keys to queries")
+    learning_rate: float = Field(1.875e-3, gt=0, description="of prompts and keys")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+
+@dataclass
+class Pool:
+    """keys: ``[pool, identity_width]``. prompts: ``[pool, layers, 2, length, width]``. adapter: ``[d, features]``."""
+
+    keys: Tensor
+    prompts: Tensor
+    adapter: Tensor
+
+
+@methods.add("l2p")
+class L2P(TowerMethod[Pool]):
+    """One pool a tower."""
+
+    options = L2PSettings
+    part = Pool
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
+        """Random keys; prompts that change nothing."""
+        chosen, draws = cast(L2PSettings, self.settings), trainer.generator("pool")
+        prompts = [fresh_prompts(tower, chosen.prompt_length, draws) for _ in range(chosen.pool)]
+        keys = torch.rand(chosen.pool, tower.identity_width, generator=draws) * 2 - 1
+        return Pool(keys, torch.stack(prompts), torch.zeros(self.backbone.width, tower.feature_width))
+
+    def learned(self, part: Pool, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
+        """Train pool and alignment on the task alone."""
+        chosen = cast(L2PSettings, self.settings)
+        queries = tower.identity(task.tokens)
+        anchors = self.backbone.anchors(task.classes)
+        frozen = tower.features(task.tokens)
+        head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
+
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            nearness, prompts = self._picked(parameters["keys"], parameters["prompts"], queries[batch])
+            logits = head.logits(tower.features(task.tokens[batch], prompts), parameters["adapter"])
+            return functional.cross_entropy(logits, task.labels[batch]) - chosen.pull * nearness.sum(1).mean()
+
+        start = {"keys": part.keys, "prompts": part.prompts, "adapter": head.start()}
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        trained = trainer.fit("prompts", start, loss, len(task.tokens), recipe)
+        return Pool(trained["keys"], trained["prompts"], head.learned(trained["adapter"]))
+
+    def part_scores(self, part: Pool | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``scale * z . anchor`` under the item's own prompts."""
+        prompts = None if part is None else self._picked(part.keys, part.prompts, tower.identity(tokens))[1]
+        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+
+    def _picked(self, keys: Tensor, prompts: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines of the picked keys ``[n, top]`` and their prompts ``[n, layers, 2, top * length, width]``."""
+        top = min(cast(L2PSettings, self.settings).top, len(keys))
+        nearness, positions = (queries @ functional.normalize(keys, dim=-1).T).topk(top, dim=1)
+        return nearness, side_by_side(prompts[positions])

@@ -1,0 +1,138 @@
+"""MoE-Adapters: low-rank experts that tasks share, a router a task, and an autoencoder a task to find it again.
+
+Yu et al., "Boosting continual learning of vision-language models via mixture-of-experts adapters", CVPR 2024. A task's
+router weighs the experts for an item (softmax over the ``top`` best); after the task the experts that it used most are
+frozen. For an item of no known task, the router of the task whose autoencoder rebuilds its frozen features best is
+taken (DDAS).
+
+Deviations: adapters sit after the frozen features, as maps of low rank to the text space, instead of in every layer;
+the autoencoder is linear, that is, the principal directions of the task's features; all experts are trainable again
+where a task would find all of them frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.statistics import leading, orthonormal
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.sessions import SessionMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+
+class MoeAdaptersSettings(Settings):
+    """Settings of ``moe-adapters``."""
+
+    experts: int = Field(8, ge=1, description="that all tasks of a tower share")
+    top: int = Field(2, ge=1, description="experts that an item uses")
+    rank: int = Field(32, ge=1, description="of an expert's map")
+    directions: int = Field(16, ge=1, description="principal directions that tell a task")
+    learning_rate: float = Field(3e-3, gt=0, description="of experts and routers")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+
+@dataclass
+class Session:
+    """router: ``[experts, features]``. mean, directions: ``[identity_width]``, ``[identity_width, k]``."""
+
+    columns: list[Column]
+    router: Tensor
+    mean: Tensor
+    directions: Tensor
+
+
+@dataclass
+class Experts:
+    """down: ``[experts, rank, features]``; up: ``[experts, d, rank]``; idle: 1 for an expert that no task froze."""
+
+    down: Tensor
+    up: Tensor
+    idle: Tensor
+    sessions: list[Session]
+
+
+@methods.add("moe-adapters")
+class MoeAdapters(SessionMethod[Experts]):
+    """Experts of each tower."""
+
+    options = MoeAdaptersSettings
+    part = Experts
+    grows_with_tasks = True
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
+        """Experts that change nothing."""
+        chosen, draws = cast(MoeAdaptersSettings, self.settings), trainer.generator("experts")
+        down = torch.randn(chosen.experts, chosen.rank, tower.feature_width, generator=draws)
+        up = torch.zeros(chosen.experts, self.backbone.width, chosen.rank)
+        return Experts(down / tower.feature_width**0.5, up, torch.ones(chosen.experts), [])
+
+    def learned(self, part: Experts, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
+        """Train idle experts and a router of the task's own, then freeze what it uses most."""
+        chosen = cast(MoeAdaptersSettings, self.settings)
+        features, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        idle = (part.idle if part.idle.any() else torch.ones_like(part.idle))[:, None, None]
+
+        def experts(parameters: Parameters) -> tuple[Tensor, Tensor]:
+            return part.down + idle * parameters["down"], part.up + idle * parameters["up"]
+
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            embedded = self._embedded(tower, features[batch], parameters["router"], *experts(parameters))
+            return functional.cross_entropy(self.backbone.logit_scale * embedded @ anchors.T, task.labels[batch])
+
+        draws = trainer.generator("router")
+        start = {
+            "down": torch.zeros_like(part.down),
+            "up": torch.zeros_like(part.up),
+            "router": 0.1 * torch.randn(chosen.experts, tower.feature_width, generator=draws),
+        }
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        trained = trainer.fit("experts", start, loss, len(features), recipe)
+        used = self._weights(features, trained["router"]).sum(0).topk(min(chosen.top, chosen.experts)).indices
+        identity = tower.identity(task.tokens)
+        mean = identity.mean(0)
+        directions = orthonormal(leading(identity - mean, chosen.directions))
+        session = Session(task.columns, trained["router"], mean, directions)
+        frozen = idle[:, 0, 0].index_fill(0, used, 0.0)
+        return Experts(*experts(trained), frozen, [*part.sessions, session])
+
+    def _weights(self, features: Tensor, router: Tensor) -> Tensor:
+        """``[n, experts]``: softmax over the best few, 0 for the others."""
+        logits = features @ router.T
+        top = min(cast(MoeAdaptersSettings, self.settings).top, logits.shape[1])
+        least = logits.topk(top, dim=1).values[:, -1:]
+        return logits.masked_fill(logits < least, -torch.inf).softmax(1)
+
+    def _embedded(self, tower: Tower, features: Tensor, router: Tensor, down: Tensor, up: Tensor) -> Tensor:
+        """``normalise(align(u) + sum_e weight_e U_e D_e u)`` ``[n, d]``."""
+        inner = torch.einsum("nf,erf->ner", features, down) * self._weights(features, router)[:, :, None]
+        return functional.normalize(tower.align(features) + torch.einsum("ner,edr->nd", inner, up), dim=-1)
+
+    def fit(self, session: Session, identity: Tensor) -> Tensor:
+        """Minus the squared error of what the task's directions rebuild."""
+        centred = identity - session.mean
+        return (centred @ session.directions).square().sum(1) - centred.square().sum(1)
+
+    def logits(
+        self,
+        part: Experts,
+        session: Session,
+        fit: Tensor,
+        tower: Tower,
+        tokens: Tokens,
+        chosen: Tensor,
+        names: Sequence[str],
+    ) -> Tensor:
+        """``scale * z . anchor`` with the weights of the task's router."""
+        embedded = self._embedded(tower, tower.features(tokens[chosen]), session.router, part.down, part.up)
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T

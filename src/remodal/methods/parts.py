@@ -1,0 +1,129 @@
+"""Methods whose learned state is one dataclass a tower or a modality, and how such a dataclass becomes plain data."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
+
+import torch
+from torch import Tensor
+
+from remodal.adaptation.routed import readable
+from remodal.backbones import Backbone, Tokens, Tower
+from remodal.methods.base import Method, State, TaskData
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Trainer
+
+Part = TypeVar("Part")
+
+
+def packed(part: Any) -> State:
+    """A dataclass's fields: tensors by name; dataclasses and lists of them below their name; the rest as values."""
+    state = State()
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Tensor):
+            state.tensors[field.name] = value
+        elif is_dataclass(value):
+            inner = packed(value)
+            state.put(field.name, inner.tensors)
+            state.values[field.name] = inner.values
+        elif isinstance(value, list) and value and is_dataclass(value[0]):
+            listed = [packed(one) for one in value]
+            for index, one in enumerate(listed):
+                state.put(f"{field.name}/{index}", one.tensors)
+            state.values[field.name] = [one.values for one in listed]
+        elif isinstance(value, list):
+            state.values[field.name] = [list(one) if isinstance(one, tuple) else one for one in value]
+        else:
+            state.values[field.name] = value
+    return state
+
+
+def unpacked(kind: type[Part], state: State) -> Part:
+    """The dataclass of type ``kind`` that :func:`packed` gave ``state`` of."""
+    values: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        element = get_args(hint)[0] if get_args(hint) else None
+        if name in state.tensors:
+            values[name] = state.tensors[name]
+        elif is_dataclass(hint):
+            values[name] = unpacked(hint, State(state.under(name), state.values[name]))  # type: ignore[arg-type]
+        elif is_dataclass(element):
+            listed = enumerate(state.values[name])
+            values[name] = [unpacked(element, State(state.under(f"{name}/{i}"), one)) for i, one in listed]  # type: ignore[arg-type]
+        elif element is Column:
+            values[name] = [Column(*one) for one in state.values[name]]
+        else:
+            values[name] = state.values[name]
+    return kind(**values)
+
+
+class PartsMethod(Method, Generic[Part]):
+    """A method whose learned state is ``parts_``, by tower or by modality."""
+
+    part: ClassVar[type[Any]]
+    """The dataclass."""
+
+    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
+        super().__init__(backbone, settings, seed)
+        self.parts_: dict[str, Part] = {}
+
+    def state(self) -> State:
+        """Every part's fields."""
+        state = State(values={"parts": {}})
+        for name, part in self.parts_.items():
+            inner = packed(part)
+            state.put(name, inner.tensors)
+            state.values["parts"][name] = inner.values
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave."""
+        named = state.values["parts"].items()
+        self.parts_ = {name: unpacked(self.part, State(state.under(name), values)) for name, values in named}
+
+
+class TowerMethod(PartsMethod[Part]):
+    """One part a tower, over the classes of all modalities that the tower reads: no modality is ever asked for."""
+
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        """Learn the task with the part of its tower."""
+        tower = self.backbone.tower(task.modality)
+        part = self.parts_[tower.name] if tower.name in self.parts_ else self.fresh(tower, task, trainer)
+        self.parts_[tower.name] = self.learned(part, tower, task, trainer)
+
+    def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """What the tower's part says of its candidates."""
+        own = readable(tokens, columns, self.backbone)
+        scores = torch.full((len(tokens), len(columns)), -torch.inf)
+        asked = [column for column, mine in zip(columns, own, strict=True) if mine]
+        if asked:
+            part = self.parts_.get(tokens.tower)
+            scores[:, own] = self.part_scores(part, self.backbone.towers[tokens.tower], tokens, asked)
+        return scores
+
+    @abstractmethod
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Part:
+        """A part that has learned nothing; ``task`` is the first one."""
+
+    @abstractmethod
+    def learned(self, part: Part, tower: Tower, task: TaskData, trainer: Trainer) -> Part:
+        """The part after ``task``."""
+
+    @abstractmethod
+    def part_scores(self, part: Part | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``[n, len(columns)]`` for candidates of this tower; NaN where they can't be scored."""
+
+
+def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> Tensor:
+    """Columns ``known`` of ``scores [n, len(known)]`` put where ``asked`` asks for them; NaN for others."""
+    out = scores.new_full((len(scores), len(asked)), torch.nan)
+    at = {column: index for index, column in enumerate(known)}
+    for index, column in enumerate(asked):
+        if column in at:
+            out[:, index] = scores[:, at[column]]
+    return out

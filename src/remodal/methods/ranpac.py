@@ -1,0 +1,46 @@
+"""RanPAC with its width chosen: random features and ridge regression.
+
+McDonnell et al., "RanPAC: Random projections and pre-trained models for continual learning", NeurIPS 2023. As
+``ridge``, whose formulas and deviations hold here; but the number of random features (1e4 in the paper) is chosen on
+held-out items of the first task that a tower sees: the one with the least squared error.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from pydantic import Field
+
+from remodal.adaptation.ridge import StreamingRidge
+from remodal.backbones import Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, squared_error
+from remodal.settings import Settings
+from remodal.training.trainer import Trainer
+
+
+class RanpacSettings(Settings):
+    """Settings of ``ranpac``."""
+
+    width: int = Field(2000, ge=4, description="random features at most; half and a quarter are tried too")
+
+
+@methods.add("ranpac")
+class Ranpac(Ridge):
+    """Ridge regression of a chosen width."""
+
+    options = RanpacSettings
+
+    def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
+        """The width that does best on a fifth of the task."""
+        most = cast(RanpacSettings, self.settings).width
+        centre = tower.features(task.tokens).mean(0)
+        held = torch.randperm(len(task.labels), generator=trainer.generator("width")) % HELD_OUT == 0
+        errors = {}
+        for width in (most // 4, most // 2, most):
+            lifted = self.lifted(tower, task.tokens, centre, width)
+            moments = StreamingRidge.empty(width).added(lifted[~held], task.labels[~held], len(task.classes))
+            solved = (moments.solve(strength) for strength in STRENGTHS)
+            errors[width] = min(squared_error(weights, lifted[held], task.labels[held]) for weights in solved)
+        return min(errors, key=lambda width: errors[width])

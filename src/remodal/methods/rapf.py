@@ -1,0 +1,106 @@
+"""RAPF: one linear map on frozen features, pseudo-samples of old classes, a hinge on near names, fusion of parameters.
+
+Huang et al., "Class-incremental learning with CLIP: adaptive representation adjustment and parameter fusion", ECCV
+2024. Cross-entropy over all classes seen on the batch and pseudo-samples of some old classes; a hinge of margin 0.1
+between a class and those whose names are near it in text; after the task the map is fused with the one before in the
+basis of its singular vectors, ``mask = min(1, |U^T A - U^T A_old| / max + 0.6)``.
+
+Deviations: names are near at a cosine above 0.45 (the paper: at a distance below 0.55); the map goes from all features
+to the text space and adds to the frozen one; a class's covariance is kept by its leading directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.adapt import aligned
+from remodal.adaptation.gaussians import ClassGaussians
+from remodal.adaptation.realign import hinge
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+NEAR = 0.45
+
+
+class RapfSettings(Settings):
+    """Settings of ``rapf``."""
+
+    learning_rate: float = Field(1e-3, gt=0, description="of the map")
+    epochs: int = Field(10, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+    old_classes: int = Field(2, ge=0, description="old classes that a step draws pseudo-samples of")
+    old_draws: int = Field(20, ge=1, description="pseudo-samples of each of them")
+    fusion: float = Field(0.6, ge=0, le=1, description="least weight of what was just learned")
+    rank: int = Field(32, ge=1, description="directions of a class's covariance")
+
+
+@dataclass
+class Map:
+    """adapter: ``[d, features]``."""
+
+    adapter: Tensor
+    classes: ClassGaussians
+
+
+@methods.add("rapf")
+class Rapf(TowerMethod[Map]):
+    """One map a tower."""
+
+    options = RapfSettings
+    part = Map
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
+        """The frozen map."""
+        none = ClassGaussians.empty(tower.feature_width, cast(RapfSettings, self.settings).rank)
+        return Map(torch.zeros(self.backbone.width, tower.feature_width), none)
+
+    def learned(self, part: Map, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
+        """Train the map on the task and pseudo-samples, fuse it, add statistics."""
+        chosen, scale = cast(RapfSettings, self.settings), self.backbone.logit_scale
+        features = tower.features(task.tokens)
+        known = list(dict.fromkeys([*part.classes.columns, *task.columns]))
+        labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        anchors = self.backbone.anchors([column.name for column in known])
+        near = (anchors @ anchors.T > NEAR) & ~torch.eye(len(known), dtype=torch.bool)
+        old = len(part.classes.columns)
+
+        def loss(parameters: Parameters, batch: Tensor, draws: Generator) -> Tensor:
+            rows, classes = features[batch], labels[batch]
+            if old and chosen.old_classes:
+                picked = torch.randperm(old, generator=draws)[: chosen.old_classes]
+                drawn, of = part.classes.draw(picked, chosen.old_draws, draws)
+                rows, classes = torch.cat([rows, drawn]), torch.cat([classes, of])
+            cosines = aligned(tower, parameters["adapter"], rows) @ anchors.T
+            return functional.cross_entropy(scale * cosines, classes) + hinge(cosines, classes, near)
+
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        trained = trainer.fit("map", {"adapter": part.adapter}, loss, len(features), recipe)["adapter"]
+        fused = fusion(part.adapter, trained, chosen.fusion) if old else trained
+        return Map(fused, part.classes.with_items(features, task.labels, task.columns))
+
+    def part_scores(self, part: Map | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``scale * z . anchor``."""
+        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens))
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+
+
+def fusion(before: Tensor, learned: Tensor, least: float) -> Tensor:
+    """``[d, features]``: what changed most as ``learned``, the rest from both, in the singular basis of ``before``."""
+    basis = torch.linalg.svd(before, full_matrices=False)[0]
+    old, new = basis.T @ before, basis.T @ learned
+    change = (new - old).abs()
+    mask = (change / change.max().clamp(min=1e-12) + least).clamp(max=1)
+    outside = learned - basis @ new
+    fused: Tensor = basis @ (mask * new + (1 - mask) * old) + outside
+    return fused

@@ -1,0 +1,114 @@
+"""S-Prompts: independent prompts a session, found again by the nearest of its K-means centres.
+
+Wang et al., "S-Prompts learning with pre-trained transformers: an Occam's razor for domain incremental learning",
+NeurIPS 2022. Each session trains prompts of its own from the frozen model, and keeps ``centres`` K-means centres of its
+frozen features; an item is answered by the session of the nearest centre (L1), over that session's classes.
+
+Deviations: prompts are residual prefixes; each session's classifier is its own learned alignment to the text anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from remodal.adaptation.adapt import adapt, frozen
+from remodal.adaptation.routed import Embeddings, Expert
+from remodal.backbones import Backbone, Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.sessions import SessionMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Recipe, Trainer
+
+KMEANS_ROUNDS = 25
+ELSEWHERE = 100.0
+"""How far the classes of the other sessions lie behind."""
+
+
+class SPromptsSettings(Settings):
+    """Settings of ``s-prompts``."""
+
+    prompt_length: int = Field(10, ge=1, description="keys and values a layer")
+    centres: int = Field(5, ge=1, description="K-means centres a session")
+    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+
+@dataclass
+class Session:
+    """What is kept of a task. centres: ``[k, identity_width]``."""
+
+    columns: list[Column]
+    centres: Tensor
+    expert: Expert
+
+
+@dataclass
+class Sessions:
+    """A tower's sessions, oldest first."""
+
+    sessions: list[Session]
+
+
+@methods.add("s-prompts")
+class SPrompts(SessionMethod[Sessions]):
+    """Sessions of each tower."""
+
+    options = SPromptsSettings
+    part = Sessions
+    grows_with_tasks = True
+
+    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
+        super().__init__(backbone, settings, seed)
+        self._embeddings = Embeddings()
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
+        """None yet."""
+        return Sessions([])
+
+    def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
+        """A session of its own, from the frozen model."""
+        chosen = cast(SPromptsSettings, self.settings)
+        start = frozen(tower, self.backbone.width, chosen.prompt_length, trainer)
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
+        learned = adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer)
+        centres = kmeans(tower.identity(task.tokens), chosen.centres, trainer.generator("centres"))
+        expert = Expert(learned.prompts, learned.adapter, 1.0)
+        return Sessions([*part.sessions, Session(task.columns, centres, expert)])
+
+    def fit(self, session: Session, identity: Tensor) -> Tensor:
+        """Minus the distance (L1) to the nearest centre."""
+        return -torch.cdist(identity, session.centres, p=1.0).amin(1)
+
+    def logits(
+        self,
+        part: Sessions,
+        session: Session,
+        fit: Tensor,
+        tower: Tower,
+        tokens: Tokens,
+        chosen: Tensor,
+        names: Sequence[str],
+    ) -> Tensor:
+        """``scale * z . anchor`` under the session's prompts; the classes of other sessions far behind."""
+        embedded = self._embeddings.aligned(tower, tokens, session.expert)[chosen]
+        own = {column.name for column in session.columns}
+        behind = torch.tensor([0.0 if name in own else ELSEWHERE for name in names])
+        return self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T - behind
+
+
+def kmeans(rows: Tensor, centres: int, generator: Generator) -> Tensor:
+    """Centres ``[<= centres, width]`` of ``rows [n, width]`` (Lloyd's algorithm, from rows drawn at random)."""
+    found = rows[torch.randperm(len(rows), generator=generator)[:centres]]
+    for _ in range(KMEANS_ROUNDS):
+        nearest = torch.cdist(rows, found).argmin(1)
+        found = torch.stack([rows[nearest == one].mean(0) for one in sorted(set(nearest.tolist()))])
+    return found

@@ -1,0 +1,123 @@
+"""SLCA: a slow learner for the representation, and a classifier aligned again on Gaussian pseudo-features.
+
+Zhang et al., "SLCA: slow learner with classifier alignment for continual learning on a pre-trained model", ICCV 2023.
+The representation learns at a fraction of the classifier's rate; after each task the classifier of all classes is
+trained on pseudo-features ``N((0.9 + 0.1 (t_c + 1) / (t + 1)) m_c, S_c + 1e-4 I)``; t_c is the task that brought c.
+
+Deviations: the slow part is a prompt (the paper fine-tunes all weights); a class's covariance is kept by its leading
+directions; AdamW with a cosine schedule in place of SGD with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from remodal.adaptation.gaussians import ClassGaussians
+from remodal.adaptation.prompts import fresh_prompts
+from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod, placed
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.trainer import Parameters, Recipe, Trainer
+
+FLOOR = 1e-4
+"""Variance of pseudo-features in every direction."""
+
+
+class SlcaSettings(Settings):
+    """Settings of ``slca``."""
+
+    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    learning_rate: float = Field(1e-2, gt=0, description="of the classifier")
+    slowness: float = Field(0.1, gt=0, le=1, description="the prompts' learning rate over the classifier's")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+    rank: int = Field(32, ge=1, description="directions of a class's covariance")
+    align_steps: int = Field(100, ge=1, description="steps of the classifier's alignment")
+    align_draws: int = Field(4, ge=1, description="pseudo-features a class in such a step")
+
+
+@dataclass
+class Learner:
+    """weights: ``[classes, features]``; bias: ``[classes]``; brought: each class's first task, counted in its tower."""
+
+    prompts: Tensor
+    weights: Tensor
+    bias: Tensor
+    brought: list[int]
+    classes: ClassGaussians
+
+
+@methods.add("slca")
+class Slca(TowerMethod[Learner]):
+    """A learner of each tower."""
+
+    options = SlcaSettings
+    part = Learner
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Learner:
+        """The frozen model, and no class."""
+        chosen, width = cast(SlcaSettings, self.settings), tower.feature_width
+        prompts = fresh_prompts(tower, chosen.prompt_length, trainer.generator("prompts"))
+        none = ClassGaussians.empty(width, chosen.rank)
+        return Learner(prompts, torch.zeros(0, width), torch.zeros(0), [], none)
+
+    def learned(self, part: Learner, tower: Tower, task: TaskData, trainer: Trainer) -> Learner:
+        """Learn the task slowly, add its statistics, align the whole classifier."""
+        chosen = cast(SlcaSettings, self.settings)
+        known = list(dict.fromkeys([*part.classes.columns, *task.columns]))
+        grown = len(known) - len(part.bias)
+        weights = torch.cat([part.weights, part.weights.new_zeros(grown, part.weights.shape[1])])
+        bias = torch.cat([part.bias, part.bias.new_zeros(grown)])
+        brought = [*part.brought, *[max(part.brought, default=-1) + 1] * grown]
+        rows = torch.tensor([known.index(column) for column in task.columns])
+
+        def prompts(step: Tensor) -> Tensor:
+            return part.prompts + chosen.slowness * step
+
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            features = tower.features(task.tokens[batch], prompts(parameters["step"]))
+            logits = features @ parameters["weights"].T + parameters["bias"]
+            return functional.cross_entropy(logits, task.labels[batch])
+
+        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        start = {"step": torch.zeros_like(part.prompts), "weights": weights[rows], "bias": bias[rows]}
+        trained = trainer.fit("slow", start, loss, len(task.tokens), recipe)
+        weights = weights.index_copy(0, rows, trained["weights"])
+        bias = bias.index_copy(0, rows, trained["bias"])
+        moved = prompts(trained["step"])
+        classes = part.classes.with_items(tower.features(task.tokens, moved), task.labels, task.columns)
+        weights, bias = self._aligned(weights, bias, brought, classes, trainer)
+        return Learner(moved, weights, bias, brought, classes)
+
+    def _aligned(
+        self, weights: Tensor, bias: Tensor, brought: list[int], classes: ClassGaussians, trainer: Trainer
+    ) -> tuple[Tensor, Tensor]:
+        """The classifier trained on pseudo-features of all classes."""
+        chosen = cast(SlcaSettings, self.settings)
+        nearer = 0.9 + 0.1 * (torch.tensor(brought) + 1) / (max(brought) + 1)
+        drawn = ClassGaussians(classes.columns, classes.counts, nearer[:, None] * classes.means, classes.factors)
+        every = torch.arange(len(bias))
+
+        def loss(parameters: Parameters, _: Tensor, draws: Generator) -> Tensor:
+            features, labels = drawn.draw(every, chosen.align_draws, draws, floor=FLOOR)
+            return functional.cross_entropy(features @ parameters["weights"].T + parameters["bias"], labels)
+
+        recipe = Recipe(chosen.learning_rate, chosen.align_steps, batch=1)
+        trained = trainer.fit("align", {"weights": weights, "bias": bias}, loss, samples=1, recipe=recipe)
+        return trained["weights"], trained["bias"]
+
+    def part_scores(self, part: Learner | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """The classifier's logits; NaN for classes that were not learned."""
+        if part is None:
+            return torch.full((len(tokens), len(columns)), torch.nan)
+        logits = tower.features(tokens, part.prompts) @ part.weights.T + part.bias
+        return placed(logits, part.classes.columns, columns)
