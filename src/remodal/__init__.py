@@ -37,8 +37,8 @@ def __getattr__(name: str) -> Any:
 def list_methods() -> list[str]:
     """Names of all methods.
 
-    >>> list_methods()
-    ['comm', 'finetune', 'joint', 'nearest-mean', 'ridge', 'zero-shot']
+    >>> "comm" in list_methods(), "remodal" in list_methods()
+    (True, True)
     """
     from remodal.methods import methods
 

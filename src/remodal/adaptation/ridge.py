@@ -37,3 +37,42 @@ class StreamingRidge:
         penalty = strength * self.gram.diagonal().mean() + 1e-12
         penalised = self.gram + penalty * torch.eye(len(self.gram), dtype=torch.float64)
         return torch.cholesky_solve(self.cross, torch.linalg.cholesky(penalised)).float().contiguous()
+
+
+@dataclass
+class LowRankRidge:
+    """:class:`StreamingRidge` whose Gram is ``factor^T factor + spare I``, by robust frequent directions.
+
+    Luo et al., "Robust frequent directions with application in online learning", JMLR 2019: of the Gram's eigenvalues
+    the leading ``rank`` are kept, less the largest one that is cut off, half of which goes to ``spare``: what was cut
+    off becomes penalty. factor: ``[<= rank, width]``. spare: a number. cross: ``[width, classes]``.
+    """
+
+    factor: Tensor
+    spare: Tensor
+    cross: Tensor
+
+    @classmethod
+    def empty(cls, width: int) -> Self:
+        """Of no item and no class."""
+        return cls(torch.zeros(0, width), torch.tensor(0.0), torch.zeros(width, 0))
+
+    def added(self, features: Tensor, labels: Tensor, classes: int, rank: int) -> Self:
+        """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``; ``classes`` may have grown."""
+        new = self.cross.new_zeros(len(self.cross), classes - self.cross.shape[1])
+        cross = torch.cat([self.cross, new], dim=1).index_add(1, labels, features.T)
+        rows = torch.cat([self.factor, features])
+        values, vectors = torch.linalg.eigh((rows @ rows.T).double())
+        cut = values[-rank - 1] if len(rows) > rank else values.new_tensor(0.0)
+        kept = (1 - cut / values[-rank:].clamp(min=1e-30)).clamp(min=0).sqrt()
+        factor = ((vectors[:, -rank:] * kept).T @ rows.double()).float()
+        return type(self)(factor, self.spare + cut.float() / 2, cross)
+
+    def solve(self, penalty: float) -> Tensor:
+        """Weights ``[width, classes]`` by Woodbury's identity."""
+        ridge = penalty + float(self.spare)
+        inner = (self.factor @ self.factor.T).double()
+        inner.diagonal().add_(ridge)
+        explained = torch.linalg.solve(inner, (self.factor @ self.cross).double()).float()
+        weights: Tensor = (self.cross - self.factor.T @ explained) / ridge
+        return weights

@@ -12,7 +12,7 @@ from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate, self_regularisation
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.realign import temperature
-from remodal.adaptation.ridge import StreamingRidge
+from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
 from remodal.adaptation.router import Router
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones.prompting import prompted
@@ -91,6 +91,26 @@ def test_streaming_ridge_is_ridge_regression() -> None:
     penalised = gram + 0.1 * gram.diagonal().mean() * torch.eye(6)
     expected = torch.linalg.solve(penalised, features.T @ torch.nn.functional.one_hot(labels).float())
     torch.testing.assert_close(ridge.solve(0.1), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
+    features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
+    first = LowRankRidge.empty(6).added(features[:20], labels[:20], 2 + 1, rank=6)
+    ridge = first.added(features[20:], labels[20:], 3, rank=6)
+    expected = torch.linalg.solve(
+        features.T @ features + (0.7 + float(ridge.spare)) * torch.eye(6),
+        features.T @ torch.nn.functional.one_hot(labels).float(),
+    )
+    assert ridge.factor.shape == (6, 6)
+    torch.testing.assert_close(ridge.solve(0.7), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_what_low_rank_ridge_cuts_off_becomes_penalty() -> None:
+    rows = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
+    ridge = LowRankRidge.empty(3).added(rows, torch.tensor([0, 1, 2]), 3, rank=2)
+    gram = ridge.factor.T @ ridge.factor
+    torch.testing.assert_close(gram, torch.diag(torch.tensor([8.0, 3.0, 0.0])))  # 9 - 1, 4 - 1
+    assert float(ridge.spare) == pytest.approx(0.5)
 
 
 def test_the_router_tells_modalities_apart_from_their_statistics() -> None:

@@ -19,6 +19,7 @@ from remodal.methods import (
     per_modality,
     ranpac,
     rapf,
+    remodal,
     ridge,
     s_prompts,
     slca,
@@ -28,8 +29,8 @@ from remodal.methods.base import Method, State, TaskData, methods
 
 __all__ = [
     "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune", "joint",
-    "l2p", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "ridge", "s_prompts", "slca",
-    "zero_shot",
+    "l2p", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "remodal", "ridge", "s_prompts",
+    "slca", "zero_shot",
 ]  # fmt: skip
 
 for _installed in entry_points(group="remodal.methods"):

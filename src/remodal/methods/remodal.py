@@ -1,0 +1,157 @@
+"""remodal: what the benchmark left standing. A regression a modality and a regression between modalities.
+
+All that is learned are statistics of frozen features, so that nothing is forgotten and the order hardly matters:
+
+- within a modality, ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the
+  modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
+  random ones); the Gram matrix is kept by its leading directions;
+- between the modalities of a tower, ridge regression on what a router may see, with a bias;
+- a class that was not learned yet is scored by the frozen model's own alignment to its name.
+
+The score of class c of modality m is ``log p(m) + log p(c | m)``, each a softmax of the regression's outputs times a
+fixed sharpness. What was tried beside it stands in ``docs/experiments.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+from weakref import WeakKeyDictionary
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from remodal.adaptation.adapt import aligned
+from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
+from remodal.adaptation.routed import UNKNOWN_MODALITY
+from remodal.backbones import Backbone, Tokens, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import TowerMethod
+from remodal.settings import Settings
+from remodal.streams.base import Column
+from remodal.training.seeding import generator
+from remodal.training.trainer import Trainer
+
+UNKNOWN = UNKNOWN_MODALITY
+"""Log-probability of all that was not learned yet."""
+
+
+class RemodalSettings(Settings):
+    """Settings of ``remodal``."""
+
+    width: int = Field(4000, ge=1, description="random features")
+    rank: int = Field(512, ge=1, description="directions of a modality's Gram matrix")
+    strength: float = Field(0.03, gt=0, description="penalty of a modality's regression, over an item's mean square")
+    router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
+    sharpness: float = Field(10.0, gt=0, description="of the softmax over classes")
+    router_sharpness: float = Field(20.0, gt=0, description="of the softmax over modalities")
+
+
+@dataclass
+class Modality:
+    """centre: ``[features]``. weights: ``[lifted, classes]``."""
+
+    name: str
+    columns: list[Column]
+    centre: Tensor
+    moments: LowRankRidge
+    weights: Tensor
+
+
+@dataclass
+class Regressions:
+    """identity, router: moments and weights ``[identity_width + 1, modalities]`` over the modalities."""
+
+    identity: StreamingRidge
+    router: Tensor
+    modalities: list[Modality]
+
+
+@methods.add("remodal")
+class Remodal(TowerMethod[Regressions]):
+    """Regressions of each tower."""
+
+    options = RemodalSettings
+    part = Regressions
+
+    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
+        super().__init__(backbone, settings, seed)
+        self.chosen = cast(RemodalSettings, settings)
+        self._projections: dict[str, Tensor] = {}
+        self._lifted: WeakKeyDictionary[Tokens, dict[str, Tensor]] = WeakKeyDictionary()
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
+        """No modality yet."""
+        width = tower.identity_width + 1
+        return Regressions(StreamingRidge.empty(width), torch.zeros(width, 0), [])
+
+    def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
+        """Add the task's moments to its modality's and to the router's, and solve both again."""
+        names = list(dict.fromkeys([*(one.name for one in part.modalities), task.modality]))
+        at = names.index(task.modality)
+        labels = torch.full_like(task.labels, at)
+        identity = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(names))
+        before = part.modalities[at] if at < len(part.modalities) else self._fresh_modality(tower, task)
+        modalities = [*part.modalities[:at], self._extended(before, tower, task), *part.modalities[at + 1 :]]
+        return Regressions(identity, identity.solve(self.chosen.router_strength), modalities)
+
+    def _fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
+        width = tower.feature_width + self.chosen.width + 1
+        centre = tower.features(task.tokens).mean(0)
+        return Modality(task.modality, [], centre, LowRankRidge.empty(width), torch.zeros(width, 0))
+
+    def _extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
+        known = list(dict.fromkeys([*modality.columns, *task.columns]))
+        labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        lifted = self.lifted(modality, tower, task.tokens)
+        moments = modality.moments.added(lifted, labels, len(known), self.chosen.rank)
+        penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
+        return Modality(modality.name, known, modality.centre, moments, moments.solve(penalty))
+
+    def lifted(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
+        """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]``."""
+        if tower.name not in self._projections:
+            draws = generator(self.seed, "remodal", tower.name)
+            self._projections[tower.name] = torch.randn(tower.feature_width, self.chosen.width, generator=draws)
+        features = tower.features(tokens) - modality.centre
+        random = (features @ self._projections[tower.name]).relu() / self.chosen.width**0.5
+        return with_bias(torch.cat([features, random], dim=1))
+
+    def _remembered(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
+        """:meth:`lifted`, once for a batch that is scored again and again; the centre never moves."""
+        known = self._lifted.setdefault(tokens, {})
+        if modality.name not in known:
+            known[modality.name] = self.lifted(modality, tower, tokens)
+        return known[modality.name]
+
+    def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``log p(m) + log p(c | m)``."""
+        out = torch.empty(len(tokens), len(columns))
+        modalities = part.modalities if part else []
+        learned = {column for modality in modalities for column in modality.columns}
+        new = [at for at, column in enumerate(columns) if column not in learned]
+        if new:
+            out[:, new] = UNKNOWN + self._by_name(tower, tokens, [columns[at].name for at in new])
+        if part is not None:
+            routed = with_bias(tower.identity(tokens)) @ part.router
+            prior = (self.chosen.router_sharpness * routed).log_softmax(1)
+        for index, modality in enumerate(modalities):
+            asked = [at for at, column in enumerate(columns) if column in modality.columns]
+            of_asked = [modality.columns.index(columns[at]) for at in asked]
+            lifted = self._remembered(modality, tower, tokens)
+            scores = self.chosen.sharpness * lifted @ modality.weights[:, of_asked]
+            out[:, asked] = prior[:, index, None] + scores.log_softmax(1)
+        return out
+
+    def _by_name(self, tower: Tower, tokens: Tokens, names: Sequence[str]) -> Tensor:
+        """Log-probabilities ``[n, names]`` of the frozen model."""
+        embedded = aligned(tower, None, tower.features(tokens))
+        return (self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T).log_softmax(1)
+
+
+def with_bias(features: Tensor) -> Tensor:
+    """``[n, width + 1]``, the last column 1."""
+    return functional.pad(features, (0, 1), value=1.0)
