@@ -28,7 +28,7 @@ from remodal.adaptation.adapt import aligned
 from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY
 from remodal.backbones import Backbone, Tokens, Tower
-from remodal.methods.base import TaskData, methods
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -82,6 +82,11 @@ class Remodal(TowerMethod[Regressions]):
         self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
         self._lifted: WeakKeyDictionary[Tokens, dict[str, Tensor]] = WeakKeyDictionary()
+
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave."""
+        super().restore(state)
+        self._lifted.clear()
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
