@@ -4,7 +4,8 @@ All that is learned are statistics of frozen features, so that nothing is forgot
 
 - within a modality, ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the
   modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
-  random ones); the Gram matrix is kept by its leading directions;
+  random ones); the Gram matrix is kept by its leading directions; classes with many items are held back a little, and
+  what speaks for a class speaks a little for classes with near names (cosine of the text anchors);
 - between the modalities of a tower, ridge regression on what a router may see, with a bias;
 - a class that was not learned yet is scored by the frozen model's own alignment to its name.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -28,7 +29,7 @@ from remodal.adaptation.adapt import aligned
 from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY
 from remodal.backbones import Backbone, Tokens, Tower
-from remodal.methods.base import State, TaskData, methods
+from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -46,6 +47,8 @@ class RemodalSettings(Settings):
     rank: int = Field(512, ge=1, description="directions of a modality's Gram matrix")
     strength: float = Field(0.03, gt=0, description="penalty of a modality's regression, over an item's mean square")
     router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
+    balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
+    names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
     sharpness: float = Field(10.0, gt=0, description="of the softmax over classes")
     router_sharpness: float = Field(20.0, gt=0, description="of the softmax over modalities")
 
@@ -74,19 +77,14 @@ class Regressions:
 class Remodal(TowerMethod[Regressions]):
     """Regressions of each tower."""
 
-    options = RemodalSettings
-    part = Regressions
+    options: ClassVar[type[Settings]] = RemodalSettings
+    part: ClassVar[type[Regressions]] = Regressions
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
         self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
-        self._lifted: WeakKeyDictionary[Tokens, dict[str, Tensor]] = WeakKeyDictionary()
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        super().restore(state)
-        self._lifted.clear()
+        self._lifted: WeakKeyDictionary[Tokens, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -99,22 +97,32 @@ class Remodal(TowerMethod[Regressions]):
         at = names.index(task.modality)
         labels = torch.full_like(task.labels, at)
         identity = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(names))
-        before = part.modalities[at] if at < len(part.modalities) else self._fresh_modality(tower, task)
-        modalities = [*part.modalities[:at], self._extended(before, tower, task), *part.modalities[at + 1 :]]
+        before = part.modalities[at] if at < len(part.modalities) else self.fresh_modality(tower, task)
+        modalities = [*part.modalities[:at], self.extended(before, tower, task), *part.modalities[at + 1 :]]
         return Regressions(identity, identity.solve(self.chosen.router_strength), modalities)
 
-    def _fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
+    def fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
+        """Of no class; the centre is the mean of the task's items."""
         width = tower.feature_width + self.chosen.width + 1
         centre = tower.features(task.tokens).mean(0)
         return Modality(task.modality, [], centre, LowRankRidge.empty(width), torch.zeros(width, 0))
 
-    def _extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
+    def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
+        """The modality after one more task."""
         known = list(dict.fromkeys([*modality.columns, *task.columns]))
         labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
         lifted = self.lifted(modality, tower, task.tokens)
         moments = modality.moments.added(lifted, labels, len(known), self.chosen.rank)
         penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
-        return Modality(modality.name, known, modality.centre, moments, moments.solve(penalty))
+        counts = moments.cross[-1]  # the bias is 1 in every item
+        tempered = moments.solve(penalty) * (counts / counts.mean()) ** -self.chosen.balance
+        return Modality(modality.name, known, modality.centre, moments, self._shared(tempered, known))
+
+    def _shared(self, weights: Tensor, columns: Sequence[Column]) -> Tensor:
+        """Weights ``[lifted, classes]`` with a share of those of classes whose names are near in text."""
+        anchors = self.backbone.anchors([column.name for column in columns])
+        nearness = (anchors @ anchors.T).fill_diagonal_(0.0)
+        return weights + self.chosen.names * weights @ nearness
 
     def lifted(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]``."""
@@ -126,11 +134,11 @@ class Remodal(TowerMethod[Regressions]):
         return with_bias(torch.cat([features, random], dim=1))
 
     def _remembered(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
-        """:meth:`lifted`, once for a batch that is scored again and again; the centre never moves."""
+        """:meth:`lifted`, once for a batch that is scored again and again around one centre."""
         known = self._lifted.setdefault(tokens, {})
-        if modality.name not in known:
-            known[modality.name] = self.lifted(modality, tower, tokens)
-        return known[modality.name]
+        if modality.name not in known or known[modality.name][0] is not modality.centre:
+            known[modality.name] = (modality.centre, self.lifted(modality, tower, tokens))
+        return known[modality.name][1]
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""
