@@ -82,9 +82,9 @@ def routed_scores(
     prior = router.log_probability(embeddings.identity(tower, tokens)) if router.modalities else {}
     for modality in dict.fromkeys(column.modality for column, mine in zip(columns, own) if mine):
         positions = [index for index, column in enumerate(columns) if column.modality == modality]
-        anchors = backbone.anchors([columns[index].name for index in positions])
         expert = experts.get(modality)
-        logits = backbone.logit_scale * embeddings.aligned(tower, tokens, expert) @ anchors.T
+        names = [columns[index].name for index in positions]
+        logits = backbone.logits(embeddings.aligned(tower, tokens, expert), names)
         log_prior = prior.get(modality, torch.full((len(tokens),), UNKNOWN_MODALITY))
         out[:, positions] = log_prior[:, None] + (logits / (expert.temperature if expert else 1.0)).log_softmax(dim=1)
     return out

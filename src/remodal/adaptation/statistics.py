@@ -91,9 +91,12 @@ def leading(rows: Tensor, rank: int) -> Tensor:
     return (vectors[:, -rank:].T @ rows.double()).float()
 
 
-def orthonormal(rows: Tensor) -> Tensor:
-    """Orthonormal ``[width, k]`` of the span of ``rows`` ``[n, width]``."""
-    values, vectors = _spectrum(rows, smallest=1e-7)
+def orthonormal(rows: Tensor, smallest: float = 1e-7) -> Tensor:
+    """Orthonormal ``[width, k]`` of the span of ``rows`` ``[n, width]``.
+
+    Directions whose eigenvalue in ``rows^T rows`` is below ``smallest`` of the largest are left out.
+    """
+    values, vectors = _spectrum(rows, smallest)
     return ((vectors / values.sqrt()).T @ rows.double()).T.float()
 
 

@@ -110,6 +110,10 @@ class Backbone(ABC):
                 self._embedded[name] = self.embed_name(name)
         return torch.stack([self._embedded[name] for name in names])
 
+    def logits(self, embedded: Tensor, names: Sequence[str]) -> Tensor:
+        """``logit_scale * z . anchor`` ``[n, len(names)]`` of embeddings ``[n, d]``."""
+        return self.logit_scale * embedded @ self.anchors(names).T
+
     @cached_property
     def _embedded(self) -> dict[str, Tensor]:
         return {}

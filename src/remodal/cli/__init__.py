@@ -5,7 +5,6 @@ Nothing heavy is imported until a command runs, so that help comes at once.
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -58,7 +57,9 @@ def _remodal(
 
 def main() -> None:
     """The command ``remodal``."""
+    from remodal.training.threads import bound_spinning
+
     # Before torch is imported: its threads then sleep soon when they wait. Spinning on, they made every step of
     # learning thirty times slower wherever another process took one of the cores.
-    os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+    bound_spinning()
     app(prog_name="remodal")

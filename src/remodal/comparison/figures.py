@@ -1,17 +1,12 @@
-"""The figures, each one a function from finished cells to a matplotlib figure.
-
-A method has one colour and one marker in all of them; filled and whole for shared features, hollow and dashed for
-published ones. Colours are those of Okabe & Ito (2008) and of Tol's muted scheme, told apart by people who see fewer
-colours; markers tell the rest.
-"""
+"""The figures, each one a function from finished cells to a matplotlib figure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -24,19 +19,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from remodal.comparison.collect import Finished
+from remodal.comparison.looks import Look, looks
 from remodal.comparison.plan import Contestant
-from remodal.comparison.statistics import Ranks, ranks
+from remodal.comparison.rank_diagram import WIDTH, critical_differences
+from remodal.comparison.statistics import ranks
 from remodal.comparison.tables import blocks
 from remodal.files import replacing
 from remodal.report.charts import seen_means
 
-WIDTH = 11.5
-"""Inches; about 1100 px in a page."""
-COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#882255", "#999933", "#332288",
-    "#44aa99", "#aa4499",
-)  # fmt: skip
-MARKERS = "osD^vP*X<>hp"
 STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -69,24 +59,6 @@ BY_ERROR = _log_error, _accuracy
 """A scale for accuracies on which 90 % and 95 % are as far apart as 80 % and 90 %, and its inverse."""
 
 
-class Look(NamedTuple):
-    """How a contestant is drawn."""
-
-    colour: str
-    marker: str
-    hollow: bool
-
-    @property
-    def line(self) -> Literal["-", "--"]:
-        """Dashed where the marker is hollow."""
-        return "--" if self.hollow else "-"
-
-    @property
-    def face(self) -> str:
-        """Of the marker."""
-        return "white" if self.hollow else self.colour
-
-
 class Drawn(NamedTuple):
     """A figure of a table. name: of its file; how: what one needs to know to read it."""
 
@@ -94,19 +66,6 @@ class Drawn(NamedTuple):
     title: str
     how: str
     figure: Figure
-
-
-def looks(contestants: Iterable[Contestant]) -> dict[Contestant, Look]:
-    """One look each."""
-    contestants = list(contestants)
-    place = {name: index for index, name in enumerate(dict.fromkeys(one.method for one in contestants))}
-    return {one: Look(*_pair(place[one.method]), one.features == "published") for one in contestants}
-
-
-def _pair(index: int) -> tuple[str, str]:
-    """A colour and a marker; the two together come again after 144 methods."""
-    again, first = divmod(index, len(COLOURS))
-    return COLOURS[first], MARKERS[(first + again) % len(MARKERS)]
 
 
 def draw(finished: Sequence[Finished], contestants: Sequence[Contestant]) -> list[Drawn]:
@@ -220,51 +179,6 @@ def against_seconds(finished: Sequence[Finished], look: Mapping[Contestant, Look
 def against_bytes(finished: Sequence[Finished], look: Mapping[Contestant, Look]) -> Figure:
     """What accuracy costs in memory that is kept."""
     return _against_cost(finished, look, "stored_bytes", "bytes that the method stores", _plain_bytes)
-
-
-def critical_differences(ranked: Ranks) -> Figure:
-    """Names at their mean ranks, the better half on the left; bars join what can't be told apart."""
-    names = sorted(ranked.mean, key=lambda name: ranked.mean[name])
-    count, groups = len(names), ranked.groups
-    left = names[: (count + 1) // 2]
-    right = names[(count + 1) // 2 :]
-    step, gap = 0.3, 0.16  # inches, between labels and between bars
-    below = 0.2 + gap * len(groups)
-    height = 0.9 + below + step * len(left) + 0.1
-    figure = Figure(figsize=(WIDTH, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, WIDTH), ylim=(height, 0))  # inches, from the top
-    axes.axis("off")
-    start, end, line = 2.9, WIDTH - 2.9, 0.85
-
-    def place(rank: float) -> float:
-        return start + (rank - 1) / (count - 1) * (end - start)
-
-    axes.plot((start, end), (line, line), color="black", linewidth=1.2)
-    every = 1 if count <= 14 else 2
-    for rank in range(1, count + 1, every):
-        axes.plot((place(rank),) * 2, (line - 0.07, line), color="black", linewidth=1.2)
-        axes.text(place(rank), line - 0.12, str(rank), ha="center", va="bottom")
-    length = min(ranked.critical / (count - 1), 1.0) * (end - start)
-    axes.plot((start, start + length), (0.28, 0.28), color="black", linewidth=1.5)
-    for edge in (start, start + length):
-        axes.plot((edge, edge), (0.22, 0.34), color="black", linewidth=1.5)
-    more = ", more than the axis" if ranked.critical > count - 1 else ""
-    axes.text(start + length + 0.1, 0.28, f"CD = {ranked.critical:.2f}{more}", va="center")
-    for index, group in enumerate(groups):
-        ends = place(ranked.mean[group[0]]) - 0.05, place(ranked.mean[group[-1]]) + 0.05
-        y = line + 0.18 + gap * index
-        axes.plot(ends, (y, y), color="#5f6873", linewidth=4.5, solid_capstyle="round")
-    for side, outwards, text_at, align in (
-        (left, left, start - 0.25, "right"),
-        (right[::-1], right, end + 0.25, "left"),
-    ):
-        for row, name in enumerate(side):
-            y, x = line + below + step * (row + 0.5), place(ranked.mean[name])
-            edge = text_at + (0.05 if outwards is left else -0.05)
-            axes.plot((x, x, edge), (line, y, y), color="#1b1f24", linewidth=0.9)
-            axes.text(text_at, y, f"{name}  {ranked.mean[name]:.2f}", ha=align, va="center")
-    return figure
 
 
 def _against_cost(

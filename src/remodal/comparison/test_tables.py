@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from remodal.comparison.collect import COLUMNS, Finished, write_cells
-from remodal.comparison.figures import draw, looks, save
+from remodal.comparison.figures import draw, save
+from remodal.comparison.looks import looks
 from remodal.comparison.plan import Cell, Contestant, Plan, methods_listed, seeds_listed
 from remodal.comparison.tables import blocks, differences, rows, write_markdown, write_rows
 from remodal.errors import RemodalError, UnknownName

@@ -27,9 +27,7 @@ from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import RESULTS, open_stream_for, run
 from remodal.learning.settings import RunSettings
 from remodal.streams import StreamSettings
-
-SPINS = "100000"
-"""Turns that a thread of OpenMP waits for work before it sleeps: few, as other processes need the core."""
+from remodal.training.threads import bound_spinning
 
 
 class Failed(NamedTuple):
@@ -73,7 +71,7 @@ def _run_side_by_side(
 ) -> list[Failed]:
     failed: list[Failed] = []
     lost: list[Cell] = []
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when a process imports torch
+    bound_spinning()
     # spawn: a fork would copy the threads' locks, in whatever state they are
     with ProcessPoolExecutor(min(jobs, len(cells)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from remodal.backbones import Backbone, Tokens
@@ -34,6 +35,11 @@ class TaskData:
     def columns(self) -> list[Column]:
         """The task's classes as candidates."""
         return [Column(self.modality, name) for name in self.classes]
+
+    def among(self, known: Sequence[Column]) -> tuple[list[Column], Tensor]:
+        """``known`` and the classes that are new, in their order; and the labels as positions in them, ``[n]``."""
+        columns = list(dict.fromkeys([*known, *self.columns]))
+        return columns, torch.tensor([columns.index(column) for column in self.columns])[self.labels]
 
 
 @dataclass

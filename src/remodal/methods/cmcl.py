@@ -120,9 +120,5 @@ def tower_prompts(layers: int, width: int) -> Tensor:
 
 
 def span(rows: Tensor, least: float) -> Tensor:
-    """Orthonormal ``[width, k]``: directions whose eigenvalue in ``rows^T rows`` is above ``least`` of the largest."""
-    if not len(rows):
-        return torch.zeros(rows.shape[1], 0)
-    values, vectors = torch.linalg.eigh((rows @ rows.T).double())
-    kept = vectors[:, values > least * values[-1]]
-    return orthonormal(kept.T.float() @ rows)
+    """Orthonormal ``[width, k]`` of what the rows hold above ``least`` of the most; of no rows, nothing."""
+    return orthonormal(rows, least) if len(rows) else torch.zeros(rows.shape[1], 0)

@@ -110,7 +110,7 @@ class CodaPrompt(TowerMethod[Components]):
         if part is not None:
             prompts = weighted(tower.identity(tokens), part.attention, part.keys, part.prompts)
         embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+        return self.backbone.logits(embedded, [column.name for column in columns])
 
 
 def weighted(queries: Tensor, attention: Tensor, keys: Tensor, prompts: Tensor) -> Tensor:

@@ -18,28 +18,18 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import adapt, aligned, frozen
+from remodal.adaptation.adapt import aligned
 from remodal.adaptation.prompts import values_times
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
-from remodal.settings import Settings
 from remodal.streams.base import Column
-from remodal.training.trainer import Recipe, Trainer
+from remodal.training.trainer import Trainer
 
 SHRINKAGE = 1e-2
-
-
-class DikiSettings(Settings):
-    """Settings of ``diki``."""
-
-    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
-    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
 
 
 @dataclass
@@ -64,7 +54,7 @@ class Sessions:
 class Diki(SessionMethod[Sessions]):
     """Sessions of each tower."""
 
-    options = DikiSettings
+    options = PromptSettings
     part = Sessions
     grows_with_tasks = True
 
@@ -74,11 +64,7 @@ class Diki(SessionMethod[Sessions]):
 
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """Prompts of the task's own, and the Gaussian of its frozen features."""
-        chosen = cast(DikiSettings, self.settings)
-        start = frozen(tower, self.backbone.width, chosen.prompt_length, trainer)
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
-        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        learned = adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer)
+        learned = trained(self.backbone, task, cast(PromptSettings, self.settings), trainer)
         identity = tower.identity(task.tokens)
         variance = identity.var(0, correction=0)
         variance = (1 - SHRINKAGE) * variance + SHRINKAGE * variance.mean() + 1e-8
@@ -103,4 +89,4 @@ class Diki(SessionMethod[Sessions]):
         """``scale * z . anchor`` under the task's prompts, weighted item by item."""
         prompts = values_times(session.prompts.expand(len(chosen), -1, -1, -1, -1), torch.sigmoid(fit - 1))
         embedded = aligned(tower, session.adapter, tower.features(tokens[chosen], prompts))
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T
+        return self.backbone.logits(embedded, names)

@@ -99,7 +99,7 @@ class DualPrompt(TowerMethod[Prompts]):
             nearest = (tower.identity(tokens) @ part.keys.T).argmax(1)
             prompts = _both(part.general, part.experts)[nearest]
         embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+        return self.backbone.logits(embedded, [column.name for column in columns])
 
 
 def _both(general: Tensor, experts: Tensor) -> Tensor:

@@ -12,22 +12,19 @@ from typing import cast
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, adapt, aligned, frozen
+from remodal.adaptation.adapt import Adapted, aligned, frozen
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
-from remodal.settings import Settings
+from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.streams.base import Column
-from remodal.training.trainer import Recipe, Trainer
+from remodal.training.trainer import Trainer
 
 
-class FinetuneSettings(Settings):
+class FinetuneSettings(PromptSettings):
     """Settings of ``finetune``."""
 
-    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
-    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
     epochs: int = Field(3, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
 
 
 @methods.add("finetune")
@@ -43,13 +40,10 @@ class Finetune(TowerMethod[Adapted]):
 
     def learned(self, part: Adapted, tower: Tower, task: TaskData, trainer: Trainer) -> Adapted:
         """Train on the task's classes alone."""
-        chosen = cast(FinetuneSettings, self.settings)
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
-        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        return adapt(tower, task.tokens, task.labels, anchors, part, scale, recipe, trainer)
+        return trained(self.backbone, task, cast(FinetuneSettings, self.settings), trainer, part)
 
     def part_scores(self, part: Adapted | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``, whatever the candidate's modality."""
         features = tower.features(tokens, part.prompts if part else None)
         embedded = aligned(tower, part.adapter if part else None, features)
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+        return self.backbone.logits(embedded, [column.name for column in columns])

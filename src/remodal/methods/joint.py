@@ -8,7 +8,7 @@ cut off. So the difference between the two is what remembering by statistics cos
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -63,21 +63,26 @@ class Joint(Remodal):
 
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """Keep the task's items, then fit its modality to all there are, as if they were one task."""
-        grown = super().learned(part, tower, task, trainer)
-        at = [one.name for one in grown.modalities].index(task.modality)
-        before = cast(KeptRegressions, part).kept
-        mine = kept(before[at] if at < len(before) else None, task, grown.modalities[at].columns)
-        names = tuple(column.name for column in grown.modalities[at].columns)
-        tokens = Tokens(tower.name, mine.frames, mine.lengths)
-        whole = TaskData(task.index, task.modality, names, tokens, mine.labels)
-        fitted = self.extended(self.fresh_modality(tower, whole), tower, whole)
-        modalities = [*grown.modalities[:at], fitted, *grown.modalities[at + 1 :]]
-        return KeptRegressions(grown.identity, grown.router, modalities, [*before[:at], mine, *before[at + 1 :]])
+        part = cast(KeptRegressions, part)
+        at = part.place(task.modality)
+        old = part.modalities[at].columns if at < len(part.modalities) else []
+        mine = kept(part.kept[at] if at < len(part.kept) else None, task, old)
+        part = replace(part, kept=[*part.kept[:at], mine, *part.kept[at + 1 :]])
+        return super().learned(part, tower, task, trainer)
+
+    def fitted(self, part: Regressions, tower: Tower, task: TaskData) -> Modality:
+        """The task's modality, fitted to all items of it from the start."""
+        at = part.place(task.modality)
+        mine = cast(KeptRegressions, part).kept[at]
+        columns, _ = task.among(part.modalities[at].columns if at < len(part.modalities) else [])
+        names = tuple(column.name for column in columns)
+        whole = replace(task, classes=names, tokens=Tokens(tower.name, mine.frames, mine.lengths), labels=mine.labels)
+        return self.extended(self.fresh_modality(tower, whole), tower, whole)
 
 
 def kept(before: Kept | None, task: TaskData, columns: Sequence[Column]) -> Kept:
-    """``before`` and the task's items; ``columns`` begin with those of ``before``."""
-    labels = torch.tensor([columns.index(column) for column in task.columns])[task.labels]
+    """``before``, whose labels are positions in ``columns``, and the task's items."""
+    _, labels = task.among(columns)
     if before is None:
         return Kept(task.tokens.frames, task.tokens.lengths, labels)
     return Kept(

@@ -86,7 +86,7 @@ class L2P(TowerMethod[Pool]):
         """``scale * z . anchor`` under the item's own prompts."""
         prompts = None if part is None else self._picked(part.keys, part.prompts, tower.identity(tokens))[1]
         embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+        return self.backbone.logits(embedded, [column.name for column in columns])
 
     def _picked(self, keys: Tensor, prompts: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines of the picked keys ``[n, top]`` and their prompts ``[n, layers, 2, top * length, width]``."""

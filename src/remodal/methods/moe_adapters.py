@@ -135,4 +135,4 @@ class MoeAdapters(SessionMethod[Experts]):
     ) -> Tensor:
         """``scale * z . anchor`` with the weights of the task's router."""
         embedded = self._embedded(tower, tower.features(tokens[chosen]), session.router, part.down, part.up)
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T
+        return self.backbone.logits(embedded, names)

@@ -40,8 +40,7 @@ class NearestMean(TowerMethod[Prototypes]):
 
     def learned(self, part: Prototypes, tower: Tower, task: TaskData, trainer: Trainer) -> Prototypes:
         """Add the task's features to their classes' sums."""
-        known = list(dict.fromkeys([*part.columns, *task.columns]))
-        rows = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        known, rows = task.among(part.columns)
         grown = torch.cat([part.sums, part.sums.new_zeros(len(known) - len(part.sums), part.sums.shape[1])])
         return Prototypes(known, grown.index_add(0, rows, tower.features(task.tokens)))
 

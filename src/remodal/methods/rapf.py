@@ -69,8 +69,7 @@ class Rapf(TowerMethod[Map]):
         """Train the map on the task and pseudo-samples, fuse it, add statistics."""
         chosen, scale = cast(RapfSettings, self.settings), self.backbone.logit_scale
         features = tower.features(task.tokens)
-        known = list(dict.fromkeys([*part.classes.columns, *task.columns]))
-        labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        known, labels = task.among(part.classes.columns)
         anchors = self.backbone.anchors([column.name for column in known])
         near = (anchors @ anchors.T > NEAR) & ~torch.eye(len(known), dtype=torch.bool)
         old = len(part.classes.columns)
@@ -92,7 +91,7 @@ class Rapf(TowerMethod[Map]):
     def part_scores(self, part: Map | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``."""
         embedded = aligned(tower, part.adapter if part else None, tower.features(tokens))
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors([column.name for column in columns]).T
+        return self.backbone.logits(embedded, [column.name for column in columns])
 
 
 def fusion(before: Tensor, learned: Tensor, least: float) -> Tensor:

@@ -16,7 +16,7 @@ fixed sharpness. What was tried beside it stands in ``docs/experiments.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 from weakref import WeakKeyDictionary
 
@@ -72,6 +72,10 @@ class Regressions:
     router: Tensor
     modalities: list[Modality]
 
+    def place(self, modality: str) -> int:
+        """Where it stands among ``modalities``; after the last one if it is new."""
+        return [*(one.name for one in self.modalities), modality].index(modality)
+
 
 @methods.add("remodal")
 class Remodal(TowerMethod[Regressions]):
@@ -93,13 +97,18 @@ class Remodal(TowerMethod[Regressions]):
 
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """Add the task's moments to its modality's and to the router's, and solve both again."""
-        names = list(dict.fromkeys([*(one.name for one in part.modalities), task.modality]))
-        at = names.index(task.modality)
+        at = part.place(task.modality)
+        modalities = [*part.modalities[:at], self.fitted(part, tower, task), *part.modalities[at + 1 :]]
         labels = torch.full_like(task.labels, at)
-        identity = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(names))
+        identity = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(modalities))
+        router = identity.solve(self.chosen.router_strength)
+        return replace(part, identity=identity, router=router, modalities=modalities)
+
+    def fitted(self, part: Regressions, tower: Tower, task: TaskData) -> Modality:
+        """The task's modality after it: what was stored of it, and the task."""
+        at = part.place(task.modality)
         before = part.modalities[at] if at < len(part.modalities) else self.fresh_modality(tower, task)
-        modalities = [*part.modalities[:at], self.extended(before, tower, task), *part.modalities[at + 1 :]]
-        return Regressions(identity, identity.solve(self.chosen.router_strength), modalities)
+        return self.extended(before, tower, task)
 
     def fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
         """Of no class; the centre is the mean of the task's items."""
@@ -109,8 +118,7 @@ class Remodal(TowerMethod[Regressions]):
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task."""
-        known = list(dict.fromkeys([*modality.columns, *task.columns]))
-        labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        known, labels = task.among(modality.columns)
         lifted = self.lifted(modality, tower, task.tokens)
         moments = modality.moments.added(lifted, labels, len(known), self.chosen.rank)
         penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
@@ -162,7 +170,7 @@ class Remodal(TowerMethod[Regressions]):
     def _by_name(self, tower: Tower, tokens: Tokens, names: Sequence[str]) -> Tensor:
         """Log-probabilities ``[n, names]`` of the frozen model."""
         embedded = aligned(tower, None, tower.features(tokens))
-        return (self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T).log_softmax(1)
+        return self.backbone.logits(embedded, names).log_softmax(1)
 
 
 def with_bias(features: Tensor) -> Tensor:

@@ -74,8 +74,7 @@ class Ridge(TowerMethod[Regression]):
 
     def learned(self, part: Regression, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """Add the task's moments and solve again."""
-        known = list(dict.fromkeys([*part.columns, *task.columns]))
-        labels = torch.tensor([known.index(column) for column in task.columns])[task.labels]
+        known, labels = task.among(part.columns)
         lifted = self.lifted(tower, task.tokens, part.centre, len(part.moments.gram))
         moments, strength = fitted(part.moments, part.strength, lifted, labels, len(known), trainer)
         return Regression(known, part.centre, moments, strength, moments.solve(strength))

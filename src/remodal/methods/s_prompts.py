@@ -17,28 +17,25 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from remodal.adaptation.adapt import adapt, frozen
 from remodal.adaptation.routed import Embeddings, Expert
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
-from remodal.training.trainer import Recipe, Trainer
+from remodal.training.trainer import Trainer
 
 KMEANS_ROUNDS = 25
 ELSEWHERE = 100.0
 """How far the classes of the other sessions lie behind."""
 
 
-class SPromptsSettings(Settings):
+class SPromptsSettings(PromptSettings):
     """Settings of ``s-prompts``."""
 
     prompt_length: int = Field(10, ge=1, description="keys and values a layer")
     centres: int = Field(5, ge=1, description="K-means centres a session")
-    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
 
 
 @dataclass
@@ -76,10 +73,7 @@ class SPrompts(SessionMethod[Sessions]):
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """A session of its own, from the frozen model."""
         chosen = cast(SPromptsSettings, self.settings)
-        start = frozen(tower, self.backbone.width, chosen.prompt_length, trainer)
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
-        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        learned = adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer)
+        learned = trained(self.backbone, task, chosen, trainer)
         centres = kmeans(tower.identity(task.tokens), chosen.centres, trainer.generator("centres"))
         expert = Expert(learned.prompts, learned.adapter, 1.0)
         return Sessions([*part.sessions, Session(task.columns, centres, expert)])
@@ -102,7 +96,7 @@ class SPrompts(SessionMethod[Sessions]):
         embedded = self._embeddings.aligned(tower, tokens, session.expert)[chosen]
         own = {column.name for column in session.columns}
         behind = torch.tensor([0.0 if name in own else ELSEWHERE for name in names])
-        return self.backbone.logit_scale * embedded @ self.backbone.anchors(names).T - behind
+        return self.backbone.logits(embedded, names) - behind
 
 
 def kmeans(rows: Tensor, centres: int, generator: Generator) -> Tensor:

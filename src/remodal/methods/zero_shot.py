@@ -25,8 +25,8 @@ class ZeroShot(Method):
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``."""
         tower = self.backbone.towers[tokens.tower]
-        anchors = self.backbone.anchors([column.name for column in columns])
-        scores = self.backbone.logit_scale * aligned(tower, None, tower.features(tokens)) @ anchors.T
+        embedded = aligned(tower, None, tower.features(tokens))
+        scores = self.backbone.logits(embedded, [column.name for column in columns])
         return scores.masked_fill(~readable(tokens, columns, self.backbone), -torch.inf)
 
     def state(self) -> State:

@@ -1,0 +1,35 @@
+"""What methods share that train one set of prompts, and the alignment with it, on a task alone."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from remodal.adaptation.adapt import Adapted, adapt, frozen
+from remodal.backbones import Backbone
+from remodal.methods.base import TaskData
+from remodal.settings import Settings
+from remodal.training.trainer import Recipe, Trainer
+
+
+class PromptSettings(Settings):
+    """Length of the prompts, and how they are trained."""
+
+    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
+    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    batch: int = Field(64, ge=1, description="items a step")
+
+    @property
+    def recipe(self) -> Recipe:
+        """For the trainer."""
+        return Recipe(self.learning_rate, self.epochs, self.batch)
+
+
+def trained(
+    backbone: Backbone, task: TaskData, settings: PromptSettings, trainer: Trainer, start: Adapted | None = None
+) -> Adapted:
+    """Prompts and alignment after ``task``, from ``start`` or from the frozen model."""
+    tower = backbone.tower(task.modality)
+    start = start or frozen(tower, backbone.width, settings.prompt_length, trainer)
+    anchors = backbone.anchors(task.classes)
+    return adapt(tower, task.tokens, task.labels, anchors, start, backbone.logit_scale, settings.recipe, trainer)
