@@ -65,7 +65,7 @@ class LowRankRidge:
         values, vectors = torch.linalg.eigh((rows @ rows.T).double())
         cut = values[-rank - 1] if len(rows) > rank else values.new_tensor(0.0)
         kept = (1 - cut / values[-rank:].clamp(min=1e-30)).clamp(min=0).sqrt()
-        factor = ((vectors[:, -rank:] * kept).T @ rows.double()).float()
+        factor = (vectors[:, -rank:] * kept).T.float() @ rows
         return type(self)(factor, self.spare + cut.float() / 2, cross)
 
     def solve(self, penalty: float) -> Tensor:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.router import Router
-from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones import Backbone, Remembered, Tokens, Tower
 from remodal.streams.base import Column
 
 UNKNOWN_MODALITY = math.log(1e-6)
@@ -34,33 +33,18 @@ def readable(tokens: Tokens, columns: Sequence[Column], backbone: Backbone) -> T
 
 
 class Embeddings:
-    """What a batch is mapped to under an expert, remembered as long as both are there.
-
-    Learning one modality replaces its expert and leaves the others', so an evaluation after each task would embed most
-    of the held-out items as it did before.
-    """
+    """What batches are mapped to under an expert: learning one modality replaces its expert and leaves the others'."""
 
     def __init__(self) -> None:
-        self._identity: WeakKeyDictionary[Tokens, Tensor] = WeakKeyDictionary()
-        self._frozen: WeakKeyDictionary[Tokens, Tensor] = WeakKeyDictionary()
-        self._learned: WeakKeyDictionary[Tokens, WeakKeyDictionary[Expert, Tensor]] = WeakKeyDictionary()
-
-    def identity(self, tower: Tower, tokens: Tokens) -> Tensor:
-        """What the router sees, ``[n, identity_width]``."""
-        if tokens not in self._identity:
-            self._identity[tokens] = tower.identity(tokens)
-        return self._identity[tokens]
+        self._learned = Remembered()
 
     def aligned(self, tower: Tower, tokens: Tokens, expert: Expert | None) -> Tensor:
         """Embeddings in the text space ``[n, d]``, of the frozen model where there is no expert."""
         if expert is None:
-            if tokens not in self._frozen:
-                self._frozen[tokens] = aligned(tower, None, tower.features(tokens))
-            return self._frozen[tokens]
-        known = self._learned.setdefault(tokens, WeakKeyDictionary())
-        if expert not in known:
-            known[expert] = aligned(tower, expert.adapter, tower.features(tokens, expert.prompts))
-        return known[expert]
+            return aligned(tower, None, tower.features(tokens))
+        return self._learned.get(
+            tokens, expert, lambda: aligned(tower, expert.adapter, tower.features(tokens, expert.prompts))
+        )
 
 
 def routed_scores(
@@ -79,7 +63,7 @@ def routed_scores(
     tower = backbone.towers[tokens.tower]
     own = readable(tokens, columns, backbone)
     out = torch.full((len(tokens), len(columns)), -torch.inf)
-    prior = router.log_probability(embeddings.identity(tower, tokens)) if router.modalities else {}
+    prior = router.log_probability(tower.identity(tokens)) if router.modalities else {}
     for modality in dict.fromkeys(column.modality for column, mine in zip(columns, own) if mine):
         positions = [index for index, column in enumerate(columns) if column.modality == modality]
         expert = experts.get(modality)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from remodal.backbones.base import Backbone, Tower
+from remodal.backbones.remembered import Remembered
 from remodal.backbones.tokens import Tokens
 from remodal.registry import Registry
 
-__all__ = ["Backbone", "Tokens", "Tower", "backbones", "load_backbone"]
+__all__ = ["Backbone", "Remembered", "Tokens", "Tower", "backbones", "load_backbone"]
 
 backbones = Registry[Callable[[Path, str], Backbone]]("backbone")
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from remodal.backbones.remembered import Remembered
 from remodal.backbones.tokens import Tokens
 from remodal.errors import RemodalError
 
@@ -62,7 +63,12 @@ class Tower(ABC):
         """
 
     def features(self, tokens: Tokens, prompts: Tensor | None = None) -> Tensor:
-        """:meth:`embed` for items of any number of frames."""
+        """:meth:`embed` for items of any number of frames; without prompts, once for a batch."""
+        if prompts is None:
+            return self._frozen.get(tokens, self, lambda: self._features(tokens, None))
+        return self._features(tokens, prompts)
+
+    def _features(self, tokens: Tokens, prompts: Tensor | None) -> Tensor:
         out = torch.empty(len(tokens), self.feature_width)
         for positions, group in tokens.by_length():
             own = prompts[positions] if prompts is not None and prompts.dim() == 5 else prompts
@@ -70,11 +76,22 @@ class Tower(ABC):
         return out
 
     def identity(self, tokens: Tokens) -> Tensor:
-        """:meth:`pooled` for items of any number of frames."""
+        """:meth:`pooled` for items of any number of frames, once for a batch."""
+        return self._identities.get(tokens, self, lambda: self._identity(tokens))
+
+    def _identity(self, tokens: Tokens) -> Tensor:
         out = torch.empty(len(tokens), self.identity_width)
         for positions, group in tokens.by_length():
             out[positions] = self.pooled(group)
         return out
+
+    @cached_property
+    def _frozen(self) -> Remembered:
+        return Remembered()
+
+    @cached_property
+    def _identities(self) -> Remembered:
+        return Remembered()
 
 
 class Backbone(ABC):

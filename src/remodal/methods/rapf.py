@@ -96,10 +96,9 @@ class Rapf(TowerMethod[Map]):
 
 def fusion(before: Tensor, learned: Tensor, least: float) -> Tensor:
     """``[d, features]``: what changed most as ``learned``, the rest from both, in the singular basis of ``before``."""
-    basis = torch.linalg.svd(before, full_matrices=False)[0]
+    basis = torch.linalg.eigh(before @ before.T).eigenvectors  # its left singular vectors
     old, new = basis.T @ before, basis.T @ learned
     change = (new - old).abs()
     mask = (change / change.max().clamp(min=1e-12) + least).clamp(max=1)
-    outside = learned - basis @ new
-    fused: Tensor = basis @ (mask * new + (1 - mask) * old) + outside
+    fused: Tensor = basis @ (mask * new + (1 - mask) * old)
     return fused

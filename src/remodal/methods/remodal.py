@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
-from weakref import WeakKeyDictionary
 
 import torch
 from pydantic import Field
@@ -28,7 +27,7 @@ from torch.nn import functional
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY
-from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones import Backbone, Remembered, Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
@@ -55,11 +54,12 @@ class RemodalSettings(Settings):
 
 @dataclass
 class Modality:
-    """centre: ``[features]``. weights: ``[lifted, classes]``."""
+    """centre: ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``."""
 
     name: str
     columns: list[Column]
     centre: Tensor
+    threshold: Tensor
     moments: LowRankRidge
     weights: Tensor
 
@@ -88,7 +88,7 @@ class Remodal(TowerMethod[Regressions]):
         super().__init__(backbone, settings, seed)
         self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
-        self._lifted: WeakKeyDictionary[Tokens, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
+        self._projected = Remembered()
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -114,7 +114,8 @@ class Remodal(TowerMethod[Regressions]):
         """Of no class; the centre is the mean of the task's items."""
         width = tower.feature_width + self.chosen.width + 1
         centre = tower.features(task.tokens).mean(0)
-        return Modality(task.modality, [], centre, LowRankRidge.empty(width), torch.zeros(width, 0))
+        threshold = centre @ self._projection(tower)
+        return Modality(task.modality, [], centre, threshold, LowRankRidge.empty(width), torch.zeros(width, 0))
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task."""
@@ -124,7 +125,7 @@ class Remodal(TowerMethod[Regressions]):
         penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
         counts = moments.cross[-1]  # the bias is 1 in every item
         tempered = moments.solve(penalty) * (counts / counts.mean()) ** -self.chosen.balance
-        return Modality(modality.name, known, modality.centre, moments, self._shared(tempered, known))
+        return replace(modality, columns=known, moments=moments, weights=self._shared(tempered, known))
 
     def _shared(self, weights: Tensor, columns: Sequence[Column]) -> Tensor:
         """Weights ``[lifted, classes]`` with a share of those of classes whose names are near in text."""
@@ -134,19 +135,28 @@ class Remodal(TowerMethod[Regressions]):
 
     def lifted(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]``."""
+        features, random = tower.features(tokens) - modality.centre, self._random(modality, tower, tokens)
+        return with_bias(torch.cat([features, random], dim=1))
+
+    def _random(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
+        """``ReLU(u W) / sqrt(k)`` ``[n, k]``."""
+        projection = self._projection(tower)
+        projected = self._projected.get(tokens, projection, lambda: tower.features(tokens) @ projection)
+        random: Tensor = (projected - modality.threshold).relu() / self.chosen.width**0.5
+        return random
+
+    def _projection(self, tower: Tower) -> Tensor:
+        """W ``[features, k]``, from the seed."""
         if tower.name not in self._projections:
             draws = generator(self.seed, "remodal", tower.name)
             self._projections[tower.name] = torch.randn(tower.feature_width, self.chosen.width, generator=draws)
-        features = tower.features(tokens) - modality.centre
-        random = (features @ self._projections[tower.name]).relu() / self.chosen.width**0.5
-        return with_bias(torch.cat([features, random], dim=1))
+        return self._projections[tower.name]
 
-    def _remembered(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
-        """:meth:`lifted`, once for a batch that is scored again and again around one centre."""
-        known = self._lifted.setdefault(tokens, {})
-        if modality.name not in known or known[modality.name][0] is not modality.centre:
-            known[modality.name] = (modality.centre, self.lifted(modality, tower, tokens))
-        return known[modality.name][1]
+    def _outputs(self, modality: Modality, tower: Tower, tokens: Tokens, classes: Sequence[int]) -> Tensor:
+        """``lifted @ weights`` of some classes ``[n, classes]``, without the copies that :meth:`lifted` makes."""
+        plain, random = modality.weights[:, classes].tensor_split([tower.feature_width])
+        bias = random[-1] - modality.centre @ plain
+        return tower.features(tokens) @ plain + self._random(modality, tower, tokens) @ random[:-1] + bias
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""
@@ -162,9 +172,8 @@ class Remodal(TowerMethod[Regressions]):
         for index, modality in enumerate(modalities):
             asked = [at for at, column in enumerate(columns) if column in modality.columns]
             of_asked = [modality.columns.index(columns[at]) for at in asked]
-            lifted = self._remembered(modality, tower, tokens)
-            scores = self.chosen.sharpness * lifted @ modality.weights[:, of_asked]
-            out[:, asked] = prior[:, index, None] + scores.log_softmax(1)
+            scores = self._outputs(modality, tower, tokens, of_asked)
+            out[:, asked] = prior[:, index, None] + (self.chosen.sharpness * scores).log_softmax(1)
         return out
 
     def _by_name(self, tower: Tower, tokens: Tokens, names: Sequence[str]) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
-from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones import Backbone, Remembered, Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod, placed
 from remodal.settings import Settings
@@ -61,6 +61,7 @@ class Ridge(TowerMethod[Regression]):
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
         self._projections: dict[tuple[str, int], Tensor] = {}
+        self._lifted = Remembered()
 
     def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
         """Number of random features of a tower whose first task is ``task``."""
@@ -83,7 +84,11 @@ class Ridge(TowerMethod[Regression]):
         """``h . weights``; NaN for classes that were not learned."""
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
-        return placed(self.lifted(tower, tokens, part.centre, len(part.weights)) @ part.weights, part.columns, columns)
+        # a tower's centre and width stay as its first task made them
+        lifted = self._lifted.get(
+            tokens, part.centre, lambda: self.lifted(tower, tokens, part.centre, len(part.weights))
+        )
+        return placed(lifted @ part.weights, part.columns, columns)
 
     def lifted(self, tower: Tower, tokens: Tokens, centre: Tensor, width: int) -> Tensor:
         """``ReLU(u W)`` of centred features, ``[n, width]``; W comes from the seed."""

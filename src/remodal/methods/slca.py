@@ -5,7 +5,7 @@ The representation learns at a fraction of the classifier's rate; after each tas
 trained on pseudo-features ``N((0.9 + 0.1 (t_c + 1) / (t + 1)) m_c, S_c + 1e-4 I)``; t_c is the task that brought c.
 
 Deviations: the slow part is a prompt (the paper fine-tunes all weights); a class's covariance is kept by its leading
-directions; AdamW with a cosine schedule in place of SGD with one.
+directions; fewer pseudo-features a class (256 in the paper), AdamW with a cosine schedule in place of SGD with one.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class SlcaSettings(Settings):
     epochs: int = Field(5, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
     rank: int = Field(32, ge=1, description="directions of a class's covariance")
-    align_steps: int = Field(100, ge=1, description="steps of the classifier's alignment")
-    align_draws: int = Field(4, ge=1, description="pseudo-features a class in such a step")
+    draws: int = Field(32, ge=1, description="pseudo-features a class that the classifier is aligned on")
+    align_epochs: int = Field(5, ge=1, description="passes over the pseudo-features")
 
 
 @dataclass
@@ -106,13 +106,14 @@ class Slca(TowerMethod[Learner]):
         nearer = 0.9 + 0.1 * (torch.tensor(brought) + 1) / (max(brought) + 1)
         drawn = ClassGaussians(classes.columns, classes.counts, nearer[:, None] * classes.means, classes.factors)
         every = torch.arange(len(bias))
+        features, labels = drawn.draw(every, chosen.draws, trainer.generator("pseudo-features"), floor=FLOOR)
 
-        def loss(parameters: Parameters, _: Tensor, draws: Generator) -> Tensor:
-            features, labels = drawn.draw(every, chosen.align_draws, draws, floor=FLOOR)
-            return functional.cross_entropy(features @ parameters["weights"].T + parameters["bias"], labels)
+        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+            logits = features[batch] @ parameters["weights"].T + parameters["bias"]
+            return functional.cross_entropy(logits, labels[batch])
 
-        recipe = Recipe(chosen.learning_rate, chosen.align_steps, batch=1)
-        trained = trainer.fit("align", {"weights": weights, "bias": bias}, loss, samples=1, recipe=recipe)
+        recipe = Recipe(chosen.learning_rate, chosen.align_epochs, chosen.batch)
+        trained = trainer.fit("align", {"weights": weights, "bias": bias}, loss, len(labels), recipe)
         return trained["weights"], trained["bias"]
 
     def part_scores(self, part: Learner | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
