@@ -57,7 +57,7 @@ def command(
     from remodal.cli.progress import shown_on
     from remodal.comparison.page import write_table
     from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed
-    from remodal.comparison.work import run_cells
+    from remodal.comparison.work import run_side_by_side
 
     own, of_stream = _assigned(settings or [])
     plan = Plan(
@@ -74,7 +74,7 @@ def command(
     folder = out or Path("runs") / f"{Path(stream).resolve().name}-table"
     torch.set_num_threads(default_threads())
     with shown_on(progress_console()) as progress:
-        failed = run_cells(plan, folder, cache_folder(), jobs or physical_cores(), progress)
+        failed = run_side_by_side(plan.runs(folder), cache_folder(), jobs or physical_cores(), progress)
         if len(failed) == len(plan.cells):
             raise typer.Exit(1)
         with progress.work("table", 1) as count:

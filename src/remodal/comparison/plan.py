@@ -107,6 +107,10 @@ class Plan:
         options = dict(self.options.get(cell.method, {}))
         return settings.model_copy(update={"options": options, "stream_options": self.stream_options})
 
+    def runs(self, table: Path) -> dict[Path, RunSettings]:
+        """What each cell's run is asked to do, by its folder in the folder of the table."""
+        return {run_folder(table, cell): self.settings(cell) for cell in self.cells}
+
     def reference(self, asked: str | None = None) -> Contestant:
         """Who the others are compared with.
 

@@ -1,7 +1,7 @@
-"""Runs side by side: as many processes as asked for, each of one thread, each with the cells that come next.
+"""Runs side by side: as many processes as asked for, each of one thread, each with the runs that come next.
 
 Everything goes through the stem once, before the first process starts, so that these only read the store. A process
-keeps the backbone and the tasks of one (order, seed) until a cell needs others.
+keeps the backbone and the tasks of one (order, seed) until a run needs others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import NamedTuple
 import torch
 
 from remodal.backbones import Backbone
-from remodal.comparison.plan import Cell, Plan, run_folder
 from remodal.errors import RemodalError
 from remodal.features.progress import Counter, Progress
 from remodal.learning.prepare import PreparedStream
@@ -31,32 +30,33 @@ from remodal.training.threads import bound_spinning
 
 
 class Failed(NamedTuple):
-    """A cell that could not be finished, and why."""
+    """A run that could not be finished, by its folder's name, and why."""
 
-    cell: Cell
+    name: str
     reason: str
 
 
 class _Ran(NamedTuple):
-    """What a process tells of a cell: accuracy at the end and seconds of learning, or why it failed."""
+    """What a process tells of a run: accuracy at the end and seconds of learning, or why it failed."""
 
     line: str
     failed: bool
 
 
-def run_cells(plan: Plan, out: Path, cache: Path, jobs: int, progress: Progress) -> list[Failed]:
-    """Run every cell that isn't finished in the folder ``out`` yet; those that failed.
+def run_side_by_side(runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress) -> list[Failed]:
+    """Run every one that isn't finished in its folder yet; those that failed. All learn the same stream.
+
+    runs: settings by run folder; those that share order and seed should stand one after the other.
 
     Raises:
-        RemodalError: The folder holds another table's run in the place of a cell, or nothing can be run at all.
+        RemodalError: A folder holds another run, or nothing can be run at all.
     """
-    settings = {cell: plan.settings(cell) for cell in plan.cells}
-    todo = [cell for cell in settings if not _finished(settings[cell], run_folder(out, cell), cache)]
+    todo = {folder: settings for folder, settings in runs.items() if not _finished(settings, folder, cache)}
     if todo:
-        open_stream_for(settings[todo[0]], cache, progress=progress)
-    with progress.work("cells", len(settings)) as count:
-        count(len(settings) - len(todo))
-        return _run_side_by_side({cell: settings[cell] for cell in todo}, out, cache, jobs, progress, count)
+        open_stream_for(next(iter(todo.values())), cache, progress=progress)
+    with progress.work("cells", len(runs)) as count:
+        count(len(runs) - len(todo))
+        return _run(todo, cache, jobs, progress, count)
 
 
 def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:
@@ -66,38 +66,34 @@ def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:
     return True
 
 
-def _run_side_by_side(
-    cells: Mapping[Cell, RunSettings], out: Path, cache: Path, jobs: int, progress: Progress, count: Counter
-) -> list[Failed]:
+def _run(runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress, count: Counter) -> list[Failed]:
     failed: list[Failed] = []
-    lost: list[Cell] = []
+    lost: list[Path] = []
     bound_spinning()
     # spawn: a fork would copy the threads' locks, in whatever state they are
-    with ProcessPoolExecutor(min(jobs, len(cells)) or 1, get_context("spawn"), initializer=_start) as pool:
+    with ProcessPoolExecutor(min(jobs, len(runs)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:
-            working = {
-                pool.submit(_run_one, settings, run_folder(out, cell), cache): cell for cell, settings in cells.items()
-            }
+            working = {pool.submit(_run_one, settings, folder, cache): folder for folder, settings in runs.items()}
             for future in as_completed(working):
-                cell = working[future]
+                folder = working[future]
                 try:
                     ran = future.result()
                 except BrokenProcessPool:
-                    lost.append(cell)
+                    lost.append(folder)
                     continue
                 count()
                 if ran.failed:
-                    failed.append(Failed(cell, ran.line))
-                progress.note(f"{cell.name}: {'failed: ' if ran.failed else ''}{ran.line}")
+                    failed.append(Failed(folder.name, ran.line))
+                progress.note(f"{folder.name}: {'failed: ' if ran.failed else ''}{ran.line}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
-                process.terminate()  # what a cell has learned is in its folder
+                process.terminate()  # what a run has learned is in its folder
             raise
     if lost:
         reason = "a process was killed (out of memory?) before it was finished; the same command goes on"
         progress.note(f"{len(lost)} cells: failed: {reason}")
-        failed.extend(Failed(cell, reason) for cell in lost)
+        failed.extend(Failed(folder.name, reason) for folder in lost)
     return failed
 
 
@@ -112,11 +108,11 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    os._exit(1)  # or it would go on with a cell that the next command takes up
+    os._exit(1)  # or it would go on with a run that the next command takes up
 
 
 def _run_one(settings: RunSettings, folder: Path, cache: Path) -> _Ran:
-    """One cell. Its errors come back as text: not every exception finds its way from one process to another."""
+    """One run. Its errors come back as text: not every exception finds its way from one process to another."""
     try:
         shared = _opened(
             settings.stream, settings.order, settings.seed, settings.backbone, settings.stream_options, cache
@@ -124,14 +120,14 @@ def _run_one(settings: RunSettings, folder: Path, cache: Path) -> _Ran:
         found = run(settings, folder, cache, resume=True, opened=shared[settings.features])
     except RemodalError as error:
         return _Ran(" ".join(str(error).split()), failed=True)
-    except Exception as error:  # the other cells can do without this one
+    except Exception as error:  # the others can do without this one
         return _Ran(f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)
     shares = (found["summary"][kind]["last"] for kind in ("aware", "agnostic"))
     aware, agnostic = ("–" if share is None else f"{share:.3f}" for share in shares)
     return _Ran(f"aware {aware}, agnostic {agnostic}, {found['cost']['seconds']['learn']:.1f} s", failed=False)
 
 
-@lru_cache(maxsize=1)  # what a process remembers between its cells
+@lru_cache(maxsize=1)  # what a process remembers between its runs
 def _opened(
     stream: str, order: str, seed: int, backbone: str, stream_options: StreamSettings, cache: Path
 ) -> dict[str, tuple[Backbone, PreparedStream]]:

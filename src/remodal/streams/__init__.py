@@ -12,6 +12,7 @@ A source lists its items (:mod:`embedded`, :mod:`folder`, :mod:`manifest`), an o
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.features.progress import Progress, Silent
@@ -23,6 +24,7 @@ from remodal.streams.listing import Listing, learnable
 from remodal.streams.manifest import NAME, list_manifest
 from remodal.streams.orders import ORDERS, make_tasks
 from remodal.streams.settings import StreamSettings
+from remodal.streams.subsets import few_shot, validation
 
 __all__ = [
     "ORDERS",
@@ -55,8 +57,7 @@ def stream(
     *,
     order: str = "random",
     seed: int = 0,
-    classes_per_task: int = DEFAULTS.classes_per_task,
-    depth_unit: str | None = DEFAULTS.depth_unit,
+    **settings: Any,
 ) -> Stream:
     """The tasks of a stream in the order in which they are to be learned. Equal calls give equal streams.
 
@@ -65,21 +66,25 @@ def stream(
             ``<modality>/<class>/<files>``.
         order: ``"random"`` or ``"sequential"``.
         seed: Of the classes of the tasks and of their order, at least 0.
-        classes_per_task: See :class:`StreamSettings`.
-        depth_unit: See :class:`StreamSettings`.
+        settings: See :class:`StreamSettings`.
 
     Raises:
         RemodalError: There is no such stream, order or setting, or it holds nothing that can be learned.
     """
-    settings = StreamSettings.checked({"classes_per_task": classes_per_task, "depth_unit": depth_unit})
+    chosen = StreamSettings.checked(settings)
     if seed < 0:
         raise RemodalError(f"seed: found {seed}; valid: 0 or more")
-    name, listing = _listed(name_or_path, settings)
+    name, listing = _listed(name_or_path, chosen)
     items, quarantined = learnable(listing)
+    if chosen.validation:
+        items, unused = learnable(Listing(validation(items), ()))
+        quarantined += unused
+    if chosen.train_items is not None:
+        items = few_shot(items, chosen.train_items, seed)
     if not items:
         first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
         raise RemodalError(f"{name_or_path}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
-    tasks = make_tasks(items, order=order, seed=seed, classes_per_task=settings.classes_per_task)
+    tasks = make_tasks(items, order=order, seed=seed, classes_per_task=chosen.classes_per_task)
     return Stream(name, order, seed, tasks, quarantined)
 
 

@@ -16,7 +16,7 @@ class StreamSettings(Settings):
     Traceback (most recent call last):
     ...
     remodal.errors.UnknownName: unknown setting 'stream.classes_per_tsk'; did you mean 'stream.classes_per_task'? \
-valid: stream.classes_per_task, stream.depth_unit
+valid: stream.classes_per_task, stream.depth_unit, stream.train_items, stream.validation
     """
 
     prefix = "stream."
@@ -24,6 +24,11 @@ valid: stream.classes_per_task, stream.depth_unit
     classes_per_task: int = Field(
         default=4, ge=1, description="classes of a task, where the data don't state their tasks"
     )
+    validation: bool = Field(
+        default=False,
+        description="measure on a quarter of the training items, held out by source, instead of the test items",
+    )
+    train_items: int | None = Field(default=None, ge=1, description="training items of a class at most: few-shot")
     depth_unit: Literal["mm", "cm", "m"] | None = Field(
         default=None,
         description="unit of depth files whose manifest states none; without it 16-bit files are in millimetres",

@@ -1,0 +1,103 @@
+"""Which settings each method should have: every combination of its grid, on held-out training items.
+
+The grids stand in ``grids.yaml``: the same number of combinations for every method. Each is run on both kinds of
+features, in the random order of seed 100, and measured on a quarter of the training items (``stream.validation``): no
+test item and no seed of the tables has a part in it. The combination with the best mean of the two agnostic last
+accuracies is the method's; ``results/tuning.csv`` has them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any, get_args
+
+from omegaconf import OmegaConf
+
+from remodal.cache import cache_folder
+from remodal.cli.console import progress_console
+from remodal.cli.progress import shown_on
+from remodal.comparison.work import run_side_by_side
+from remodal.learning.run import RESULTS
+from remodal.learning.settings import Features, RunSettings
+from remodal.streams import StreamSettings
+
+HERE = Path(__file__).parent
+SEED = 100
+
+
+def combinations(grid: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Every choice of one value from each list.
+
+    >>> list(combinations({"rank": [1, 2], "width": [3]}))
+    [{'rank': 1, 'width': 3}, {'rank': 2, 'width': 3}]
+    """
+    for values in product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
+
+
+def main() -> None:
+    """Run what isn't in the folder yet, then say what is best."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stream", default="everyday")
+    parser.add_argument("--methods", nargs="*", help="some of the grids; all if none is named")
+    parser.add_argument("--out", type=Path, default=Path("runs/tuning"))
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each")
+    asked = parser.parse_args()
+    grids: dict[str, dict[str, list[Any]]] = OmegaConf.to_container(OmegaConf.load(HERE / "grids.yaml"))  # type: ignore[assignment]
+    runs: dict[Path, RunSettings] = {}
+    for method in asked.methods or grids:
+        for options in combinations(grids[method]):
+            for features in get_args(Features):
+                chosen = ",".join(f"{name}={value}" for name, value in options.items())
+                runs[asked.out / f"{method}-{chosen}-{features}"] = RunSettings(
+                    stream=asked.stream, method=method, features=features, order="random", seed=SEED,
+                    options=options, stream_options=StreamSettings(validation=True),
+                )  # fmt: skip
+    with shown_on(progress_console()) as progress:
+        failed = run_side_by_side(runs, cache_folder(), asked.jobs, progress)
+    rows = [row(settings, folder) for folder, settings in runs.items() if (folder / RESULTS).exists()]
+    if not asked.methods:
+        write(rows, HERE / "results" / "tuning.csv")
+    report(rows)
+    raise SystemExit(1 if failed else 0)
+
+
+def row(settings: RunSettings, folder: Path) -> dict[str, Any]:
+    """One run's line of the table."""
+    found = json.loads((folder / RESULTS).read_text())
+    return {
+        "method": settings.method,
+        "settings": json.dumps(settings.options),
+        "features": settings.features,
+        **{f"{kind}_last": found["summary"][kind]["last"] for kind in ("aware", "agnostic")},
+        "seconds": round(found["cost"]["seconds"]["learn"], 2),
+    }
+
+
+def write(rows: list[dict[str, Any]], path: Path) -> None:
+    """All lines as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """The combinations of each method, best first."""
+    for method in dict.fromkeys(row["method"] for row in rows):
+        by_settings: dict[str, list[float]] = {}
+        for one in rows:
+            if one["method"] == method:
+                by_settings.setdefault(one["settings"], []).append(one["agnostic_last"])
+        for settings, found in sorted(by_settings.items(), key=lambda pair: -fmean(pair[1])):
+            print(f"{method:13} {fmean(found):.4f}  {'  '.join(f'{one:.4f}' for one in found)}  {settings}")
+
+
+if __name__ == "__main__":
+    main()
