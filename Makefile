@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed
 
 demo: $(INSTALLED)
 	rm -rf runs/demo
-	$(BIN)/remodal run --stream everyday --method comm --backbone lite --order random --seed 0 --out runs/demo
+	$(BIN)/remodal run --stream everyday --method remodal --backbone lite --order random --seed 0 --out runs/demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

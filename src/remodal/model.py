@@ -85,7 +85,7 @@ class Model:
 
     def __init__(
         self,
-        method: str = "comm",
+        method: str = "remodal",
         backbone: str = "lite",
         *,
         seed: int = 0,

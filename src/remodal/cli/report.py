@@ -12,7 +12,7 @@ def command(run: Annotated[Path, typer.Argument(help="The folder of a finished r
     """Write report.html of a finished run, and print its summary.
 
     \b
-    remodal report runs/everyday-comm-random-0
+    remodal report runs/everyday-remodal-random-0
     """
     import json
 

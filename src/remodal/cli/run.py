@@ -14,7 +14,7 @@ def command(
         typer.Argument(metavar="KEY=VALUE", help="Settings of the method, and of the stream as stream.KEY."),
     ] = None,
     stream: Annotated[str | None, typer.Option(help="A stream's name, or a folder of your own data.")] = None,
-    method: Annotated[str | None, typer.Option(help="What learns.", show_default="comm")] = None,
+    method: Annotated[str | None, typer.Option(help="What learns.", show_default="remodal")] = None,
     backbone: Annotated[str | None, typer.Option(help="The frozen model.", show_default="lite")] = None,
     features: Annotated[
         str | None,
@@ -38,7 +38,7 @@ def command(
     \b
     remodal run --stream everyday
     remodal run --stream everyday --method ridge --order sequential --seed 1
-    remodal run --stream everyday epochs=2 blend=false stream.classes_per_task=2
+    remodal run --stream everyday --method comm epochs=2 blend=false stream.classes_per_task=2
     remodal run --stream path/to/folder --out runs/mine --strict
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)
@@ -94,7 +94,7 @@ def command(
 def default_out(stream: str, method: str, order: str, seed: int) -> Path:
     """Folder of a run that names none; of a stream that is a folder, the folder's own name counts.
 
-    >>> default_out("everyday", "comm", "random", 0).as_posix()
-    'runs/everyday-comm-random-0'
+    >>> default_out("everyday", "ridge", "random", 0).as_posix()
+    'runs/everyday-ridge-random-0'
     """
     return Path("runs") / f"{Path(stream).resolve().name}-{method}-{order}-{seed}"

@@ -13,14 +13,14 @@ from remodal.errors import RemodalError, UnknownName
 def test_defaults_are_those_of_the_library() -> None:
     asked = asked_for({"stream": "everyday", "seed": None}, [])
     assert (asked.stream, asked.method, asked.backbone, asked.order, asked.seed) == (
-        "everyday", "comm", "lite", "random", 0,
+        "everyday", "remodal", "lite", "random", 0,
     )  # fmt: skip
     assert asked.options == {}
 
 
 def test_assignments_set_the_method_and_the_stream() -> None:
     assignments = ["epochs=2", "blend=false", "learning_rate=1e-4", "stream.classes_per_task=2"]
-    asked = asked_for({"stream": "everyday"}, assignments)
+    asked = asked_for({"stream": "everyday", "method": "comm"}, assignments)
     assert asked.options == {"epochs": 2, "blend": False, "learning_rate": 1e-4}
     assert asked.stream_options.classes_per_task == 2
 
@@ -39,12 +39,12 @@ def test_option_beats_assignment_beats_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("assignment", "says"),
     [
-        ("epoch=2", "unknown setting 'epoch'; did you mean 'epochs'?"),
+        ("rnk=2", "unknown setting 'rnk'; did you mean 'rank'?"),
         ("stream.clases_per_task=2", "did you mean 'stream.classes_per_task'?"),
         ("ordre=random", "did you mean 'order'?"),
         ("method=com", "unknown method 'com'; did you mean 'comm'?"),
-        ("epochs=0", "epochs: found 0"),
-        ("epochs=many", "epochs: found 'many'"),
+        ("rank=0", "rank: found 0"),
+        ("rank=many", "rank: found 'many'"),
         ("seed=-1", "seed: found -1"),
         ("stream.depth_unit=inch", "stream.depth_unit: found 'inch'"),
         ("epochs", "found 'epochs'; valid: key=value"),
@@ -68,7 +68,7 @@ def test_nothing_in_a_value_is_looked_up_or_run(monkeypatch: pytest.MonkeyPatch,
     file.write_text("stream: ${oc.env:SECRET}\n")
     assert asked_for({}, [], file).stream == "${oc.env:SECRET}"
     with pytest.raises(RemodalError, match=r"oc\.env:SECRET"):
-        asked_for({"stream": "everyday"}, ["epochs=${oc.env:SECRET}"])
+        asked_for({"stream": "everyday"}, ["rank=${oc.env:SECRET}"])
     file.write_text("stream: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(RemodalError, match=r"mine\.yaml: can't be read"):
         asked_for({}, [], file)

@@ -90,7 +90,7 @@ def test_a_strict_run_stops_at_a_broken_item(cli: Cli, broken_data: Path) -> Non
         (("--stream", "everyday", "--order", "rndom"), "did you mean 'random'?"),
         (("--stream", "everyday", "--backbone", "light"), "did you mean 'lite'?"),
         (("--stream", "everyday", "--device", "abacus"), "unknown device 'abacus';"),
-        (("--stream", "everyday", "epoch=1"), "did you mean 'epochs'?"),
+        (("--stream", "everyday", "rnk=1"), "did you mean 'rank'?"),
         ((), "--stream everyday"),
     ],
 )

@@ -17,7 +17,7 @@ class RunSettings(Settings):
     """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own."""
 
     stream: str
-    method: str = "comm"
+    method: str = "remodal"
     backbone: str = "lite"
     features: Features = "shared"
     order: str = "random"
