@@ -22,6 +22,10 @@ def command(
     seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2,3,4",
     features: Annotated[str, typer.Option(help="shared, published, or both.")] = "shared",
     backbone: Annotated[str, typer.Option(help="The frozen model.")] = "lite",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=METHOD", help="A method once more, under a name that --set can say; repeatable."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A setting of one method, or stream.KEY; repeatable."),
@@ -45,6 +49,11 @@ def command(
     remodal compare --stream everyday --methods comm,ridge --features shared,published --against ridge/shared
     remodal compare --stream path/to/folder --methods comm,ridge --set comm.epochs=2 --set stream.classes_per_task=2
 
+    What a part of a method brings, beside the whole:
+
+    \b
+    remodal compare --stream everyday --methods comm --variant alone=comm --set alone.blend=false
+
     Each run lies in its own folder, OUT/runs/ORDER-SEED-METHOD-FEATURES. The same command goes on where it was
     stopped, and with more methods, orders or seeds it runs what isn't there yet. A run that fails is named, the
     others go on, and the exit status is 1.
@@ -56,13 +65,15 @@ def command(
     from remodal.cli.machine import default_threads, physical_cores
     from remodal.cli.progress import shown_on
     from remodal.comparison.page import write_table
-    from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed
+    from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
     from remodal.comparison.work import run_side_by_side
 
     own, of_stream = _assigned(settings or [])
+    variants = variants_listed(variant or [])
     plan = Plan(
         stream=stream,
-        methods=methods_listed(methods),
+        methods=(*methods_listed(methods), *variants),
+        variants=variants,
         orders=tuple(listed(orders, "orders")),
         seeds=seeds_listed(seeds),
         features=tuple(listed(features, "features")),

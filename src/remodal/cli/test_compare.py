@@ -105,6 +105,23 @@ def test_a_table_resumes_tells_of_failures_and_can_be_verified(cli: Cli, sentenc
     assert verify("table", "--strict")[0] == 1
 
 
+def test_a_method_stands_beside_itself_with_other_settings(cli: Cli, sentences: Path, verify: Verify) -> None:
+    done = cli(
+        "compare", "--stream", sentences, "--methods", "ridge", "--variant", "narrow=ridge", "--set", "narrow.width=2",
+        "--orders", "random", "--seeds", "0", "--out", "table", "--jobs", "2",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    table = Path("table")
+    asked = json.loads((table / "settings.json").read_text())
+    assert asked["methods"] == ["ridge", "narrow"]
+    assert asked["variants"] == {"narrow": "ridge"}
+    assert [asked["settings"]["method"][name]["width"] for name in asked["methods"]] == [2000, 2]
+    ran = json.loads((table / "runs" / "random-0-narrow-shared" / "settings.json").read_text())
+    assert (ran["method"], ran["settings"]["method"]["width"]) == ("ridge", 2)
+    assert "narrow" in (table / "table.md").read_text()
+    assert verify("table")[0] == 0
+
+
 def tamper(table: Path) -> None:
     """Turn the first answer that is right into a wrong one."""
     path = table / "predictions.parquet"
@@ -127,6 +144,9 @@ def tamper(table: Path) -> None:
         (("--stream", "everyday", "--set", "comm.epoch=2"), "did you mean 'epochs'?"),
         (("--stream", "everyday", "--set", "com.epochs=2"), "did you mean 'comm'?"),
         (("--stream", "everyday", "--against", "com"), "did you mean 'comm'?"),
+        (("--stream", "everyday", "--variant", "alone=com"), "did you mean 'comm'?"),
+        (("--stream", "everyday", "--variant", "ridge=comm"), "found 'ridge'; valid: letters, digits, + and -"),
+        (("--stream", "everyday", "--variant", "alone"), "found 'alone'; valid: NAME=METHOD"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -11,11 +12,13 @@ from typing import Any, NamedTuple, get_args
 from remodal.backbones import backbones
 from remodal.errors import RemodalError, UnknownName
 from remodal.learning.settings import Features, RunSettings
+from remodal.methods import Method
 from remodal.methods import methods as known_methods
 from remodal.streams import ORDERS, StreamSettings
 
 REFERENCE = "remodal"
 """The method that the others are compared with, where none is named."""
+VARIANT = re.compile(r"[a-z0-9+-]+")
 
 
 class Contestant(NamedTuple):
@@ -57,7 +60,11 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A table's settings. options: settings of a method, by its name; those that aren't named have their defaults."""
+    """A table's settings.
+
+    variants: what some of ``methods`` are, by their names in the table: a method with settings of its own beside the
+    same method with others. options: settings by name in the table; those that aren't named have their defaults.
+    """
 
     stream: str
     methods: tuple[str, ...]
@@ -65,6 +72,7 @@ class Plan:
     seeds: tuple[int, ...] = (0,)
     features: tuple[str, ...] = ("shared",)
     backbone: str = "lite"
+    variants: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stream_options: StreamSettings = field(default_factory=StreamSettings)
 
@@ -77,12 +85,15 @@ class Plan:
                 raise UnknownName("features", name, get_args(Features))
         if self.backbone not in backbones.names() and not Path(self.backbone).is_dir():
             raise UnknownName("backbone", self.backbone, backbones.names())
+        for name in self.variants:
+            if name in known_methods.names() or not VARIANT.fullmatch(name):
+                raise RemodalError(f"variant: found {name!r}; valid: letters, digits, + and -, and no method's name")
         for name in self.methods:
-            known_methods.get(name)
+            self._method(name)
         for name, options in self.options.items():
             if name not in self.methods:
                 raise UnknownName("method of the table", name, self.methods)
-            known_methods.get(name).options.checked(options)
+            self._method(name).options.checked(options)
         for name, chosen in (
             ("methods", self.methods), ("orders", self.orders), ("seeds", self.seeds), ("features", self.features),
         ):  # fmt: skip
@@ -102,8 +113,10 @@ class Plan:
 
     def settings(self, cell: Cell) -> RunSettings:
         """What a cell's run is asked to do."""
-        own = {**cell._asdict(), "stream": self.stream, "backbone": self.backbone}
-        settings = RunSettings.checked(own)
+        method = self.variants.get(cell.method, cell.method)
+        settings = RunSettings.checked(
+            {**cell._asdict(), "method": method, "stream": self.stream, "backbone": self.backbone}
+        )
         options = dict(self.options.get(cell.method, {}))
         return settings.model_copy(update={"options": options, "stream_options": self.stream_options})
 
@@ -127,11 +140,13 @@ class Plan:
             raise UnknownName("features of the table", features, self.features)
         return Contestant(method, features)
 
+    def _method(self, name: str) -> type[Method]:
+        return known_methods.get(self.variants.get(name, name))
+
     def as_json(self) -> dict[str, Any]:
         """Plain data, with every setting's value, defaults too."""
         method_settings = {
-            name: known_methods.get(name).options.checked(self.options.get(name, {})).model_dump()
-            for name in self.methods
+            name: self._method(name).options.checked(self.options.get(name, {})).model_dump() for name in self.methods
         }
         return {
             "stream": self.stream,
@@ -139,6 +154,7 @@ class Plan:
             "orders": list(self.orders),
             "seeds": list(self.seeds),
             "methods": list(self.methods),
+            "variants": dict(self.variants),
             "features": list(self.features),
             "settings": {"method": method_settings, "stream": self.stream_options.model_dump()},
         }
@@ -171,6 +187,21 @@ def seeds_listed(text: str) -> tuple[int, ...]:
     if not all(name.isascii() and name.isdigit() for name in names):
         raise RemodalError(f"seeds: found {text!r}; valid: whole numbers from 0, separated by commas")
     return tuple(int(name) for name in names)
+
+
+def variants_listed(texts: Sequence[str]) -> dict[str, str]:
+    """Methods by the names of their variants.
+
+    >>> variants_listed(["alone=comm", "wide=ridge"])
+    {'alone': 'comm', 'wide': 'ridge'}
+    """
+    found = {}
+    for text in texts:
+        name, equals, method = text.partition("=")
+        if not equals:
+            raise RemodalError(f"--variant: found {text!r}; valid: NAME=METHOD, such as alone=comm")
+        found[name] = method
+    return found
 
 
 def methods_listed(text: str) -> tuple[str, ...]:
