@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass
@@ -35,8 +37,7 @@ class StreamingRidge:
     def solve(self, strength: float) -> Tensor:
         """Weights ``[width, classes]``, float32; the penalty is ``strength`` times the Gram's mean diagonal."""
         penalty = strength * self.gram.diagonal().mean() + 1e-12
-        penalised = self.gram + penalty * torch.eye(len(self.gram), dtype=torch.float64)
-        return torch.cholesky_solve(self.cross, torch.linalg.cholesky(penalised)).float().contiguous()
+        return torch.cholesky_solve(self.cross, torch.linalg.cholesky(_plus(self.gram, penalty))).float().contiguous()
 
 
 @dataclass
@@ -57,22 +58,51 @@ class LowRankRidge:
         """Of no item and no class."""
         return cls(torch.zeros(0, width), torch.tensor(0.0), torch.zeros(width, 0))
 
-    def added(self, features: Tensor, labels: Tensor, classes: int, rank: int) -> Self:
-        """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``; ``classes`` may have grown."""
+    @cached_property
+    def _inner(self) -> Tensor:
+        """``F F^T``, double."""
+        return (self.factor @ self.factor.T).double()
+
+    def added(self, features: Tensor, labels: Tensor, classes: int) -> Self:
+        """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``, which are the factor's last rows.
+
+        Nothing is cut off yet (:meth:`compressed`); ``classes`` may have grown.
+        """
         new = self.cross.new_zeros(len(self.cross), classes - self.cross.shape[1])
         cross = torch.cat([self.cross, new], dim=1).index_add(1, labels, features.T)
-        rows = torch.cat([self.factor, features])
-        values, vectors = torch.linalg.eigh((rows @ rows.T).double())
-        cut = values[-rank - 1] if len(rows) > rank else values.new_tensor(0.0)
+        return type(self)(torch.cat([self.factor, features]), self.spare, cross)
+
+    def compressed(self, rank: int) -> Self:
+        """The leading ``rank`` directions."""
+        values, vectors = torch.linalg.eigh(self._inner)
+        cut = values[-rank - 1] if len(values) > rank else values.new_tensor(0.0)
         kept = (1 - cut / values[-rank:].clamp(min=1e-30)).clamp(min=0).sqrt()
-        factor = (vectors[:, -rank:] * kept).T.float() @ rows
-        return type(self)(factor, self.spare + cut.float() / 2, cross)
+        factor = (vectors[:, -rank:] * kept).T.float() @ self.factor
+        return type(self)(factor, self.spare + cut.float() / 2, self.cross)
 
     def solve(self, penalty: float) -> Tensor:
         """Weights ``[width, classes]`` by Woodbury's identity."""
         ridge = penalty + float(self.spare)
-        inner = (self.factor @ self.factor.T).double()
-        inner.diagonal().add_(ridge)
-        explained = torch.linalg.solve(inner, (self.factor @ self.cross).double()).float()
+        explained = torch.linalg.solve(_plus(self._inner, ridge), (self.factor @ self.cross).double()).float()
         weights: Tensor = (self.cross - self.factor.T @ explained) / ridge
         return weights
+
+    def left_out(self, labels: Tensor, penalty: float) -> Tensor:
+        """Outputs ``[n, classes]`` for the last ``n`` rows of the factor, items of these ``labels``, each left out.
+
+        What weights fitted to all but the item would say of it, from one solution (Allen, "The relationship between
+        variable selection and data augmentation and a method for prediction", Technometrics 1974).
+        """
+        ridge = penalty + float(self.spare)
+        items = self._inner[:, -len(labels) :]
+        solved = torch.linalg.solve(_plus(self._inner, ridge), items)
+        leverage = (items[-len(labels) :].diagonal() - (items * solved).sum(0)) / ridge
+        projected = (self.factor @ self.cross).double()
+        outputs = (projected[-len(labels) :] - solved.T @ projected) / ridge
+        own = functional.one_hot(labels, self.cross.shape[1])
+        without: Tensor = (outputs - leverage[:, None] * own) / (1 - leverage)[:, None].clamp(min=1e-6)
+        return without.float()
+
+
+def _plus(gram: Tensor, ridge: float | Tensor) -> Tensor:
+    return gram + ridge * torch.eye(len(gram), dtype=gram.dtype)

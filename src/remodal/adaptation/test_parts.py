@@ -95,8 +95,8 @@ def test_streaming_ridge_is_ridge_regression() -> None:
 
 def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
     features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
-    first = LowRankRidge.empty(6).added(features[:20], labels[:20], 2 + 1, rank=6)
-    ridge = first.added(features[20:], labels[20:], 3, rank=6)
+    first = LowRankRidge.empty(6).added(features[:20], labels[:20], 2 + 1).compressed(6)
+    ridge = first.added(features[20:], labels[20:], 3).compressed(6)
     expected = torch.linalg.solve(
         features.T @ features + (0.7 + float(ridge.spare)) * torch.eye(6),
         features.T @ torch.nn.functional.one_hot(labels).float(),
@@ -107,10 +107,22 @@ def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
 
 def test_what_low_rank_ridge_cuts_off_becomes_penalty() -> None:
     rows = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
-    ridge = LowRankRidge.empty(3).added(rows, torch.tensor([0, 1, 2]), 3, rank=2)
+    ridge = LowRankRidge.empty(3).added(rows, torch.tensor([0, 1, 2]), 3).compressed(2)
     gram = ridge.factor.T @ ridge.factor
     torch.testing.assert_close(gram, torch.diag(torch.tensor([8.0, 3.0, 0.0])))  # 9 - 1, 4 - 1
     assert float(ridge.spare) == pytest.approx(0.5)
+
+
+def test_an_item_left_out_is_an_item_that_was_never_seen() -> None:
+    draws = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(30, 40, generator=draws), torch.arange(30) % 3
+    known = LowRankRidge.empty(40).added(features[:12], labels[:12], 3).compressed(8)
+    found = known.added(features[12:], labels[12:], 3).left_out(labels[12:], penalty=0.5)
+    for item in range(18):
+        others = torch.arange(18) != item
+        without = known.added(features[12:][others], labels[12:][others], 3)
+        expected = features[12:][item] @ without.solve(0.5)
+        torch.testing.assert_close(found[item], expected, atol=1e-4, rtol=1e-3)
 
 
 def test_the_router_tells_modalities_apart_from_their_statistics() -> None:

@@ -7,10 +7,13 @@ All that is learned are statistics of frozen features, so that nothing is forgot
   random ones); the Gram matrix is kept by its leading directions; classes with many items are held back a little, and
   what speaks for a class speaks a little for classes with near names (cosine of the text anchors);
 - between the modalities of a tower, ridge regression on what a router may see, with a bias;
-- a class that was not learned yet is scored by the frozen model's own alignment to its name.
+- the frozen model's own alignment to the classes' names joins in as far as it helps: its weight, and the sharpness of
+  the softmax, are those under which a task's items are likeliest, each scored by what was learned without it
+  (leave-one-out, in closed form), summed over the modality's tasks;
+- a class that was not learned yet is scored by the frozen model alone.
 
-The score of class c of modality m is ``log p(m) + log p(c | m)``, each a softmax of the regression's outputs times a
-fixed sharpness. What was tried beside it stands in ``docs/experiments.md``.
+The score of class c of modality m is ``log p(m) + log p(c | m)``. What was tried beside it stands in
+``docs/experiments.md``.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ from remodal.training.trainer import Trainer
 
 UNKNOWN = UNKNOWN_MODALITY
 """Log-probability of all that was not learned yet."""
+SHARPNESS = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0)
+"""Of the softmax over a modality's classes: what is tried."""
+NAMING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
+"""Weight of the cosine to a class's name beside the regression's output: what is tried."""
 
 
 class RemodalSettings(Settings):
@@ -48,13 +55,15 @@ class RemodalSettings(Settings):
     router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
     balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
     names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
-    sharpness: float = Field(10.0, gt=0, description="of the softmax over classes")
     router_sharpness: float = Field(20.0, gt=0, description="of the softmax over modalities")
 
 
 @dataclass
 class Modality:
-    """centre: ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``."""
+    """centre: ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``.
+
+    losses: ``[NAMING, SHARPNESS]``, summed over the items of all tasks.
+    """
 
     name: str
     columns: list[Column]
@@ -62,6 +71,17 @@ class Modality:
     threshold: Tensor
     moments: LowRankRidge
     weights: Tensor
+    losses: Tensor
+
+    @property
+    def sharpness(self) -> float:
+        """Under which the regression alone is likeliest."""
+        return SHARPNESS[int(self.losses[0].argmin())]
+
+    @property
+    def naming(self) -> float:
+        """Weight of the classes' names, at that sharpness."""
+        return NAMING[int(self.losses[:, self.losses[0].argmin()].argmin())]
 
 
 @dataclass
@@ -115,23 +135,44 @@ class Remodal(TowerMethod[Regressions]):
         width = tower.feature_width + self.chosen.width + 1
         centre = tower.features(task.tokens).mean(0)
         threshold = centre @ self._projection(tower)
-        return Modality(task.modality, [], centre, threshold, LowRankRidge.empty(width), torch.zeros(width, 0))
+        losses = torch.zeros(len(NAMING), len(SHARPNESS))
+        return Modality(task.modality, [], centre, threshold, LowRankRidge.empty(width), torch.zeros(width, 0), losses)
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task."""
         known, labels = task.among(modality.columns)
         lifted = self.lifted(modality, tower, task.tokens)
-        moments = modality.moments.added(lifted, labels, len(known), self.chosen.rank)
         penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
-        counts = moments.cross[-1]  # the bias is 1 in every item
-        tempered = moments.solve(penalty) * (counts / counts.mean()) ** -self.chosen.balance
-        return replace(modality, columns=known, moments=moments, weights=self._shared(tempered, known))
+        whole = modality.moments.added(lifted, labels, len(known))
+        moments, mixing = whole.compressed(self.chosen.rank), self._mixing(whole.cross[-1], known)
+        left_out = whole.left_out(labels, penalty) @ mixing
+        losses = modality.losses + self._losses(left_out, self._nearness(tower, task.tokens, known), labels)
+        weights = moments.solve(penalty) @ mixing
+        return replace(modality, columns=known, moments=moments, weights=weights, losses=losses)
 
-    def _shared(self, weights: Tensor, columns: Sequence[Column]) -> Tensor:
-        """Weights ``[lifted, classes]`` with a share of those of classes whose names are near in text."""
+    def _mixing(self, counts: Tensor, columns: Sequence[Column]) -> Tensor:
+        """``[classes, classes]``: small classes are lifted, and share with classes whose names are near in text.
+
+        counts: ``[classes]``, items a class; the last row of the cross products, since the bias is 1 in every item.
+        """
         anchors = self.backbone.anchors([column.name for column in columns])
         nearness = (anchors @ anchors.T).fill_diagonal_(0.0)
-        return weights + self.chosen.names * weights @ nearness
+        lift = (counts / counts.mean()) ** -self.chosen.balance
+        return lift[:, None] * (torch.eye(len(columns)) + self.chosen.names * nearness)
+
+    def _losses(self, outputs: Tensor, nearness: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy, summed over items, of each pair in ``NAMING x SHARPNESS``."""
+        losses = [
+            functional.cross_entropy(sharpness * (outputs + naming * nearness), labels, reduction="sum")
+            for naming in NAMING
+            for sharpness in SHARPNESS
+        ]
+        return torch.stack(losses).view(len(NAMING), len(SHARPNESS))
+
+    def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
+        anchors = self.backbone.anchors([column.name for column in columns])
+        return aligned(tower, None, tower.features(tokens)) @ anchors.T
 
     def lifted(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]``."""
@@ -165,7 +206,8 @@ class Remodal(TowerMethod[Regressions]):
         learned = {column for modality in modalities for column in modality.columns}
         new = [at for at, column in enumerate(columns) if column not in learned]
         if new:
-            out[:, new] = UNKNOWN + self._by_name(tower, tokens, [columns[at].name for at in new])
+            nearness = self._nearness(tower, tokens, [columns[at] for at in new])
+            out[:, new] = UNKNOWN + (self.backbone.logit_scale * nearness).log_softmax(1)
         if part is not None:
             routed = with_bias(tower.identity(tokens)) @ part.router
             prior = (self.chosen.router_sharpness * routed).log_softmax(1)
@@ -173,13 +215,10 @@ class Remodal(TowerMethod[Regressions]):
             asked = [at for at, column in enumerate(columns) if column in modality.columns]
             of_asked = [modality.columns.index(columns[at]) for at in asked]
             scores = self._outputs(modality, tower, tokens, of_asked)
-            out[:, asked] = prior[:, index, None] + (self.chosen.sharpness * scores).log_softmax(1)
+            if modality.naming:
+                scores = scores + modality.naming * self._nearness(tower, tokens, [columns[at] for at in asked])
+            out[:, asked] = prior[:, index, None] + (modality.sharpness * scores).log_softmax(1)
         return out
-
-    def _by_name(self, tower: Tower, tokens: Tokens, names: Sequence[str]) -> Tensor:
-        """Log-probabilities ``[n, names]`` of the frozen model."""
-        embedded = aligned(tower, None, tower.features(tokens))
-        return self.backbone.logits(embedded, names).log_softmax(1)
 
 
 def with_bias(features: Tensor) -> Tensor:
