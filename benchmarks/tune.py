@@ -1,6 +1,6 @@
-"""Which settings each method should have: every combination of its grid, on held-out training items.
+"""Which settings each method should have: every combination of its grids, on held-out training items.
 
-The grids stand in ``grids.yaml``: the same number of combinations for every method. Each is run on both kinds of
+The grids stand in ``grids.yaml``. Each combination is run on both kinds of
 features, in the random order of seed 100, and measured on a quarter of the training items (``stream.validation``): no
 test item and no seed of the tables has a part in it. The combination with the best mean of the two agnostic last
 accuracies is the method's; ``results/tuning.csv`` has them all.
@@ -31,14 +31,15 @@ HERE = Path(__file__).parent
 SEED = 100
 
 
-def combinations(grid: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Every choice of one value from each list.
+def combinations(grids: list[dict[str, list[Any]]]) -> Iterator[dict[str, Any]]:
+    """Every choice of one value from each list of a grid, grid after grid.
 
-    >>> list(combinations({"rank": [1, 2], "width": [3]}))
+    >>> list(combinations([{"rank": [1, 2], "width": [3]}]))
     [{'rank': 1, 'width': 3}, {'rank': 2, 'width': 3}]
     """
-    for values in product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
+    for grid in grids:
+        for values in product(*grid.values()):
+            yield dict(zip(grid, values, strict=True))
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, one thread each")
     asked = parser.parse_args()
-    grids: dict[str, dict[str, list[Any]]] = OmegaConf.to_container(OmegaConf.load(HERE / "grids.yaml"))  # type: ignore[assignment]
+    grids: dict[str, list[dict[str, list[Any]]]] = OmegaConf.to_container(OmegaConf.load(HERE / "grids.yaml"))  # type: ignore[assignment]
     runs: dict[Path, RunSettings] = {}
     for method in asked.methods or grids:
         for options in combinations(grids[method]):
