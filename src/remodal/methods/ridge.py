@@ -6,7 +6,8 @@ chosen on a fifth of the task's items held out. Statistics only: exact under any
 
 Deviations: one regression a tower over all its modalities' classes (features of two towers differ in width); the frozen
 features are centred by the first task's mean before the projection, which a ReLU needs when features are far from 0;
-the first phase of the paper (an adapter on the first task) is left out, as in its "no PETL" rows.
+the first phase of the paper (an adapter on the first task) is left out, as in its "no PETL" rows; after a tower's
+first task only the last strength and its two neighbours are tried.
 """
 
 from __future__ import annotations
@@ -103,14 +104,16 @@ class Ridge(TowerMethod[Regression]):
 
 
 def fitted(
-    moments: StreamingRidge, strength: float, lifted: Tensor, labels: Tensor, classes: int, trainer: Trainer
+    before: StreamingRidge, strength: float, lifted: Tensor, labels: Tensor, classes: int, trainer: Trainer
 ) -> tuple[StreamingRidge, float]:
     """Moments with the items ``lifted [n, width]``, and the penalty chosen on the part of them held out."""
     held = torch.randperm(len(lifted), generator=trainer.generator("held-out")) % HELD_OUT == 0
-    moments = moments.added(lifted[~held], labels[~held], classes)
+    moments = before.added(lifted[~held], labels[~held], classes)
     if held.any():
-        errors = [squared_error(moments.solve(one), lifted[held], labels[held]) for one in STRENGTHS]
-        strength = STRENGTHS[errors.index(min(errors))]
+        at = STRENGTHS.index(strength)
+        tried = STRENGTHS[max(0, at - 1) : at + 2] if before.cross.shape[1] else STRENGTHS
+        errors = [squared_error(moments.solve(one), lifted[held], labels[held]) for one in tried]
+        strength = tried[errors.index(min(errors))]
         moments = moments.added(lifted[held], labels[held], classes)
     return moments, strength
 
