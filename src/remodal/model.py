@@ -20,7 +20,7 @@ from remodal.learning.metrics import mean
 from remodal.learning.prepare import prepare, prepare_task
 from remodal.methods import methods
 from remodal.modalities import get_modality, reader_of
-from remodal.streams.base import Column, Stream, Task
+from remodal.streams.base import Column, Step, Stream, Task
 from remodal.training.trainer import Trainer
 
 
@@ -68,7 +68,7 @@ class _Given:
 
     id: str
     data: bytes
-    modality: str
+    read_as: str
     unit: str | None = None
 
     def read(self) -> bytes:
@@ -103,10 +103,10 @@ class Model:
         """Classes learned so far, with their modalities."""
         self._tasks = 0
 
-    def learn(self, task: Task, progress: Progress | None = None) -> Self:
-        """Learn one task. Raises RemodalError where an item can't be used."""
+    def learn(self, task: Task | Step, progress: Progress | None = None) -> Self:
+        """Learn one task, or one step of a stream. Raises RemodalError where an item can't be used."""
         with self._store() as store:
-            data = prepare_task(task, self.backbone, store, progress)
+            data = prepare_task(task, self._tasks, self.backbone, store, progress)
         self.method.learn(data, Trainer(self.seed, self._tasks, progress=progress))
         self._tasks += 1
         self.seen_ = list(dict.fromkeys([*self.seen_, *data.columns]))
@@ -114,7 +114,7 @@ class Model:
 
     def evaluate(self, stream: Stream | Iterable[Task], progress: Progress | None = None) -> Evaluation:
         """Accuracy on the held-out items of each task, among all classes learned so far."""
-        whole = stream if isinstance(stream, Stream) else Stream("tasks", "given", self.seed, tuple(stream))
+        whole = stream if isinstance(stream, Stream) else Stream("tasks", "given", self.seed, tuple(stream), ())
         with self._store() as store:
             prepared = prepare(whole, self.backbone, store, progress)
         rows = [accuracy(self.method, task, self.seen_) for task in prepared.tasks]
@@ -139,7 +139,7 @@ class Model:
         return [self._answer(one, extracted.tokens[one.id], modality, top) for one in given]
 
     def _answer(self, given: _Given, tokens: Any, modality: str | None, top: int) -> list[Prediction]:
-        batch = Tokens.stack(self.backbone.tower(given.modality).name, [tokens])
+        batch = Tokens.stack(self.backbone.tower(given.read_as).name, [tokens])
         columns = [column for column in self.seen_ if modality in (None, column.modality)]
         if not columns:
             known = ", ".join(dict.fromkeys(column.modality for column in self.seen_))

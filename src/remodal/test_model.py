@@ -45,6 +45,16 @@ def test_a_model_learns_a_stream_and_is_evaluated(model: remodal.Model, folder: 
     assert found.mean_agnostic == 1.0
 
 
+def test_a_model_learns_a_stream_step_by_step(model: remodal.Model, folder: Path, lite_cache: Path) -> None:
+    mixed = remodal.stream(folder, order="mixed", seed=0)
+    assert len(mixed.steps) > len(mixed)
+    by_turns = remodal.Model(method="nearest-mean", backbone="lite", cache=lite_cache)
+    for step in mixed.steps:
+        by_turns.learn(step)
+    assert set(by_turns.seen_) == set(model.seen_)
+    assert by_turns.evaluate(mixed) == model.evaluate(mixed)
+
+
 def test_files_and_sentences_are_answered_with_their_modality(model: remodal.Model, folder: Path) -> None:
     answers = model.predict(
         [folder / "image/warm/0.png", str(folder / "audio/cold/1.wav"), remodal.Text("hot tea"), b"the sea, a ship"]

@@ -18,7 +18,7 @@ SHOWN = ("agnostic_last", "aware_last", "forgetting", "seconds")
 def command(
     stream: Annotated[str, typer.Option(help="A stream's name, or a folder of your own data.")],
     methods: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "all",
-    orders: Annotated[str, typer.Option(help="random, sequential, or both.")] = "random,sequential",
+    orders: Annotated[str, typer.Option(help="Some of random, sequential, mixed, blurry.")] = "random,sequential",
     seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2,3,4",
     features: Annotated[str, typer.Option(help="shared, published, or both.")] = "shared",
     backbone: Annotated[str, typer.Option(help="The frozen model.")] = "lite",

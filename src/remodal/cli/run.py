@@ -20,7 +20,9 @@ def command(
         str | None,
         typer.Option(help="shared: the backbone's own; published: its last layer alone.", show_default="shared"),
     ] = None,
-    order: Annotated[str | None, typer.Option(help="random or sequential.", show_default="random")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="random, sequential, mixed or blurry.", show_default="random")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every draw.", show_default="0")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder.", show_default="runs/STREAM-METHOD-ORDER-SEED")
@@ -38,6 +40,7 @@ def command(
     \b
     remodal run --stream everyday
     remodal run --stream everyday --method ridge --order sequential --seed 1
+    remodal run --stream everyday --order mixed stream.disguised=true
     remodal run --stream everyday --method comm epochs=2 blend=false stream.classes_per_task=2
     remodal run --stream path/to/folder --out runs/mine --strict
     remodal run --config mine.yaml --seed 3

@@ -96,6 +96,6 @@ def test_every_modality_of_the_embedded_stream_can_be_drawn(modality: str) -> No
 
     everyday = stream("everyday", order="sequential")
     first = next(task for task in everyday if task.modality == modality)
-    sheet = draw_sheet(Stream("one task", "sequential", 0, (first,)))
+    sheet = draw_sheet(Stream("one task", "sequential", 0, (first,), ()))
     assert sheet.width == WIDTH
     assert len(sheet.getcolors(1 << 24) or []) > 8

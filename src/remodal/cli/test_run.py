@@ -37,6 +37,18 @@ def test_a_folder_is_learned_and_the_run_folder_left(cli: Cli, own_data: Path) -
         assert word in done.stdout
 
 
+@pytest.mark.parametrize("order", ["mixed", "blurry"])
+def test_tasks_need_not_come_whole(cli: Cli, own_data: Path, order: str) -> None:
+    done = cli(
+        "run", "--stream", own_data, *QUICK, "--order", order, "stream.classes_per_task=1", "stream.disguised=true"
+    )
+    assert done.exit_code == 0, done.output
+    results = json.loads(Path(f"runs/own data-nearest-mean-{order}-0/results.json").read_text())
+    assert results["settings"]["stream"]["disguised"]
+    assert len(results["steps"]) == {"mixed": 12, "blurry": 4}[order]
+    assert done.stderr.count("task ") == len(results["tasks"]) == 4
+
+
 def test_resume_of_a_finished_run_changes_nothing(cli: Cli, own_data: Path, tmp_path: Path) -> None:
     arguments = ("run", "--stream", own_data, "--out", tmp_path / "x", *QUICK)
     first = cli(*arguments)

@@ -84,7 +84,7 @@ def extract(
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for tower in backbone.towers.values():
-            own = [item for item in items if backbone.tower(item.modality) is tower]
+            own = [item for item in items if backbone.tower(item.read_as) is tower]
             if not own:
                 continue
             work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turn=turn)
@@ -114,13 +114,13 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
         for item in items:
             try:
                 data = item.read()
-                key = token_key(fingerprint, item.modality, item.unit, data)
+                key = token_key(fingerprint, item.read_as, item.unit, data)
                 stored = store.get([key])
                 if key in stored:
                     found.tokens[item.id] = stored[key]
                 else:
-                    medium = get_modality(item.modality).decode(data, where=item.id, unit=item.unit)
-                    missing.append((item, key, tower.prepare(item.modality, medium)))
+                    medium = get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
+                    missing.append((item, key, tower.prepare(item.read_as, medium)))
             except BadItem as bad:
                 found.rejected.append(Rejected(item.id, bad.reason))
     decoded = time.perf_counter()

@@ -13,8 +13,8 @@ class Encoded(Protocol):
         """Its name, for messages and as the key of its tokens in a result."""
 
     @property
-    def modality(self) -> str:
-        """The modality whose decoder reads it."""
+    def read_as(self) -> str:
+        """The modality whose reader decodes it."""
 
     @property
     def unit(self) -> str | None:

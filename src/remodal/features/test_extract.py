@@ -29,7 +29,7 @@ class Given:
     """An encoded medium in memory."""
 
     id: str
-    modality: str
+    read_as: str
     data: bytes
     unit: str | None = None
 

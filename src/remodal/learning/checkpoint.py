@@ -1,7 +1,7 @@
 """Checkpoints of a run: whole or absent, plain tensors and JSON, never a pickle.
 
-``checkpoint/state.safetensors`` holds the method after the last finished task, with what was measured so far;
-``checkpoint/journal.safetensors`` the training stages of the task that is running.
+``checkpoint/state.safetensors`` holds the method after the last finished step, with what was measured so far;
+``checkpoint/journal.safetensors`` the training stages of the step that is running.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Checkpoints:
         self._state = self._folder / "state.safetensors"
 
     def save(self, state: State, measured: dict[str, Any]) -> None:
-        """After a task: the method's state, and what the run has measured so far (JSON)."""
+        """After a step: the method's state, and what the run has measured so far (JSON)."""
         write_state(self._state, State(state.tensors, {"method": state.values, "measured": measured}))
 
     def load(self) -> tuple[State, dict[str, Any]] | None:

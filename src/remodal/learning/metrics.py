@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 Matrix = Sequence[Sequence[float | None]]
+Begun = Sequence[int]
+"""How many tasks were complete when the first items of each task came; by default all those before it."""
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -67,40 +69,48 @@ def backward_transfer(matrix: Matrix) -> float | None:
     return mean(_difference(matrix[-1][task], matrix[task + 1][task]) for task in tasks)
 
 
-def forward_transfer(matrix: Matrix) -> float | None:
+def forward_transfer(matrix: Matrix, begun: Begun | None = None) -> float | None:
     """FWT: mean over all tasks but the first of the accuracy right before learning minus the one of row 0.
+
+    Of tasks that begin together, before any is complete, all are first ones.
 
     >>> round(forward_transfer([[0.1, 0.2], [0.9, 0.3], [0.7, 0.8]]), 3)
     0.1
     """
-    tasks = range(1, len(matrix[0]))
-    return mean(_difference(matrix[task][task], matrix[0][task]) for task in tasks)
+    return mean(_difference(matrix[row][task], matrix[0][task]) for task, row in _later(matrix, begun))
 
 
-def zero_shot_retention(matrix: Matrix) -> float | None:
+def zero_shot_retention(matrix: Matrix, begun: Begun | None = None) -> float | None:
     """Accuracy on tasks not yet learned, as a share of the frozen model's on the same tasks.
 
     Mean over tasks but the first of ``mean_{0 < t <= i} matrix[t][i]`` (MTIL's transfer), divided by the mean of
-    ``matrix[0][i]`` over them. 1 keeps the frozen model's ability, more than 1 is transfer to what comes.
+    ``matrix[0][i]`` over them. 1 keeps the frozen model's ability, more than 1 is transfer to what comes. Where items
+    of a task come before the task before it is complete, rows count up to where they come.
 
     >>> round(zero_shot_retention([[0.1, 0.2], [0.9, 0.1], [0.7, 0.8]]), 3)
     0.5
     """
-    tasks = range(1, len(matrix[0]))
-    before = mean(matrix[0][task] for task in tasks)
-    later = mean(mean(matrix[row][task] for row in range(1, task + 1)) for task in tasks)
+    tasks = _later(matrix, begun)
+    before = mean(matrix[0][task] for task, _ in tasks)
+    later = mean(mean(matrix[row][task] for row in range(1, last + 1)) for task, last in tasks)
     return later / before if before and later is not None else None
 
 
-def summary(matrix: Matrix) -> dict[str, float | None]:
+def summary(matrix: Matrix, begun: Begun | None = None) -> dict[str, float | None]:
     """The five numbers of one setting."""
     return {
         "last": last(matrix),
         "average": average(matrix),
         "forgetting": forgetting(matrix),
         "bwt": backward_transfer(matrix),
-        "fwt": forward_transfer(matrix),
+        "fwt": forward_transfer(matrix, begun),
     }
+
+
+def _later(matrix: Matrix, begun: Begun | None) -> list[tuple[int, int]]:
+    """The tasks that began when others were complete, and the last row before they did."""
+    rows = range(len(matrix[0])) if begun is None else begun
+    return [(task, row) for task, row in enumerate(rows) if row]
 
 
 def _difference(a: float | None, b: float | None) -> float | None:

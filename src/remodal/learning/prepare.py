@@ -1,9 +1,9 @@
-"""A stream's tasks as methods and evaluators take them: tokens and labels instead of files."""
+"""A stream's steps and tasks as methods and evaluators take them: tokens and labels instead of files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from remodal.features.extract import Extracted, extract
 from remodal.features.progress import Progress
 from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
-from remodal.streams.base import Column, Item, Quarantined, Stream, Task
+from remodal.streams.base import Column, Item, Quarantined, Step, Stream, Task
 
 BATCH = 256
 """Items that are scored at a time."""
@@ -41,7 +41,7 @@ class TestData:
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """A task to learn from and to be measured on."""
+    """A task to be measured on, and all that there is to learn of it."""
 
     train: TaskData
     test: TestData
@@ -53,10 +53,28 @@ class PreparedTask:
 
 
 @dataclass(frozen=True)
+class PreparedStep:
+    """What is learned at one go, and the index of the task that counts as learned after it, if one does.
+
+    There may be nothing left to learn in a step that completes a task.
+    """
+
+    modality: str
+    train: TaskData | None
+    completes: int | None
+
+    @property
+    def columns(self) -> list[Column]:
+        """The classes of its items as candidates."""
+        return [] if self.train is None else self.train.columns
+
+
+@dataclass(frozen=True)
 class PreparedStream:
-    """All tasks, what was set aside, and how long decoding and the stem pass took."""
+    """All tasks and steps, what was set aside, and how long decoding and the stem pass took."""
 
     tasks: tuple[PreparedTask, ...]
+    steps: tuple[PreparedStep, ...]
     quarantined: tuple[Quarantined, ...]
     seconds: dict[str, float]
 
@@ -64,27 +82,44 @@ class PreparedStream:
 def prepare(
     stream: Stream, backbone: Backbone, store: FeatureStore, progress: Progress | None = None
 ) -> PreparedStream:
-    """Every item through the stem once; items that can't be used are set aside, and so are classes left without any."""
+    """Every item through the stem once; items that can't be used are set aside, and so are classes left without any.
+
+    A task left without a class is left out, and so is a step that has nothing left to learn and completes no task.
+    """
     items = [item for task in stream for item in (*task.train, *task.test)]
     extracted = extract(items, backbone, store, progress)
     quarantined = [*stream.quarantined, *(Quarantined(*rejected) for rejected in extracted.rejected)]
-    tasks: list[PreparedTask] = []
-    for task in stream:
+    tasks: dict[int | None, PreparedTask] = {}  # by their index in the stream
+    for index, task in enumerate(stream):
         prepared = _prepare_task(task, len(tasks), extracted, backbone, quarantined)
         if prepared is not None:
-            tasks.append(prepared)
+            tasks[index] = prepared
     if not tasks:
         raise RemodalError(f"stream {stream.name!r} has no task that can be used: {len(quarantined)} items set aside")
-    return PreparedStream(tuple(tasks), tuple(quarantined), extracted.seconds)
+    known = {column for prepared in tasks.values() for column in prepared.columns}
+    steps: list[PreparedStep] = []
+    for step in stream.steps:
+        completed = tasks.get(step.completes)
+        whole = step.completes is not None and step.train == stream.tasks[step.completes].train
+        if completed is not None and whole:
+            train: TaskData | None = replace(completed.train, index=len(steps))  # its tokens are there once
+        else:
+            train = _prepare_step(step, len(steps), known, extracted, backbone)
+        if train is not None or completed is not None:
+            completes = None if completed is None else completed.train.index
+            steps.append(PreparedStep(step.modality, train, completes))
+    return PreparedStream(tuple(tasks.values()), tuple(steps), tuple(quarantined), extracted.seconds)
 
 
-def prepare_task(task: Task, backbone: Backbone, store: FeatureStore, progress: Progress | None = None) -> TaskData:
+def prepare_task(
+    task: Task | Step, index: int, backbone: Backbone, store: FeatureStore, progress: Progress | None = None
+) -> TaskData:
     """What a method learns ``task`` from; raises RemodalError where an item can't be used."""
     extracted = extract(task.train, backbone, store, progress)
     if extracted.rejected:
-        first = extracted.rejected[0]
-        raise RemodalError(f"{first.id}: {first.reason} ({len(extracted.rejected)} such items in task {task.index})")
-    return _task_data(task, task.index, task.classes, task.train, extracted.tokens, backbone)
+        first, count = extracted.rejected[0], len(extracted.rejected)
+        raise RemodalError(f"{first.id}: {first.reason} ({count} such items among {len(task.train)})")
+    return _task_data(index, task.modality, task.classes, task.train, extracted.tokens, backbone)
 
 
 def _prepare_task(
@@ -104,20 +139,29 @@ def _prepare_task(
         return None
     train = [item for item in train if item.label in classes]
     test = [item for item in test if item.label in classes]
-    data = _task_data(task, index, tuple(classes), train, extracted.tokens, backbone)
-    held = _task_data(task, index, tuple(classes), test, extracted.tokens, backbone)
+    data = _task_data(index, task.modality, tuple(classes), train, extracted.tokens, backbone)
+    held = _task_data(index, task.modality, tuple(classes), test, extracted.tokens, backbone)
     return PreparedTask(data, TestData(tuple(item.id for item in test), held.tokens, held.labels))
 
 
+def _prepare_step(
+    step: Step, index: int, known: Container[Column], extracted: Extracted, backbone: Backbone
+) -> TaskData | None:
+    """known: the classes that are left."""
+    items = [item for item in step.train if item.id in extracted.tokens and Column(step.modality, item.label) in known]
+    classes = tuple(dict.fromkeys(item.label for item in items))
+    return _task_data(index, step.modality, classes, items, extracted.tokens, backbone) if items else None
+
+
 def _task_data(
-    task: Task,
     index: int,
+    modality: str,
     classes: tuple[str, ...],
     items: Sequence[Item],
     tokens: Mapping[str, NDArray[np.float16]],
     backbone: Backbone,
 ) -> TaskData:
-    tower = backbone.tower(task.modality).name
+    tower = backbone.tower(items[0].read_as).name
     stacked = Tokens.stack(tower, [tokens[item.id] for item in items])
     labels = torch.tensor([classes.index(item.label) for item in items])
-    return TaskData(index, task.modality, classes, stacked, labels)
+    return TaskData(index, modality, classes, stacked, labels)

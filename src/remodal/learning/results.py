@@ -14,6 +14,7 @@ import torch
 from remodal.learning.metrics import mean, summary, zero_shot_retention
 from remodal.learning.predictions import Predictions
 from remodal.learning.prepare import PreparedStream
+from remodal.streams.base import Column
 
 SCHEMA = 1
 RECORDED = (
@@ -31,10 +32,10 @@ def results(
 ) -> dict[str, Any]:
     """The whole of ``results.json``.
 
-    settings: as the run was asked for. measured: ``accuracy`` and ``seconds`` of each task. cost: see the contract.
+    settings: as the run was asked for. measured: ``accuracy``, and ``seconds`` of each step. cost: see the contract.
     """
-    accuracy = measured["accuracy"]
-    aware, agnostic = summary(accuracy["aware"]), summary(accuracy["agnostic"])
+    accuracy, begun = measured["accuracy"], _begun(stream)
+    aware, agnostic = summary(accuracy["aware"], begun), summary(accuracy["agnostic"], begun)
     return {
         "schema": SCHEMA,
         **{key: settings[key] for key in ("stream", "order", "seed", "method", "backbone", "features", "settings")},
@@ -47,7 +48,18 @@ def results(
                 "test": len(task.test.labels),
                 "seconds": seconds,
             }
-            for index, (task, seconds) in enumerate(zip(stream.tasks, measured["seconds"], strict=True))
+            for index, (task, seconds) in enumerate(
+                zip(stream.tasks, _seconds(stream, measured["seconds"]), strict=True)
+            )
+        ],
+        "steps": [
+            {
+                "modality": step.modality,
+                "classes": [column.name for column in step.columns],
+                "items": 0 if step.train is None else len(step.train.labels),
+                "completes": step.completes,
+            }
+            for step in stream.steps
         ],
         "accuracy": accuracy,
         "summary": {
@@ -56,13 +68,36 @@ def results(
             "gap": _gap(aware["last"], agnostic["last"]),
             "router_accuracy": predictions.router_accuracy(),
             "router_confusion": predictions.router_confusion(),
-            "zero_shot_retention": zero_shot_retention(accuracy["aware"]),
+            "zero_shot_retention": zero_shot_retention(accuracy["aware"], begun),
         },
         "per_modality": _per_modality(stream, accuracy),
         "cost": dict(cost),
         "quarantined": [one._asdict() for one in stream.quarantined],
         "versions": versions(),
     }
+
+
+def _begun(stream: PreparedStream) -> list[int]:
+    """How many tasks were complete when the first items of each task came."""
+    first: dict[Column, int] = {}
+    complete = 0
+    for step in stream.steps:
+        for column in step.columns:
+            first.setdefault(column, complete)
+        complete += step.completes is not None
+    return [min(first[column] for column in task.columns) for task in stream.tasks]
+
+
+def _seconds(stream: PreparedStream, of_steps: Sequence[float]) -> list[float]:
+    """Time to learn each task's items: of a step with items of several tasks, their share."""
+    owner = {column: index for index, task in enumerate(stream.tasks) for column in task.columns}
+    of_tasks = [0.0] * len(stream.tasks)
+    for step, seconds in zip(stream.steps, of_steps, strict=True):
+        if step.train is not None:
+            owners = [owner[step.columns[label]] for label in step.train.labels.tolist()]
+            for index in owners:
+                of_tasks[index] += seconds / len(owners)
+    return of_tasks
 
 
 def _gap(aware: float | None, agnostic: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""One run: a method learns a stream, task after task, and is measured after each. Killed at any moment, it goes on."""
+"""One run: a method learns a stream step by step and is measured after each task. Killed at any moment, it goes on."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method, methods
+from remodal.streams import StreamSettings
 from remodal.streams import stream as open_stream
 from remodal.streams.base import Column, Quarantined
 from remodal.training.trainer import Trainer
 
 RESULTS = "results.json"
 CHECKPOINT_SECONDS = 2.0
-"""At least so long between two checkpoints: what a kill can cost, beside the running task."""
+"""At least so long between two checkpoints: what a kill can cost, beside the running step."""
 
 
 @dataclass
 class _Measured:
-    """What a run has measured so far."""
+    """What a run has measured so far. seconds: of learning each step."""
 
     aware: list[list[float | None]]
     agnostic: list[list[float | None]]
@@ -138,6 +139,8 @@ def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | N
     config = out / "settings.json"
     if (out / RESULTS).exists() or (out / "checkpoint").exists():
         found = json.loads(config.read_text())
+        # a setting that the run's version did not have stands at its default
+        found["settings"]["stream"] = {**StreamSettings().model_dump(), **found["settings"]["stream"]}
         if not resume:
             raise RemodalError(f"{out} already holds a run; choose another folder, or go on with it: --resume")
         if found != asked:
@@ -159,7 +162,7 @@ def _learn(
     progress: Progress,
 ) -> _Measured:
     saved = checkpoints.load()
-    with progress.work("tasks", len(stream.tasks)) as count:
+    with progress.work("steps", len(stream.steps)) as count:
         if saved is None:
             measured = _Measured([], [], [])
             history.truncate(0)
@@ -171,21 +174,24 @@ def _learn(
             measured = _Measured(**figures)
             count(len(measured.seconds))
         saved_at = time.perf_counter()
-        for index, task in enumerate(stream.tasks):
+        for index, step in enumerate(stream.steps):
             if index < len(measured.seconds):
                 continue
             started = time.perf_counter()
-            trainer = Trainer(settings.seed, index, checkpoints.journal(index), history.write, progress)
-            method.learn(task.train, trainer)
+            if step.train is not None:
+                trainer = Trainer(settings.seed, index, checkpoints.journal(index), history.write, progress)
+                method.learn(step.train, trainer)
             measured.seconds.append(time.perf_counter() - started)
             measured.learn += measured.seconds[-1]
-            seen = [column for past in stream.tasks[: index + 1] for column in past.columns]
-            _evaluate(method, stream, seen, measured, progress)
+            if step.completes is not None:
+                seen = [column for past in stream.steps[: index + 1] for column in past.columns]
+                _evaluate(method, stream, seen, measured, progress)
             if time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
                 checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
                 saved_at = time.perf_counter()
             count()
-            progress.note(_described(index, stream, measured))
+            if step.completes is not None:
+                progress.note(_described(step.completes, stream, measured))
     return measured
 
 

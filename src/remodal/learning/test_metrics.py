@@ -38,6 +38,15 @@ def test_retention_is_relative_to_the_frozen_model() -> None:
     assert metrics.zero_shot_retention(MATRIX) == pytest.approx(later / ((0.1 + 0.3) / 2))
 
 
+def test_tasks_that_begin_together_count_up_to_their_first_items() -> None:
+    """The second task begins beside the first one, and the third when the first one is complete."""
+    begun = [0, 0, 1]
+    assert metrics.forward_transfer(MATRIX, begun) == pytest.approx(0.2 - 0.3)
+    assert metrics.zero_shot_retention(MATRIX, begun) == pytest.approx(0.2 / 0.3)
+    assert metrics.summary(MATRIX, begun) == {**metrics.summary(MATRIX), "fwt": pytest.approx(0.2 - 0.3)}
+    assert metrics.summary(MATRIX, [0, 1, 2]) == metrics.summary(MATRIX)
+
+
 def test_what_a_method_cannot_say_is_left_out() -> None:
     unsaid = [[None, None], [0.9, None], [0.7, 0.8]]
     assert metrics.forward_transfer(unsaid) is None

@@ -15,7 +15,7 @@ from remodal.streams import StreamSettings
 
 KEYS = {
     "schema", "stream", "order", "seed", "method", "backbone", "features", "settings", "tasks", "accuracy", "summary",
-    "per_modality", "cost", "quarantined", "versions",
+    "steps", "per_modality", "cost", "quarantined", "versions",
 }  # fmt: skip
 
 
@@ -88,6 +88,18 @@ def test_a_folder_keeps_its_run(folder: Path, tmp_path: Path, lite_cache: Path) 
     assert run(asked(folder), out, lite_cache, resume=True) == first
     with pytest.raises(RemodalError, match="method"):
         run(asked(folder, "zero-shot"), out, lite_cache, resume=True)
+
+
+def test_a_run_of_before_a_setting_came_is_the_same_run(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    out = tmp_path / "run"
+    first = run(asked(folder), out, lite_cache)
+    settings = json.loads((out / "settings.json").read_text())
+    del settings["settings"]["stream"]["disguised"]
+    (out / "settings.json").write_text(json.dumps(settings))
+    assert run(asked(folder), out, lite_cache, resume=True) == first
+    other = asked(folder).model_copy(update={"stream_options": StreamSettings(classes_per_task=2, disguised=True)})
+    with pytest.raises(RemodalError, match="settings differ"):
+        run(other, out, lite_cache, resume=True)
 
 
 def test_a_method_that_knows_no_names_says_nothing_of_tasks_to_come(

@@ -85,7 +85,7 @@ class Comm(RoutedMethod):
         tower = self.backbone.tower(task.modality)
         known = self.modalities_.get(task.modality)
         identity = tower.identity(task.tokens)
-        weights = self._relevance(task.modality, identity)
+        weights = self.borrowing(task.modality, identity)
         others = [self.modalities_[name].own for name in weights]
         borrowed = None
         start = self._start(task, tower, known, others, list(weights.values()), trainer)
@@ -118,8 +118,8 @@ class Comm(RoutedMethod):
         """Snapshot, adapter and temperature of each modality."""
         return {name: one.expert for name, one in self.modalities_.items()}
 
-    def _relevance(self, modality: str, identity: Tensor) -> dict[str, float]:
-        """alpha: weight of each other modality that the same tower reads."""
+    def borrowing(self, modality: str, identity: Tensor) -> dict[str, float]:
+        """alpha: weight of each other modality that the same tower reads, for items ``[n, identity_width]``."""
         router = self.routers_[self.backbone.reads[modality]]
         if not router.modalities:
             return {}

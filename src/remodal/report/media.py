@@ -39,14 +39,14 @@ class Shown:
 def show(item: Item) -> Shown:
     """Decode an item and draw it; a note says so where it can't be read any more."""
     try:
-        medium = get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
+        medium = get_modality(item.read_as).decode(item.read(), where=item.id, unit=item.unit)
     except BadItem as error:
         return Shown(note=f"can't be read any more: {error.reason}")
     if isinstance(medium, str):
         return Shown(text=medium if len(medium) <= LETTERS else medium[:LETTERS].rstrip() + " …")
-    if item.modality == "audio":
-        return _show_audio(item.modality, medium)
-    if item.modality == "depth":
+    if item.read_as == "audio":
+        return _show_audio(item.read_as, medium)
+    if item.read_as == "depth":
         return _show_depth(medium)
     return Shown(_pictures(_some(medium if medium.ndim == 4 else medium[None])))
 

@@ -65,6 +65,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "run": results,
         "stream": PurePath(results["stream"]).name or results["stream"],
         "modalities": list(dict.fromkeys(modalities)),
+        "steps": len(results.get("steps", results["tasks"])),  # runs of earlier versions learned whole tasks alone
         "classes": sum(part["classes"] for part in results["per_modality"].values()),
         "curves": charts.accuracy_over_tasks(aware, agnostic, modalities),
         "matrices": {

@@ -45,6 +45,14 @@ def test_a_depth_map_has_its_scale_in_metres() -> None:
     assert 0 < ends[0] < ends[1] < 30
 
 
+@pytest.mark.parametrize("modality", ["audio", "depth"])
+def test_an_item_in_disguise_is_the_picture_that_it_was_learned_as(modality: str) -> None:
+    tasks = stream("everyday", disguised=True).tasks
+    shown = show(next(task.test[0] for task in tasks if task.modality == modality))
+    assert len(shown.pictures) == 1
+    assert shown == Shown(shown.pictures)
+
+
 def test_a_text_is_itself_cut_where_it_is_long() -> None:
     assert first("text").text
     assert len(show(Note("word " * 200, "text", "a", "test", "", "")).text) <= LETTERS + 2

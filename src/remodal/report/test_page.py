@@ -107,6 +107,12 @@ def test_the_page_lies_in_the_run_folder(run: Path) -> None:
     assert page_of(run) == page_of(run), "the same run gives the same page"
 
 
+def test_it_says_so_where_tasks_were_not_learned_whole(tmp_path: Path, data: Path, run: Path) -> None:
+    assert "one task after the other" in words_of(page_of(run))
+    by_turns = make_run(tmp_path / "mixed", data, order="mixed", steps=[{}] * 9)
+    assert "whose items came in 9 steps" in words_of(page_of(by_turns))
+
+
 def test_it_says_in_words_what_was_found(run: Path) -> None:
     words = words_of(page_of(run))
     assert "ridge on data" in words

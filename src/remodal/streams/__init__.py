@@ -5,8 +5,9 @@
 >>> len(task.classes), task.train[0].label in task.classes
 (4, True)
 
-A source lists its items (:mod:`embedded`, :mod:`folder`, :mod:`manifest`), an order makes tasks of them
-(:mod:`orders`). Nothing is decoded here: a file that turns out to be broken is found by whoever reads it.
+A source lists its items (:mod:`embedded`, :mod:`folder`, :mod:`manifest`), an order makes tasks of them and
+the steps in which they are learned (:mod:`orders`). Nothing is decoded here: a file that turns out to be broken is
+found by whoever reads it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.features.progress import Progress, Silent
 from remodal.modalities import get_modality
-from remodal.streams.base import Item, Quarantined, Split, Stream, Task
+from remodal.streams.base import Item, Quarantined, Split, Step, Stream, Task
+from remodal.streams.disguise import disguised
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
 from remodal.streams.folder import LAYOUT, list_folder
 from remodal.streams.listing import Listing, learnable
 from remodal.streams.manifest import NAME, list_manifest
-from remodal.streams.orders import ORDERS, make_tasks
+from remodal.streams.orders import ORDERS, make_schedule
 from remodal.streams.settings import StreamSettings
 from remodal.streams.subsets import few_shot, validation
 
@@ -31,6 +33,7 @@ __all__ = [
     "Item",
     "Quarantined",
     "Split",
+    "Step",
     "Stream",
     "StreamSettings",
     "Task",
@@ -59,12 +62,14 @@ def stream(
     seed: int = 0,
     **settings: Any,
 ) -> Stream:
-    """The tasks of a stream in the order in which they are to be learned. Equal calls give equal streams.
+    """The tasks of a stream and the steps in which they are to be learned. Equal calls give equal streams.
 
     Args:
         name_or_path: A name in :func:`list_streams`, or a folder with a ``manifest.csv`` or laid out as
             ``<modality>/<class>/<files>``.
-        order: ``"random"`` or ``"sequential"``.
+        order: How tasks come. ``"random"``: the modalities interleave; ``"sequential"``: one modality after the other;
+            each step is a whole task in both. ``"mixed"``: tasks of up to three modalities come at once, each cut into
+            three turns. ``"blurry"``: three tenths of each class's items come with later tasks of its modality.
         seed: Of the classes of the tasks and of their order, at least 0.
         settings: See :class:`StreamSettings`.
 
@@ -84,8 +89,10 @@ def stream(
     if not items:
         first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
         raise RemodalError(f"{name_or_path}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
-    tasks = make_tasks(items, order=order, seed=seed, classes_per_task=chosen.classes_per_task)
-    return Stream(name, order, seed, tasks, quarantined)
+    if chosen.disguised:
+        items = tuple(disguised(item) for item in items)
+    schedule = make_schedule(items, order=order, seed=seed, classes_per_task=chosen.classes_per_task)
+    return Stream(name, order, seed, *schedule, quarantined)
 
 
 def verify(
@@ -107,7 +114,7 @@ def verify(
 def check(item: Item) -> Quarantined | None:
     """Read and decode one item, an embedded one against its hash: what is wrong with it, if anything is."""
     try:
-        get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
+        get_modality(item.read_as).decode(item.read(), where=item.id, unit=item.unit)
     except BadItem as error:
         return Quarantined(item.id, error.reason)
     return None

@@ -1,4 +1,4 @@
-"""What a stream is made of: items, tasks of one modality each, and the stream that gives them one after the other."""
+"""What a stream is made of: items; tasks, by which is measured; steps, in which is learned; and the stream of them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ class Item(ABC):
     @abstractmethod
     def read(self) -> bytes:
         """The encoded medium. Raises BadItem where it can't be read."""
+
+    @property
+    def read_as(self) -> str:
+        """The modality whose reader decodes the medium: the item's own, unless it comes in disguise."""
+        return self.modality
 
     @property
     def unit(self) -> str | None:
@@ -63,13 +68,33 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What is learned at one go: training items of one modality, of one task or of several."""
+
+    modality: str
+    train: tuple[Item, ...]
+    completes: int | None
+    """Index of the task that counts as learned after this step; None where more of it is to come."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of its items, in the order in which they come."""
+        return tuple(dict.fromkeys(item.label for item in self.train))
+
+
+@dataclass(frozen=True)
 class Stream:
-    """Tasks in the order in which they are to be learned."""
+    """Tasks in the order in which they are complete, and the steps in which they are to be learned.
+
+    Iterating gives the tasks. In the orders ``random`` and ``sequential`` each step is a whole task, so that learning
+    task after task is the same as learning step after step.
+    """
 
     name: str
     order: str
     seed: int
     tasks: tuple[Task, ...]
+    steps: tuple[Step, ...]
     quarantined: tuple[Quarantined, ...] = field(default=())
     """What was set aside when the stream was listed; what fails to decode comes later."""
 

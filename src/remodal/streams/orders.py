@@ -1,38 +1,63 @@
-"""From items to tasks, and the order in which the tasks come."""
+"""From items to tasks, the order in which the tasks come, and the steps in which their items are delivered."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from remodal.registry import Registry
-from remodal.streams.base import Item, Task
-
-Order = Callable[[Mapping[str, Sequence[Task]], np.random.Generator], list[Task]]
-"""Takes the tasks of each modality and puts them all in one line; it draws from the generator alone."""
-
-ORDERS = Registry[Order]("order")
+from remodal.streams.base import Item, Step, Task
+from remodal.streams.delivery import at_once, in_turns, returning, whole
 
 
-@ORDERS.add("random")
+class Order(NamedTuple):
+    """How tasks and their items come. Both functions draw from the generator alone.
+
+    arrange: takes the tasks of each modality and puts them all in one line. deliver: takes the line, each task with its
+    place in it as its index, and gives the steps; these complete the tasks in the order of the line.
+    """
+
+    arrange: Callable[[Mapping[str, Sequence[Task]], np.random.Generator], list[Task]]
+    deliver: Callable[[Sequence[Task], np.random.Generator], list[Step]]
+
+
+class Schedule(NamedTuple):
+    """Tasks in the order in which they are complete, and the steps that complete them."""
+
+    tasks: tuple[Task, ...]
+    steps: tuple[Step, ...]
+
+
 def interleave(tasks: Mapping[str, Sequence[Task]], generator: np.random.Generator) -> list[Task]:
     """The modalities' tasks interleave at random."""
     every = [task for of_modality in tasks.values() for task in of_modality]
     return [every[position] for position in generator.permutation(len(every))]
 
 
-@ORDERS.add("sequential")
 def one_by_one(tasks: Mapping[str, Sequence[Task]], generator: np.random.Generator) -> list[Task]:
     """All tasks of one modality, then all of the next; which modality comes when is random."""
     modalities = list(tasks)
     return [task for position in generator.permutation(len(modalities)) for task in tasks[modalities[position]]]
 
 
-def make_tasks(items: Iterable[Item], *, order: str, seed: int, classes_per_task: int) -> tuple[Task, ...]:
-    """Cut the classes of each modality into tasks, and put the tasks in order.
+def in_groups(tasks: Mapping[str, Sequence[Task]], generator: np.random.Generator) -> list[Task]:
+    """As :func:`interleave`, but tasks that come at once (:func:`~remodal.streams.delivery.at_once`) side by side."""
+    return [task for group in at_once(interleave(tasks, generator)) for task in group]
+
+
+ORDERS = Registry[Order]("order")
+ORDERS.add("random")(Order(interleave, whole))
+ORDERS.add("sequential")(Order(one_by_one, whole))
+ORDERS.add("mixed")(Order(in_groups, in_turns))
+ORDERS.add("blurry")(Order(interleave, returning))
+
+
+def make_schedule(items: Iterable[Item], *, order: str, seed: int, classes_per_task: int) -> Schedule:
+    """Cut the classes of each modality into tasks, put the tasks in order, and deliver their items in steps.
 
     A class is a label in one modality; it is in one task with all its items. Where items state their task,
     these tasks are kept; elsewhere the classes are shuffled and cut. Only the seed and the items themselves
@@ -48,13 +73,14 @@ def make_tasks(items: Iterable[Item], *, order: str, seed: int, classes_per_task
     Raises:
         UnknownName: There is no such order.
     """
-    arrange = ORDERS.get(order)
+    chosen = ORDERS.get(order)
     modalities: dict[str, list[Item]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.id):
         modalities[item.modality].append(item)
     tasks = {name: _tasks_of(name, modalities[name], seed, classes_per_task) for name in sorted(modalities)}
-    arranged = arrange(tasks, np.random.default_rng(seed))
-    return tuple(replace(task, index=index) for index, task in enumerate(arranged))
+    generator = np.random.default_rng(seed)
+    line = tuple(replace(task, index=index) for index, task in enumerate(chosen.arrange(tasks, generator)))
+    return Schedule(line, tuple(chosen.deliver(line, generator)))
 
 
 def task_sizes(classes: int, classes_per_task: int) -> list[int]:

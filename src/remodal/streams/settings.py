@@ -16,7 +16,7 @@ class StreamSettings(Settings):
     Traceback (most recent call last):
     ...
     remodal.errors.UnknownName: unknown setting 'stream.classes_per_tsk'; did you mean 'stream.classes_per_task'? \
-valid: stream.classes_per_task, stream.depth_unit, stream.train_items, stream.validation
+valid: stream.classes_per_task, stream.depth_unit, stream.disguised, stream.train_items, stream.validation
     """
 
     prefix = "stream."
@@ -29,6 +29,11 @@ valid: stream.classes_per_task, stream.depth_unit, stream.train_items, stream.va
         description="measure on a quarter of the training items, held out by source, instead of the test items",
     )
     train_items: int | None = Field(default=None, ge=1, description="training items of a class at most: few-shot")
+    disguised: bool = Field(
+        default=False,
+        description="depth maps come as 8-bit colour pictures and sounds as pictures of their spectrogram: the "
+        "modality has to be told from content alone",
+    )
     depth_unit: Literal["mm", "cm", "m"] | None = Field(
         default=None,
         description="unit of depth files whose manifest states none; without it 16-bit files are in millimetres",

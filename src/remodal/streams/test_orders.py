@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remodal.errors import UnknownName
-from remodal.streams.base import Item, Split
+from remodal.streams.base import Item, Split, Task
 from remodal.streams.files import FileItem
-from remodal.streams.orders import ORDERS, make_tasks, task_sizes
+from remodal.streams.orders import ORDERS, make_schedule, task_sizes
 
 orders = st.sampled_from(ORDERS.names())
 seeds = st.integers(0, 2**32)
@@ -22,6 +22,10 @@ class_counts = st.dictionaries(st.sampled_from(["image", "video", "audio", "text
 
 
 SPLITS: dict[str, Split] = {"a": "train", "b": "train", "c": "test"}
+
+
+def make_tasks(items: list[Item], *, order: str, seed: int, classes_per_task: int) -> tuple[Task, ...]:
+    return make_schedule(items, order=order, seed=seed, classes_per_task=classes_per_task).tasks
 
 
 def items_of(classes: dict[str, int], task: str = "") -> list[Item]:

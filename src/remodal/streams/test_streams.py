@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from remodal.errors import RemodalError, UnknownName
-from remodal.streams import Stream, list_streams, stream, verify
+from remodal.streams import ORDERS, Stream, list_streams, stream, verify
 from remodal.streams.conftest import Write
 
 
@@ -19,7 +19,7 @@ def texts(*labels: str) -> list[str]:
     return [f"text/{label}/{number}.txt" for label in labels for number in range(4)]
 
 
-@pytest.mark.parametrize("order", ["random", "sequential"])
+@pytest.mark.parametrize("order", ORDERS.names())
 def test_everyday_in_each_order(order: str) -> None:
     made = stream("everyday", order=order, seed=1)
     assert (made.name, made.order, made.seed) == ("everyday", order, 1)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.backbones.prompting import prompted
-from remodal.learning.prepare import PreparedStream, PreparedTask, TestData
+from remodal.learning.prepare import PreparedStep, PreparedStream, PreparedTask, TestData
 from remodal.methods.base import TaskData
 from remodal.training.seeding import generator
 
@@ -108,7 +108,8 @@ def toy_stream(
         data = TaskData(index, modality, tuple(classes), *train)
         names = tuple(f"{modality}/{index}/{item}" for item in range(len(test[1])))
         prepared.append(PreparedTask(data, TestData(names, *test)))
-    return PreparedStream(tuple(prepared), (), {"decode": 0.0, "stem": 0.0})
+    steps = tuple(PreparedStep(task.train.modality, task.train, task.train.index) for task in prepared)
+    return PreparedStream(tuple(prepared), steps, (), {"decode": 0.0, "stem": 0.0})
 
 
 def _mean(backbone: ToyBackbone, modality: str, name: str, alignment: float) -> Tensor:
