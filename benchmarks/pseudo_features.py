@@ -1,8 +1,8 @@
 """Is one Gaussian right? The re-alignment of ``comm``, trained on pseudo-features of several kinds, and on real ones.
 
 Of each modality all classes are taken at once, with the frozen model's features, so that nothing but the kind of
-features differs: pseudo-features of one Gaussian a class with a shared covariance (what ``comm`` does) or with one of its
-own, of two to four components a class (k-means, shared covariance), a few stored items a class, and all items. The
+features differs: pseudo-features of one Gaussian a class with a shared covariance (what ``comm`` does) or with one of
+its own, of two to four components a class (k-means, shared covariance), a few stored items a class, and all items. The
 re-alignment is that of ``comm``, with its settings; accuracy is on the test items, the modality given.
 """
 

@@ -44,8 +44,12 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def command(stream: Path, out: Path) -> list[str]:
+def command(stream: Path, out: Path, order: str) -> list[str]:
     asked = [
+        "--method",
+        "comm",
+        "--order",
+        order,
         "--stream",
         str(stream),
         "--out",
@@ -58,15 +62,17 @@ def command(stream: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "remodal", "run", "--threads", "1", *asked]
 
 
-def started(stream: Path, out: Path, cache: Path) -> subprocess.Popen[bytes]:
+def started(stream: Path, out: Path, cache: Path, order: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "REMODAL_CACHE": str(cache)}
-    return subprocess.Popen(command(stream, out), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command(stream, out, order), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
 
 
-def finished(stream: Path, out: Path, cache: Path) -> float:
+def finished(stream: Path, out: Path, cache: Path, order: str) -> float:
     """Run to the end; the seconds it took."""
     begun = time.monotonic()
-    process = started(stream, out, cache)
+    process = started(stream, out, cache, order)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
     return time.monotonic() - begun
@@ -79,15 +85,16 @@ def timeless(results: dict[str, Any]) -> dict[str, Any]:
     return {**results, "cost": cost, "tasks": tasks}
 
 
-def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Path) -> None:
+@pytest.mark.parametrize("order", ["random", "mixed"])
+def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Path, order: str) -> None:
     cache, whole = graphs_only, tmp_path / "whole"
-    seconds = finished(stream, whole, cache)
+    seconds = finished(stream, whole, cache, order)
     shutil.rmtree(cache / "features")  # so that kills fall into the stem pass and its writing too
 
     draws, killed = random.Random(0), tmp_path / "killed"  # noqa: S311  # not for secrets
     kills = 0
     for attempt in range(KILLS):
-        process = started(stream, killed, cache)
+        process = started(stream, killed, cache, order)
         try:
             process.wait(timeout=draws.uniform(0.25, 0.6) * seconds)
         except subprocess.TimeoutExpired:
@@ -97,7 +104,7 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
         if (killed / "results.json").exists():
             assert kills >= 2, f"only {kills} kills before the run was through at attempt {attempt}"
             break
-    finished(stream, killed, cache)
+    finished(stream, killed, cache, order)
 
     expected, found = (json.loads((folder / "results.json").read_text()) for folder in (whole, killed))
     assert timeless(found) == timeless(expected)
@@ -112,7 +119,7 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
 
 def test_a_finished_run_is_not_run_again(stream: Path, tmp_path: Path, lite_cache: Path) -> None:
     cache, out = lite_cache, tmp_path / "run"
-    finished(stream, out, cache)
+    finished(stream, out, cache, "random")
     before = (out / "results.json").read_bytes()
-    finished(stream, out, cache)
+    finished(stream, out, cache, "random")
     assert (out / "results.json").read_bytes() == before

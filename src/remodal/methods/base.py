@@ -23,7 +23,11 @@ from remodal.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class TaskData:
-    """What a method learns a task from. labels: int64 ``[n]``, positions in ``classes``."""
+    """What a method learns from at one go: a task, or a part of one, or items of several tasks of a modality.
+
+    index: how many came before it. classes: those of its items; some may have come before. labels: int64 ``[n]``,
+    positions in ``classes``.
+    """
 
     index: int
     modality: str
