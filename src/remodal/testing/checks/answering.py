@@ -1,0 +1,131 @@
+"""What a method answers: sensible scores, of an item's content alone, and nothing where there is nothing to know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from remodal.adaptation.routed import readable
+from remodal.backbones import Tokens
+from remodal.learning.evaluate import accuracy, score
+from remodal.learning.prepare import PreparedTask, TestData
+from remodal.methods.base import Method
+from remodal.streams.base import Column
+from remodal.testing.candidate import SEED, Candidate, apart, columns_of, copied, learn, same, scores_of
+from remodal.testing.checks.check import check, expect, expect_close, five_tasks
+from remodal.testing.toy import toy_stream
+from remodal.training.seeding import generator
+
+
+@check
+def learns(candidate: Candidate) -> None:
+    """Scores are numbers where they have to be; what learns is right on its training items more often than chance.
+
+    Right after a task, among the task's own classes: what is forgotten later doesn't count.
+    """
+    stream, method = five_tasks(), candidate.new()
+    columns, before = columns_of(stream), copied(method.state())
+    seen: set[Column] = set()
+    right: list[bool] = []
+    for task in stream.tasks:
+        learn(method, [task])
+        seen.update(task.columns)
+        for other in stream.tasks:
+            _well_formed(scores_of(method, other.test.tokens, columns), other.test.tokens, columns, seen, method)
+        answers = scores_of(method, task.train.tokens, task.columns).argmax(1)
+        right.extend((answers == task.train.labels).tolist())
+    if not same(before, method.state()):
+        least = 0.5 + 4 * sqrt(0.25 / len(right))
+        found = sum(right) / len(right)
+        expect(found > least, f"{found:.2f} of the training items right", f"more than {least:.2f} (chance is 0.50)")
+
+
+def _well_formed(scores: Tensor, tokens: Tokens, columns: Sequence[Column], seen: set[Column], method: Method) -> None:
+    shape = (len(tokens), len(columns))
+    expect(tuple(scores.shape) == shape, f"scores of shape {tuple(scores.shape)}", f"{shape}")
+    for index, (column, own) in enumerate(zip(columns, readable(tokens, columns, method.backbone))):
+        found = scores[:, index]
+        where = f"for {column.modality} {column.name!r} on tokens of {tokens.tower!r}"
+        if column not in seen and found.isnan().all():
+            continue
+        if own:
+            expect(bool(found.isfinite().all()), f"{found[~found.isfinite()][:1].tolist()} {where}", "finite scores")
+        else:
+            finite = found[found != -torch.inf][:1].tolist()
+            expect(not finite, f"{finite} {where}", "-inf, because another tower reads it")
+
+
+@check
+def answers_alone(candidate: Candidate) -> None:
+    """An item's scores depend on the item, not on the batch that it comes in."""
+    stream = five_tasks()
+    columns, method = columns_of(stream), candidate.learned(stream.tasks)
+    for tower in method.backbone.towers:
+        tasks = [task for task in stream.tasks if task.test.tokens.tower == tower]
+        tokens = Tokens.concat(task.test.tokens for task in tasks)
+        names = [task.train.classes[label] for task in tasks for label in task.test.labels.tolist()]
+        shuffled = torch.randperm(len(tokens), generator=generator(SEED, "company"))
+        by_class = torch.tensor(sorted(range(len(tokens)), key=names.__getitem__))
+        whole = scores_of(method, tokens, columns)
+        for label, order, size in (
+            ("one by one", torch.arange(len(tokens)), 1),
+            ("shuffled, 7 at a time", shuffled, 7),
+            ("shuffled, 32 at a time", shuffled, 32),
+            ("shuffled, all at once", shuffled, len(tokens)),
+            ("sorted by class, 7 at a time", by_class, 7),
+        ):
+            found = torch.cat([scores_of(method, batch, columns) for batch in tokens[order].batches(size)])
+            expect_close(found, whole[order], columns, f"items that came {label}")
+
+
+@check
+def finds_nothing_in_noise(candidate: Candidate) -> None:
+    """Labels drawn at random can't be known: accuracy on held-out items is chance, within four standard errors."""
+    stream = toy_stream((("image", ("cat", "dog", "oak", "elm")),), items=60, shuffled=True)
+    found = accuracy(candidate.learned(stream.tasks), stream.tasks[0], columns_of(stream)).aware
+    margin = 4 * sqrt(0.25 * 0.75 / len(stream.tasks[0].test.labels))
+    if found is not None:
+        expect(abs(found - 0.25) <= margin, f"accuracy {found:.2f} on shuffled labels", f"0.25 +- {margin:.2f}")
+
+
+@check
+def is_not_told_the_modality(candidate: Candidate) -> None:
+    """An answer comes from an item's content: not from candidates' order, the task around it, or the number of frames.
+
+    Each question goes to a method restored afresh, which can't have remembered the items.
+    """
+    stream = five_tasks()
+    columns = columns_of(stream)
+    learned = candidate.learned(stream.tasks)
+    state, reads = learned.state(), learned.backbone.reads
+    order = torch.randperm(len(columns), generator=generator(SEED, "candidates"))
+    permuted = [columns[index] for index in order.tolist()]
+    for task in stream.tasks:
+        modality = task.train.modality
+        plain = score(candidate.restored(state), task, columns)
+        found = score(candidate.restored(state), task, permuted)
+        expect_close(found, plain[:, order], permuted, f"{modality} items, with candidates in another order")
+        for other in reads:
+            if reads[other] == reads[modality]:
+                difference = apart(score(candidate.restored(state), _relabelled(task, other), columns), plain)
+                what = f"scores of {modality} items changed by {difference:.2g} where their task says {other}"
+                expect(difference == 0, what, "equal bits")
+        found = score(candidate.restored(state), _repeated(task, 3), columns)
+        expect_close(found, plain, columns, f"{modality} items, with each frame three times")
+
+
+def _relabelled(task: PreparedTask, modality: str) -> PreparedTask:
+    """The same held-out items in a task that states another modality, under names that say nothing."""
+    unnamed = tuple(str(index) for index in range(len(task.test.items)))
+    return PreparedTask(replace(task.train, modality=modality), TestData(unnamed, task.test.tokens, task.test.labels))
+
+
+def _repeated(task: PreparedTask, times: int) -> PreparedTask:
+    """The same held-out items with each frame ``times`` in a row."""
+    tokens = task.test.tokens
+    longer = Tokens(tokens.tower, tokens.frames.repeat_interleave(times, 0), tokens.lengths * times)
+    return PreparedTask(task.train, TestData(task.test.items, longer, task.test.labels))
