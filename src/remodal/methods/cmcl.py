@@ -43,7 +43,7 @@ class CmclSettings(Settings):
     epochs: int = Field(5, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
     least: float = Field(
-        0.01, gt=0, lt=1, description="eigenvalue over the largest from which a direction is kept still"
+        0.001, gt=0, lt=1, description="eigenvalue over the largest from which a direction is kept still"
     )
 
 

@@ -48,14 +48,14 @@ class CommSettings(Settings):
     blend: bool = Field(True, description="(ii) borrow other modalities' prompts by relevance")
     realign: bool = Field(True, description="(iii) statistics, drift compensation, re-alignment on pseudo-features")
     prompt_length: int = Field(8, ge=1, description="keys and values a layer")
-    learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
+    learning_rate: float = Field(3e-3, gt=0, description="of the prompts")
     epochs: int = Field(3, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
     self_weight: float = Field(1.0, ge=0, description="lambda_s, weight of the shift's penalty")
     blend_weight: float = Field(0.3, ge=0, description="lambda, weight of the borrowed prompts")
     rank: int = Field(128, ge=1, description="directions of the shared covariance")
     realign_draws: int = Field(256, ge=1, description="pseudo-features in a step of re-alignment")
-    realign_steps: int = Field(60, ge=1, description="steps of re-alignment")
+    realign_steps: int = Field(120, ge=1, description="steps of re-alignment")
 
 
 @dataclass

@@ -37,8 +37,8 @@ class DualPromptSettings(Settings):
 
     prompt_length: int = Field(5, ge=1, description="keys and values a layer, of each of the two prompts")
     pull: float = Field(0.1, ge=0, description="weight of the pull of a key to its task's queries")
-    learning_rate: float = Field(1e-3, gt=0, description="of prompts and keys")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    learning_rate: float = Field(3e-4, gt=0, description="of prompts and keys")
+    epochs: int = Field(10, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
 
 

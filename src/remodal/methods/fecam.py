@@ -33,7 +33,7 @@ class FecamSettings(Settings):
     """Settings of ``fecam``."""
 
     rank: int = Field(32, ge=1, description="directions of a class's covariance")
-    shrinkage: float = Field(1.0, gt=0, description="of the covariance toward its mean variance")
+    shrinkage: float = Field(10.0, gt=0, description="of the covariance toward its mean variance")
 
 
 @dataclass

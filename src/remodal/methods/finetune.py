@@ -24,7 +24,7 @@ from remodal.training.trainer import Trainer
 class FinetuneSettings(PromptSettings):
     """Settings of ``finetune``."""
 
-    epochs: int = Field(3, ge=1, description="passes over a task's items")
+    learning_rate: float = Field(3e-4, gt=0, description="of the prompts")
 
 
 @methods.add("finetune")

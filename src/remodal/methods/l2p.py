@@ -36,7 +36,7 @@ class L2PSettings(Settings):
     prompt_length: int = Field(5, ge=1, description="keys and values a layer, each prompt")
     top: int = Field(5, ge=1, description="prompts that an item picks")
     pull: float = Field(0.1, ge=0, description="weight of the pull of keys to queries")
-    learning_rate: float = Field(1.875e-3, gt=0, description="of prompts and keys")
+    learning_rate: float = Field(6e-4, gt=0, description="of prompts and keys")
     epochs: int = Field(5, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
 

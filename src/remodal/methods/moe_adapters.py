@@ -37,8 +37,8 @@ class MoeAdaptersSettings(Settings):
     top: int = Field(2, ge=1, description="experts that an item uses")
     rank: int = Field(32, ge=1, description="of an expert's map")
     directions: int = Field(16, ge=1, description="principal directions that tell a task")
-    learning_rate: float = Field(3e-3, gt=0, description="of experts and routers")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    learning_rate: float = Field(1e-3, gt=0, description="of experts and routers")
+    epochs: int = Field(10, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
 
 

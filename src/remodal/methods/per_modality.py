@@ -13,7 +13,8 @@ from remodal.adaptation.adapt import Adapted
 from remodal.adaptation.routed import Expert
 from remodal.backbones import Backbone
 from remodal.methods.base import State, TaskData, methods
-from remodal.methods.prompt_training import PromptSettings, trained
+from remodal.methods.finetune import FinetuneSettings
+from remodal.methods.prompt_training import trained
 from remodal.methods.routed import RoutedMethod
 from remodal.settings import Settings
 from remodal.training.trainer import Trainer
@@ -23,7 +24,7 @@ from remodal.training.trainer import Trainer
 class PerModality(RoutedMethod):
     """One expert a modality, naively fine-tuned."""
 
-    options = PromptSettings
+    options = FinetuneSettings
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
@@ -33,7 +34,7 @@ class PerModality(RoutedMethod):
         """Train the modality's expert on the task alone."""
         before = self.experts_.get(task.modality)
         start = Adapted(before.prompts, before.adapter) if before else None
-        learned = trained(self.backbone, task, cast(PromptSettings, self.settings), trainer, start)
+        learned = trained(self.backbone, task, cast(FinetuneSettings, self.settings), trainer, start)
         self.experts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
         self.learn_identity(task, self.backbone.tower(task.modality).identity(task.tokens), trainer)
 

@@ -16,7 +16,7 @@ class PromptSettings(Settings):
 
     prompt_length: int = Field(8, ge=1, description="keys and values a layer")
     learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
+    epochs: int = Field(10, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
 
     @property

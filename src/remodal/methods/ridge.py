@@ -38,7 +38,7 @@ HELD_OUT = 5
 class RidgeSettings(Settings):
     """Settings of ``ridge``."""
 
-    width: int = Field(2000, ge=1, description="random features")
+    width: int = Field(3000, ge=1, description="random features")
 
 
 @dataclass

@@ -42,7 +42,7 @@ class SlcaSettings(Settings):
     batch: int = Field(64, ge=1, description="items a step")
     rank: int = Field(32, ge=1, description="directions of a class's covariance")
     draws: int = Field(32, ge=1, description="pseudo-features a class that the classifier is aligned on")
-    align_epochs: int = Field(5, ge=1, description="passes over the pseudo-features")
+    align_epochs: int = Field(15, ge=1, description="passes over the pseudo-features")
 
 
 @dataclass
