@@ -25,6 +25,7 @@ from remodal.errors import RemodalError, UnknownName
 from remodal.streams import Stream, check
 from remodal.streams import stream as open_stream
 
+RESULTS = Path(__file__).parent / "results"
 CELL = ("stream", "order", "seed", "method", "features")
 ANSWERED = ("aware", "agnostic")
 TOLERANCE = 1e-9
@@ -111,11 +112,13 @@ def stream_settings(folder: Path) -> dict[str, Any]:
 def main(given: Sequence[str] | None = None) -> int:
     """Say what is wrong with the tables ``given`` (by default the command line's); 1 where something is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="+", type=Path, help="folders that `remodal compare` has left")
+    parser.add_argument(
+        "tables", nargs="*", type=Path, help="folders that `remodal compare` has left; else all of ours"
+    )
     parser.add_argument("--strict", action="store_true", help="count a table whose stream isn't here as wrong")
     arguments = parser.parse_args(given)
     wrong = False
-    for folder in arguments.tables:
+    for folder in arguments.tables or sorted(path.parent for path in RESULTS.glob("*/cells.csv")):
         try:
             lines = sorted(differences(folder))
         except UnknownName as error:
