@@ -33,11 +33,11 @@ from remodal.training.trainer import Parameters, Recipe, Trainer
 class MoeAdaptersSettings(Settings):
     """Settings of ``moe-adapters``."""
 
-    experts: int = Field(8, ge=1, description="that all tasks of a tower share")
+    experts: int = Field(22, ge=1, description="that all tasks of a tower share")
     top: int = Field(2, ge=1, description="experts that an item uses")
     rank: int = Field(32, ge=1, description="of an expert's map")
     directions: int = Field(16, ge=1, description="principal directions that tell a task")
-    learning_rate: float = Field(1e-3, gt=0, description="of experts and routers")
+    learning_rate: float = Field(3e-3, gt=0, description="of experts and routers")
     epochs: int = Field(10, ge=1, description="passes over a task's items")
     batch: int = Field(64, ge=1, description="items a step")
 

@@ -27,8 +27,6 @@ from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 KMEANS_ROUNDS = 25
-ELSEWHERE = 100.0
-"""How far the classes of the other sessions lie behind."""
 
 
 class SPromptsSettings(PromptSettings):
@@ -92,11 +90,9 @@ class SPrompts(SessionMethod[Sessions]):
         chosen: Tensor,
         names: Sequence[str],
     ) -> Tensor:
-        """``scale * z . anchor`` under the session's prompts; the classes of other sessions far behind."""
+        """``scale * z . anchor`` under the session's prompts."""
         embedded = self._embeddings.aligned(tower, tokens, session.expert)[chosen]
-        own = {column.name for column in session.columns}
-        behind = torch.tensor([0.0 if name in own else ELSEWHERE for name in names])
-        return self.backbone.logits(embedded, names) - behind
+        return self.backbone.logits(embedded, names)
 
 
 def kmeans(rows: Tensor, centres: int, generator: Generator) -> Tensor:

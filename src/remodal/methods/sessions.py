@@ -1,8 +1,8 @@
 """What methods share that keep something of each task and find, for an item, the task it most likely comes from.
 
-Not a method itself. Within a modality the best session answers; between modalities, the one whose best session fits
-best comes first, whatever the classes say. So one array of scores serves both settings: with the modality given, the
-other modalities' columns are masked and the best session among its own is left.
+Not a method itself. Within a modality the best session answers, over its own classes; between modalities, the one
+whose best session fits best comes first, whatever the classes say. So one array of scores serves both settings: with
+the modality given, the other modalities' columns are masked and the best session among its own is left.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from remodal.streams.base import Column
 
 BEHIND = 1e3
 """How far the next modality's scores lie behind: more than any log-probability."""
+ELSEWHERE = 100.0
+"""How far the classes of the modality's other sessions lie behind."""
 
 Part = TypeVar("Part")
 
@@ -56,6 +58,8 @@ class SessionMethod(TowerMethod[Part]):
                 chosen = (best == index).nonzero()[:, 0]
                 if part is not None and len(chosen):
                     logits = self.logits(part, session, fits[modality][chosen], tower, tokens, chosen, names)
+                    mine = {column.name for column in session.columns}
+                    logits = logits - torch.tensor([0.0 if name in mine else ELSEWHERE for name in names])
                     out[chosen[:, None], torch.tensor(positions)] = logits.log_softmax(1)
         for modality, fit in fits.items():
             better = torch.stack([(other > fit).float() for other in fits.values()]).sum(0)
