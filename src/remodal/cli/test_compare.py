@@ -107,7 +107,7 @@ def test_a_table_resumes_tells_of_failures_and_can_be_verified(cli: Cli, sentenc
 
 def test_a_method_stands_beside_itself_with_other_settings(cli: Cli, sentences: Path, verify: Verify) -> None:
     done = cli(
-        "compare", "--stream", sentences, "--methods", "ridge", "--variant", "narrow=ridge", "--set", "narrow.width=2",
+        "compare", "--stream", sentences, "--methods", "ridge", "--variant", "narrow=ridge", "--set", "narrow.width=2", "--set", "ridge.width=30",
         "--orders", "random", "--seeds", "0", "--out", "table", "--jobs", "2",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -115,7 +115,7 @@ def test_a_method_stands_beside_itself_with_other_settings(cli: Cli, sentences: 
     asked = json.loads((table / "settings.json").read_text())
     assert asked["methods"] == ["ridge", "narrow"]
     assert asked["variants"] == {"narrow": "ridge"}
-    assert [asked["settings"]["method"][name]["width"] for name in asked["methods"]] == [2000, 2]
+    assert [asked["settings"]["method"][name]["width"] for name in asked["methods"]] == [30, 2]
     ran = json.loads((table / "runs" / "random-0-narrow-shared" / "settings.json").read_text())
     assert (ran["method"], ran["settings"]["method"]["width"]) == ("ridge", 2)
     assert "narrow" in (table / "table.md").read_text()

@@ -33,7 +33,7 @@ def forgetting(finished: Sequence[Finished], look: Mapping[Contestant, Look]) ->
                 markeredgecolor="black", markeredgewidth=0.8,
             )  # fmt: skip
         axes.set_yticks(range(len(shown)), [str(who) for who in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_ylim(max(1, len(shown)) - 0.5, -0.5)
         axes.axvline(0, color="#5f6873", linewidth=0.8)
         axes.grid(visible=False, axis="y")
         axes.set_title(f"order: {order}", fontsize=10)
