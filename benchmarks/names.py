@@ -46,7 +46,7 @@ def shares(stream: str, seed: int, missing: str) -> Shares:
     for lender, expert in method.experts().items():
         if backbone.reads[lender] != backbone.reads[missing]:
             continue
-        learned = method.modalities_[lender].statistics.classes
+        learned = method.parts_[lender].statistics.classes
         nearness = anchors @ backbone.anchors(learned).T
         kinds = {
             name: "shared" if name in learned else "near" if float(nearest) > NEAR else "neither"

@@ -7,6 +7,8 @@ a learned classifier whose weights also blend the prompts; trained on statistics
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -22,13 +24,21 @@ SCALE = 10.0
 """Of the unit-length features, so that the weights stay small."""
 
 
+@dataclass
 class Router:
-    """Log-probabilities over ``modalities`` from frozen features ``[n, width]``."""
+    """Log-probabilities over ``modalities`` from frozen features ``[n, width]``.
 
-    def __init__(self, width: int) -> None:
-        self.modalities: list[str] = []
-        self.weight = torch.zeros(0, width)
-        self.bias = torch.zeros(0)
+    weight: ``[modalities, width]``. bias: ``[modalities]``.
+    """
+
+    modalities: list[str]
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def empty(cls, width: int) -> Self:
+        """Of no modality."""
+        return cls([], torch.zeros(0, width), torch.zeros(0))
 
     def logits(self, features: Tensor) -> Tensor:
         """``[n, modalities]``; of unit-length features, scaled so that the weights stay small."""

@@ -8,26 +8,32 @@ instead of one a class is our choice, measured in ``docs/design.md``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Generator, Tensor
 
 
+@dataclass
 class ClassStatistics:
-    """Statistics of features ``[n, width]`` by class.
+    """Statistics of features by class.
 
-    rank: directions of the shared covariance that are kept.
+    rank: directions of the shared covariance that are kept. counts: ``[classes]``. means: ``[classes, width]``.
+    factor: ``[<= rank, width]``; ``factor^T factor`` is the shared covariance.
     """
 
-    def __init__(self, width: int, rank: int) -> None:
-        self.rank = rank
-        self.classes: list[str] = []
-        self.counts = torch.zeros(0)
-        self.means = torch.zeros(0, width)
-        self.factor = torch.zeros(0, width)
-        """``[<= rank, width]``; factor^T factor is the shared covariance."""
+    rank: int
+    classes: list[str]
+    counts: Tensor
+    means: Tensor
+    factor: Tensor
+
+    @classmethod
+    def empty(cls, width: int, rank: int) -> Self:
+        """Of no class."""
+        return cls(rank, [], torch.zeros(0), torch.zeros(0, width), torch.zeros(0, width))
 
     def add(self, features: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         """Take in items of classes; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
@@ -64,18 +70,6 @@ class ClassStatistics:
     def within(self, basis: Tensor) -> tuple[Tensor, Tensor]:
         """Means ``[classes, k]`` and factor ``[r, k]`` in the coordinates of ``basis``."""
         return self.means @ basis, self.factor @ basis
-
-    def tensors(self) -> dict[str, Tensor]:
-        """What is stored, by name; the classes' names stand in :attr:`classes`, in the order of the rows."""
-        return {"counts": self.counts, "means": self.means, "factor": self.factor}
-
-    @classmethod
-    def from_state(cls, tensors: Mapping[str, Tensor], classes: Sequence[str], rank: int) -> Self:
-        """The statistics of :meth:`tensors` and :attr:`classes`."""
-        restored = cls(tensors["means"].shape[1], rank)
-        restored.classes = list(classes)
-        restored.counts, restored.means, restored.factor = tensors["counts"], tensors["means"], tensors["factor"]
-        return restored
 
 
 def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generator) -> tuple[Tensor, Tensor]:

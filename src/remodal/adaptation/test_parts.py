@@ -132,10 +132,10 @@ def test_the_router_tells_modalities_apart_from_their_statistics() -> None:
              for name, centre in zip(("image", "audio", "depth"), centres, strict=True)}  # fmt: skip
     stored = []
     for features in items.values():
-        statistics = ClassStatistics(8, rank=4)
+        statistics = ClassStatistics.empty(8, rank=4)
         statistics.add(features, torch.arange(90) % 3, ["a", "b", "c"])
         stored.append(statistics)
-    router = Router(8)
+    router = Router.empty(8)
     router.train(stored, list(items), Trainer(0, 0))
     for index, features in enumerate(items.values()):
         assert (router.logits(features).argmax(1) == index).float().mean() > 0.95

@@ -107,7 +107,8 @@ def test_a_table_resumes_tells_of_failures_and_can_be_verified(cli: Cli, sentenc
 
 def test_a_method_stands_beside_itself_with_other_settings(cli: Cli, sentences: Path, verify: Verify) -> None:
     done = cli(
-        "compare", "--stream", sentences, "--methods", "ridge", "--variant", "narrow=ridge", "--set", "narrow.width=2", "--set", "ridge.width=30",
+        "compare", "--stream", sentences, "--methods", "ridge", "--variant", "narrow=ridge",
+        "--set", "narrow.width=2", "--set", "ridge.width=30",
         "--orders", "random", "--seeds", "0", "--out", "table", "--jobs", "2",
     )  # fmt: skip
     assert done.exit_code == 0, done.output

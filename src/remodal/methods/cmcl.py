@@ -25,8 +25,7 @@ from torch.nn import functional
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.routed import Expert
 from remodal.adaptation.statistics import leading, orthonormal
-from remodal.backbones import Backbone
-from remodal.methods.base import State, TaskData, methods
+from remodal.methods.base import TaskData, methods
 from remodal.methods.routed import RoutedMethod
 from remodal.settings import Settings
 from remodal.training.trainer import Parameters, Recipe, Trainer
@@ -57,19 +56,16 @@ class Map:
 
 
 @methods.add("cmcl")
-class Cmcl(RoutedMethod):
+class Cmcl(RoutedMethod[Map]):
     """One map a modality."""
 
     options = CmclSettings
-
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self.maps_: dict[str, Map] = {}
+    part = Map
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Train the modality's map where earlier tasks don't need it."""
         chosen, tower = cast(CmclSettings, self.settings), self.backbone.tower(task.modality)
-        known = self.maps_.get(task.modality)
+        known = self.parts_.get(task.modality)
         features, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
         width = self.backbone.width
         before = known.expert.adapter if known else torch.zeros(width, tower.feature_width)
@@ -88,30 +84,12 @@ class Cmcl(RoutedMethod):
         trained = trainer.fit("map", {"update": torch.zeros_like(before)}, loss, len(features), recipe)
         expert = Expert(tower_prompts(tower.layers, tower.width), adapter(trained["update"]), 1.0)
         kept = leading(torch.cat([earlier, features]), RANK)
-        self.maps_[task.modality] = Map(expert, kept, leading(torch.cat([names, anchors]), RANK))
+        self.parts_[task.modality] = Map(expert, kept, leading(torch.cat([names, anchors]), RANK))
         self.learn_identity(task, tower.identity(task.tokens), trainer)
 
     def experts(self) -> Mapping[str, Expert]:
         """The maps, with prompts that change nothing."""
-        return {name: one.expert for name, one in self.maps_.items()}
-
-    def state(self) -> State:
-        """Maps and spans by modality, and the routing."""
-        state = State(values={"modalities": list(self.maps_)})
-        for name, one in self.maps_.items():
-            state.put(name, {"prompts": one.expert.prompts, "adapter": one.expert.adapter})
-            state.put(name, {"features": one.features, "names": one.names})
-        self.put_routing(state)
-        return state
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        self.maps_ = {}
-        for name in state.values["modalities"]:
-            stored = state.under(name)
-            expert = Expert(stored["prompts"], stored["adapter"], 1.0)
-            self.maps_[name] = Map(expert, stored["features"], stored["names"])
-        self.take_routing(state)
+        return {name: one.expert for name, one in self.parts_.items()}
 
 
 def tower_prompts(layers: int, width: int) -> Tensor:

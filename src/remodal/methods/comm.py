@@ -33,7 +33,7 @@ from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperatur
 from remodal.adaptation.routed import Expert
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
 from remodal.backbones import Backbone, Tower
-from remodal.methods.base import State, TaskData, methods
+from remodal.methods.base import TaskData, methods
 from remodal.methods.routed import RoutedMethod
 from remodal.settings import Settings
 from remodal.training.trainer import Recipe, Trainer
@@ -70,23 +70,23 @@ class _Modality:
 
 
 @methods.add("comm")
-class Comm(RoutedMethod):
+class Comm(RoutedMethod[_Modality]):
     """The reconstruction of COMM, nothing added."""
 
     options = CommSettings
+    part = _Modality
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
         self.chosen = cast(CommSettings, settings)
-        self.modalities_: dict[str, _Modality] = {}
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
         tower = self.backbone.tower(task.modality)
-        known = self.modalities_.get(task.modality)
+        known = self.parts_.get(task.modality)
         identity = tower.identity(task.tokens)
         weights = self.borrowing(task.modality, identity)
-        others = [self.modalities_[name].own for name in weights]
+        others = [self.parts_[name].own for name in weights]
         borrowed = None
         start = self._start(task, tower, known, others, list(weights.values()), trainer)
         if others and self.chosen.blend:
@@ -103,20 +103,20 @@ class Comm(RoutedMethod):
             rate = merge_rate(len(task.classes), len(seen))
             own, adapter = merge(known.own, own, rate), merge(known.expert.adapter, adapter, rate)
         snapshot = own if borrowed is None else own + borrowed
-        statistics = known.statistics if known else ClassStatistics(tower.feature_width, self.chosen.rank)
+        statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.chosen.rank)
         after = tower.features(task.tokens, snapshot)
         if before is not None and self.chosen.realign:
             statistics.means = statistics.means + drift(statistics.means, before, after)
         statistics.add(after, task.labels, task.classes)
         modality = _Modality(own, Expert(snapshot, adapter, 1.0), statistics)
-        self.modalities_[task.modality] = modality
+        self.parts_[task.modality] = modality
         if self.chosen.realign:
             modality.expert = self._realigned(modality, tower, trainer)
         self.learn_identity(task, identity, trainer)
 
     def experts(self) -> dict[str, Expert]:
         """Snapshot, adapter and temperature of each modality."""
-        return {name: one.expert for name, one in self.modalities_.items()}
+        return {name: one.expert for name, one in self.parts_.items()}
 
     def borrowing(self, modality: str, identity: Tensor) -> dict[str, float]:
         """alpha: weight of each other modality that the same tower reads, for items ``[n, identity_width]``."""
@@ -167,7 +167,7 @@ class Comm(RoutedMethod):
 
     def _realigned(self, modality: _Modality, tower: Tower, trainer: Trainer) -> Expert:
         stored = modality.statistics
-        names = (name for one in self.modalities_.values() for name in one.statistics.classes)
+        names = (name for one in self.parts_.values() for name in one.statistics.classes)
         anchors = Anchors.of(self.backbone, stored.classes, names)
         scale = self.backbone.logit_scale
         basis = stored.basis()
@@ -177,28 +177,3 @@ class Comm(RoutedMethod):
         features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
         calibrated = temperature(scale * aligned(tower, adapter, features) @ anchors.own.T, labels)
         return Expert(modality.expert.prompts, adapter, calibrated)
-
-    def state(self) -> State:
-        """Per modality: prompts, snapshot, adapter, statistics; and the routing."""
-        state = State(values={"modalities": {}})
-        for name, one in self.modalities_.items():
-            state.put(name, {"own": one.own, "snapshot": one.expert.prompts, "adapter": one.expert.adapter})
-            state.put(f"{name}/statistics", one.statistics.tensors())
-            state.values["modalities"][name] = {
-                "temperature": one.expert.temperature,
-                "classes": one.statistics.classes,
-            }
-        self.put_routing(state)
-        return state
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        self.modalities_ = {}
-        for name, values in state.values["modalities"].items():
-            stored = state.under(name)
-            statistics = ClassStatistics.from_state(
-                state.under(f"{name}/statistics"), values["classes"], self.chosen.rank
-            )
-            expert = Expert(stored["snapshot"], stored["adapter"], values["temperature"])
-            self.modalities_[name] = _Modality(stored["own"], expert, statistics)
-        self.take_routing(state)

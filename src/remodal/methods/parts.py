@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
 
@@ -62,6 +62,21 @@ def unpacked(kind: type[Part], state: State) -> Part:
     return kind(**values)
 
 
+def put_parts(state: State, kind: str, parts: Mapping[str, Any]) -> None:
+    """Add dataclasses by name to ``state``, under ``kind``."""
+    state.values[kind] = {}
+    for name, part in parts.items():
+        inner = packed(part)
+        state.put(f"{kind}/{name}", inner.tensors)
+        state.values[kind][name] = inner.values
+
+
+def taken_parts(state: State, kind: str, of: type[Part]) -> dict[str, Part]:
+    """The dataclasses that :func:`put_parts` added."""
+    named = state.values[kind].items()
+    return {name: unpacked(of, State(state.under(f"{kind}/{name}"), values)) for name, values in named}
+
+
 class PartsMethod(Method, Generic[Part]):
     """A method whose learned state is ``parts_``, by tower or by modality."""
 
@@ -74,17 +89,13 @@ class PartsMethod(Method, Generic[Part]):
 
     def state(self) -> State:
         """Every part's fields."""
-        state = State(values={"parts": {}})
-        for name, part in self.parts_.items():
-            inner = packed(part)
-            state.put(name, inner.tensors)
-            state.values["parts"][name] = inner.values
+        state = State()
+        put_parts(state, "parts", self.parts_)
         return state
 
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave."""
-        named = state.values["parts"].items()
-        self.parts_ = {name: unpacked(self.part, State(state.under(name), values)) for name, values in named}
+        self.parts_ = taken_parts(state, "parts", self.part)
 
 
 class TowerMethod(PartsMethod[Part]):

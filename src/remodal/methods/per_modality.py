@@ -11,46 +11,28 @@ from typing import cast
 
 from remodal.adaptation.adapt import Adapted
 from remodal.adaptation.routed import Expert
-from remodal.backbones import Backbone
-from remodal.methods.base import State, TaskData, methods
+from remodal.methods.base import TaskData, methods
 from remodal.methods.finetune import FinetuneSettings
 from remodal.methods.prompt_training import trained
 from remodal.methods.routed import RoutedMethod
-from remodal.settings import Settings
 from remodal.training.trainer import Trainer
 
 
 @methods.add("per-modality")
-class PerModality(RoutedMethod):
+class PerModality(RoutedMethod[Expert]):
     """One expert a modality, naively fine-tuned."""
 
     options = FinetuneSettings
-
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self.experts_: dict[str, Expert] = {}
+    part = Expert
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Train the modality's expert on the task alone."""
-        before = self.experts_.get(task.modality)
+        before = self.parts_.get(task.modality)
         start = Adapted(before.prompts, before.adapter) if before else None
         learned = trained(self.backbone, task, cast(FinetuneSettings, self.settings), trainer, start)
-        self.experts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
+        self.parts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
         self.learn_identity(task, self.backbone.tower(task.modality).identity(task.tokens), trainer)
 
     def experts(self) -> Mapping[str, Expert]:
         """One a modality."""
-        return self.experts_
-
-    def state(self) -> State:
-        """Prompts and adapters by modality, and the routing."""
-        state = State(values={"modalities": list(self.experts_)})
-        for name, expert in self.experts_.items():
-            state.put(name, {"prompts": expert.prompts, "adapter": expert.adapter})
-        self.put_routing(state)
-        return state
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave."""
-        self.experts_ = {name: Expert(**state.under(name), temperature=1.0) for name in state.values["modalities"]}
-        self.take_routing(state)
+        return self.parts_

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -15,20 +16,23 @@ from remodal.adaptation.routed import Embeddings, Expert, routed_scores
 from remodal.adaptation.router import Router
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones import Backbone, Tokens
-from remodal.methods.base import Method, State, TaskData
+from remodal.methods.base import State, TaskData
+from remodal.methods.parts import PartsMethod, put_parts, taken_parts
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 IDENTITY_RANK = 64
 
+Part = TypeVar("Part")
 
-class RoutedMethod(Method):
-    """A method that answers with the expert of the modality that its router finds."""
+
+class RoutedMethod(PartsMethod[Part]):
+    """A method that answers with the expert of the modality that its router finds. One part a modality."""
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
-        self.routers_ = {name: Router(tower.identity_width) for name, tower in backbone.towers.items()}
+        self.routers_ = {name: Router.empty(tower.identity_width) for name, tower in backbone.towers.items()}
         self.identity_: dict[str, ClassStatistics] = {}
         self._embeddings = Embeddings()
 
@@ -44,7 +48,7 @@ class RoutedMethod(Method):
 
     def learn_identity(self, task: TaskData, identity: Tensor, trainer: Trainer) -> None:
         """Store statistics of the task's ``identity`` ``[n, identity_width]``, and fit its tower's router again."""
-        statistics = self.identity_.get(task.modality) or ClassStatistics(identity.shape[1], IDENTITY_RANK)
+        statistics = self.identity_.get(task.modality) or ClassStatistics.empty(identity.shape[1], IDENTITY_RANK)
         statistics.add(identity, task.labels, task.classes)
         self.identity_[task.modality] = statistics
         tower = self.backbone.reads[task.modality]
@@ -56,24 +60,15 @@ class RoutedMethod(Method):
         largest = max((one.prompts.numel() + one.adapter.numel() for one in self.experts().values()), default=0)
         return largest + sum(router.weight.numel() + router.bias.numel() for router in self.routers_.values())
 
-    def put_routing(self, state: State) -> None:
-        """Add routers and identity statistics to ``state``."""
-        for name, router in self.routers_.items():
-            state.put(f"router/{name}", {"weight": router.weight, "bias": router.bias})
-        for name, statistics in self.identity_.items():
-            state.put(f"identity/{name}", statistics.tensors())
-        state.values["routing"] = {
-            "routers": {name: router.modalities for name, router in self.routers_.items()},
-            "identity": {name: statistics.classes for name, statistics in self.identity_.items()},
-        }
+    def state(self) -> State:
+        """Every modality's part, routers, and identity statistics."""
+        state = super().state()
+        put_parts(state, "routers", self.routers_)
+        put_parts(state, "identity", self.identity_)
+        return state
 
-    def take_routing(self, state: State) -> None:
-        """Take on what :meth:`put_routing` added."""
-        values = state.values["routing"]
-        for name, known in values["routers"].items():
-            stored, router = state.under(f"router/{name}"), self.routers_[name]
-            router.modalities, router.weight, router.bias = list(known), stored["weight"], stored["bias"]
-        self.identity_ = {
-            name: ClassStatistics.from_state(state.under(f"identity/{name}"), classes, IDENTITY_RANK)
-            for name, classes in values["identity"].items()
-        }
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave."""
+        super().restore(state)
+        self.routers_ = taken_parts(state, "routers", Router)
+        self.identity_ = taken_parts(state, "identity", ClassStatistics)

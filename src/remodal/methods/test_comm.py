@@ -51,10 +51,10 @@ def test_before_learning_it_is_the_frozen_model() -> None:
 
 def test_another_modalitys_task_leaves_prompts_and_adapter_as_they_are() -> None:
     method = comm(1)
-    before = method.modalities_["image"]
+    before = method.parts_["image"]
     prompts, adapter = before.expert.prompts.clone(), before.expert.adapter.clone()
     method.learn(STREAM.tasks[1].train, Trainer(0, 1))
-    after = method.modalities_["image"]
+    after = method.parts_["image"]
     assert torch.equal(after.expert.prompts, prompts)
     assert torch.equal(after.expert.adapter, adapter)
 
@@ -70,12 +70,12 @@ def test_within_a_modality_the_answers_survive_other_modalities_bit_for_bit() ->
 
 def test_a_modality_borrows_from_the_others_and_not_from_itself() -> None:
     method = comm(2)
-    audio, image = method.modalities_["audio"], method.modalities_["image"]
+    audio, image = method.parts_["audio"], method.parts_["image"]
     torch.testing.assert_close(audio.expert.prompts - audio.own, 0.3 * image.own)
 
 
 def test_text_is_read_by_another_tower_and_borrows_nothing() -> None:
-    text = comm(3).modalities_["text"]
+    text = comm(3).parts_["text"]
     assert torch.equal(text.expert.prompts, text.own)
 
 
@@ -83,9 +83,9 @@ def test_the_first_task_of_a_modality_is_taken_as_it_is_and_later_ones_are_merge
     """Two of four classes are new: half of what was learned, half of what was there."""
     learned = comm(4, self_weight=0.0, realign=False)
     free = comm(4, self_regularise=False, realign=False)
-    before = comm(3, realign=False).modalities_["image"].own
+    before = comm(3, realign=False).parts_["image"].own
     torch.testing.assert_close(
-        learned.modalities_["image"].own, 0.5 * before + 0.5 * free.modalities_["image"].own, atol=1e-5, rtol=1e-4
+        learned.parts_["image"].own, 0.5 * before + 0.5 * free.parts_["image"].own, atol=1e-5, rtol=1e-4
     )
 
 
@@ -97,7 +97,7 @@ def test_each_part_can_be_switched_off_and_makes_a_difference(part: str) -> None
 
 
 def test_without_blending_nothing_is_borrowed() -> None:
-    audio = comm(2, blend=False).modalities_["audio"]
+    audio = comm(2, blend=False).parts_["audio"]
     assert torch.equal(audio.expert.prompts, audio.own)
 
 
