@@ -7,9 +7,8 @@ All that is learned are statistics of frozen features, so that nothing is forgot
   random ones); the Gram matrix is kept by its leading directions; classes with many items are held back a little, and
   what speaks for a class speaks a little for classes with near names (cosine of the text anchors);
 - between the modalities of a tower, ridge regression on what a router may see, with a bias;
-- the frozen model's own alignment to the classes' names joins in as far as it helps: its weight, and the sharpness of
-  the softmax, are those under which a task's items are likeliest, each scored by what was learned without it
-  (leave-one-out, in closed form), summed over the modality's tasks;
+- the frozen model's own alignment to the classes' names joins in as far as it helps items that the regression has not
+  seen (leave-one-out, in closed form; :mod:`remodal.adaptation.calibration`);
 - a class that was not learned yet is scored by the frozen model alone.
 
 The score of class c of modality m is ``log p(m) + log p(c | m)``. What was tried beside it stands in
@@ -28,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.adapt import aligned
+from remodal.adaptation.calibration import Calibration
 from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
@@ -40,10 +40,6 @@ from remodal.training.trainer import Trainer
 
 UNKNOWN = UNKNOWN_MODALITY
 """Log-probability of all that was not learned yet."""
-SHARPNESS = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0)
-"""Of the softmax over a modality's classes: what is tried."""
-NAMING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
-"""Weight of the cosine to a class's name beside the regression's output: what is tried."""
 
 
 class RemodalSettings(Settings):
@@ -60,10 +56,7 @@ class RemodalSettings(Settings):
 
 @dataclass
 class Modality:
-    """centre: ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``.
-
-    losses: ``[NAMING, SHARPNESS]``, summed over the items of all tasks.
-    """
+    """centre: ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``."""
 
     name: str
     columns: list[Column]
@@ -71,17 +64,7 @@ class Modality:
     threshold: Tensor
     moments: LowRankRidge
     weights: Tensor
-    losses: Tensor
-
-    @property
-    def sharpness(self) -> float:
-        """Under which the regression alone is likeliest."""
-        return SHARPNESS[int(self.losses[0].argmin())]
-
-    @property
-    def naming(self) -> float:
-        """Weight of the classes' names, at that sharpness."""
-        return NAMING[int(self.losses[:, self.losses[0].argmin()].argmin())]
+    calibration: Calibration
 
 
 @dataclass
@@ -135,8 +118,8 @@ class Remodal(TowerMethod[Regressions]):
         width = tower.feature_width + self.chosen.width + 1
         centre = tower.features(task.tokens).mean(0)
         threshold = centre @ self._projection(tower)
-        losses = torch.zeros(len(NAMING), len(SHARPNESS))
-        return Modality(task.modality, [], centre, threshold, LowRankRidge.empty(width), torch.zeros(width, 0), losses)
+        moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
+        return Modality(task.modality, [], centre, threshold, moments, weights, Calibration.empty())
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task."""
@@ -146,9 +129,9 @@ class Remodal(TowerMethod[Regressions]):
         whole = modality.moments.added(lifted, labels, len(known))
         moments, mixing = whole.compressed(self.chosen.rank), self._mixing(whole.cross[-1], known)
         left_out = whole.left_out(labels, penalty) @ mixing
-        losses = modality.losses + self._losses(left_out, self._nearness(tower, task.tokens, known), labels)
+        calibration = modality.calibration.added(left_out, self._nearness(tower, task.tokens, known), labels)
         weights = moments.solve(penalty) @ mixing
-        return replace(modality, columns=known, moments=moments, weights=weights, losses=losses)
+        return replace(modality, columns=known, moments=moments, weights=weights, calibration=calibration)
 
     def _mixing(self, counts: Tensor, columns: Sequence[Column]) -> Tensor:
         """``[classes, classes]``: small classes are lifted, and share with classes whose names are near in text.
@@ -159,15 +142,6 @@ class Remodal(TowerMethod[Regressions]):
         nearness = (anchors @ anchors.T).fill_diagonal_(0.0)
         lift = (counts / counts.mean()) ** -self.chosen.balance
         return lift[:, None] * (torch.eye(len(columns)) + self.chosen.names * nearness)
-
-    def _losses(self, outputs: Tensor, nearness: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy, summed over items, of each pair in ``NAMING x SHARPNESS``."""
-        losses = [
-            functional.cross_entropy(sharpness * (outputs + naming * nearness), labels, reduction="sum")
-            for naming in NAMING
-            for sharpness in SHARPNESS
-        ]
-        return torch.stack(losses).view(len(NAMING), len(SHARPNESS))
 
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
@@ -215,9 +189,9 @@ class Remodal(TowerMethod[Regressions]):
             asked = [at for at, column in enumerate(columns) if column in modality.columns]
             of_asked = [modality.columns.index(columns[at]) for at in asked]
             scores = self._outputs(modality, tower, tokens, of_asked)
-            if modality.naming:
-                scores = scores + modality.naming * self._nearness(tower, tokens, [columns[at] for at in asked])
-            out[:, asked] = prior[:, index, None] + (modality.sharpness * scores).log_softmax(1)
+            if naming := modality.calibration.naming:
+                scores = scores + naming * self._nearness(tower, tokens, [columns[at] for at in asked])
+            out[:, asked] = prior[:, index, None] + (modality.calibration.sharpness * scores).log_softmax(1)
         return out
 
 
