@@ -12,6 +12,7 @@ import pytest
 import remodal
 from remodal.cli import machine
 from remodal.cli.conftest import Cli
+from remodal.methods import methods
 
 COMMANDS = [
     ("run",), ("methods",), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",), ("cache", "info"),
@@ -53,7 +54,8 @@ def test_methods_are_listed_with_one_line_each(cli: Cli) -> None:
 def test_a_methods_settings_are_those_that_run_takes(cli: Cli) -> None:
     done = cli("methods", "ridge")
     (width,) = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("width")]
-    assert width == ["width", "2000", "random", "features"]
+    default = methods.get("ridge").options.model_fields["width"].default
+    assert width == ["width", str(default), "random", "features"]
     assert "stream.classes_per_task" in done.stdout
     assert "blend_weight" in cli("methods", "--settings").stdout
     failed = cli("methods", "rigde")
