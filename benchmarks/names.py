@@ -18,8 +18,10 @@ import torch
 from recording import record
 
 from remodal.adaptation.adapt import aligned
+from remodal.backbones import Backbone
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
+from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.comm import Comm, CommSettings
@@ -31,9 +33,8 @@ Shares = dict[tuple[str, str, str], dict[str, float]]
 """(modality, expert's modality, kind of name) -> accuracy by who answers."""
 
 
-def shares(stream: str, seed: int, missing: str) -> Shares:
+def shares(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Shares:
     """Accuracy on the items of the modality that was left out, by expert and kind of name."""
-    backbone, prepared = open_stream_for(RunSettings(stream=stream, seed=seed), cache_folder())
     method = Comm(backbone, CommSettings(), seed)
     for index, task in enumerate(prepared.tasks):
         if task.train.modality != missing:
@@ -76,8 +77,9 @@ def main() -> None:
     torch.set_num_threads(1)
     every: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for seed in asked.seeds:
+        backbone, prepared = open_stream_for(RunSettings(stream=asked.stream, seed=seed), cache_folder())
         for missing in ("image", "depth", "video", "audio"):
-            for key, found in shares(asked.stream, seed, missing).items():
+            for key, found in shares(backbone, prepared, seed, missing).items():
                 for who, share in found.items():
                     every[key][who].append(share)
     figures: dict[str, Any] = {}

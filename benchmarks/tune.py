@@ -9,7 +9,6 @@ accuracies is the method's; ``results/tuning.csv`` has them all.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Iterator
 from itertools import product
@@ -23,6 +22,7 @@ from remodal.cache import cache_folder
 from remodal.cli.console import progress_console
 from remodal.cli.progress import shown_on
 from remodal.comparison.work import run_side_by_side
+from remodal.files import write_csv
 from remodal.learning.run import RESULTS
 from remodal.learning.settings import Features, RunSettings
 from remodal.streams import StreamSettings
@@ -64,7 +64,7 @@ def main() -> None:
         failed = run_side_by_side(runs, cache_folder(), asked.jobs, progress)
     rows = [row(settings, folder) for folder, settings in runs.items() if (folder / RESULTS).exists()]
     if not asked.methods:
-        write(rows, HERE / "results" / "tuning.csv")
+        write_csv(HERE / "results" / "tuning.csv", list(rows[0]), [list(one.values()) for one in rows])
     report(rows)
     raise SystemExit(1 if failed else 0)
 
@@ -79,14 +79,6 @@ def row(settings: RunSettings, folder: Path) -> dict[str, Any]:
         **{f"{kind}_last": found["summary"][kind]["last"] for kind in ("aware", "agnostic")},
         "seconds": round(found["cost"]["seconds"]["learn"], 2),
     }
-
-
-def write(rows: list[dict[str, Any]], path: Path) -> None:
-    """All lines as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def report(rows: list[dict[str, Any]]) -> None:

@@ -36,14 +36,13 @@ class Embeddings:
     """What batches are mapped to under an expert: learning one modality replaces its expert and leaves the others'."""
 
     def __init__(self) -> None:
-        self._learned = Remembered()
+        self._known = Remembered()
 
     def aligned(self, tower: Tower, tokens: Tokens, expert: Expert | None) -> Tensor:
         """Embeddings in the text space ``[n, d]``, of the frozen model where there is no expert."""
-        if expert is None:
-            return aligned(tower, None, tower.features(tokens))
-        return self._learned.get(
-            tokens, expert, lambda: aligned(tower, expert.adapter, tower.features(tokens, expert.prompts))
+        prompts, adapter = (expert.prompts, expert.adapter) if expert else (None, None)
+        return self._known.get(
+            tokens, expert or tower, lambda: aligned(tower, adapter, tower.features(tokens, prompts))
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from remodal.comparison.plan import Cell, Plan, run_folder
-from remodal.files import replacing
+from remodal.files import replacing, write_csv
 from remodal.learning.metrics import mean
 from remodal.learning.run import RESULTS
 from remodal.report.folder import read_results
@@ -70,11 +69,8 @@ def read_finished(plan: Plan, out: Path) -> list[Finished]:
 
 def write_cells(stream: str, finished: Sequence[Finished], path: Path) -> None:
     """One row a cell; empty where the method can't say. Figures are whole, not rounded."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for one in finished:
-            writer.writerow({"stream": stream, **one.cell._asdict(), **one.measures})
+    cells = [{"stream": stream, **one.cell._asdict(), **one.measures} for one in finished]
+    write_csv(path, COLUMNS, [[cell[name] for name in COLUMNS] for cell in cells])
 
 
 def write_predictions(stream: str, finished: Sequence[Finished], out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from remodal.comparison.collect import Finished
 from remodal.comparison.plan import Contestant
 from remodal.comparison.statistics import Interval, holm, sign_flip, t_interval
-from remodal.files import replacing
+from remodal.files import replacing, write_csv
 from remodal.report.words import UNKNOWN
 
 
@@ -191,7 +190,7 @@ def write_rows(stream: str, found: Sequence[Row], path: Path) -> None:
             one = row.figures[measure.name]
             ends += [None, None, None] if one is None else [one.mean, one.low, one.high]
         body.append([stream, row.order, *row.contestant, row.seeds, *ends])
-    _write_csv(["stream", "order", "method", "features", "seeds", *head], body, path)
+    write_csv(path, ["stream", "order", "method", "features", "seeds", *head], body)
 
 
 def write_differences(found: Sequence[Difference], path: Path) -> None:
@@ -207,7 +206,7 @@ def write_differences(found: Sequence[Difference], path: Path) -> None:
         ]
         for one in found
     ]  # fmt: skip
-    _write_csv(head, body, path)
+    write_csv(path, head, body)
 
 
 def _by_contestant(finished: Sequence[Finished]) -> dict[Contestant, list[Finished]]:
@@ -235,10 +234,3 @@ def _worst_last(row: Row) -> float:
 def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _write_csv(head: Sequence[str], body: Sequence[Sequence[object]], path: Path) -> None:
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(body)

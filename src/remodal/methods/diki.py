@@ -56,11 +56,6 @@ class Diki(SessionMethod[Sessions]):
 
     options = PromptSettings
     part = Sessions
-    grows_with_tasks = True
-
-    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
-        """None yet."""
-        return Sessions([])
 
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """Prompts of the task's own, and the Gaussian of its frozen features."""

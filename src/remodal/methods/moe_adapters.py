@@ -68,7 +68,6 @@ class MoeAdapters(SessionMethod[Experts]):
 
     options = MoeAdaptersSettings
     part = Experts
-    grows_with_tasks = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
         """Experts that change nothing."""

@@ -26,10 +26,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import aligned
 from remodal.adaptation.calibration import Calibration
 from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
-from remodal.adaptation.routed import UNKNOWN_MODALITY
+from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -37,9 +36,6 @@ from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator
 from remodal.training.trainer import Trainer
-
-UNKNOWN = UNKNOWN_MODALITY
-"""Log-probability of all that was not learned yet."""
 
 
 class RemodalSettings(Settings):
@@ -92,6 +88,7 @@ class Remodal(TowerMethod[Regressions]):
         self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
         self._projected = Remembered()
+        self._embeddings = Embeddings()
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -146,7 +143,7 @@ class Remodal(TowerMethod[Regressions]):
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
         anchors = self.backbone.anchors([column.name for column in columns])
-        return aligned(tower, None, tower.features(tokens)) @ anchors.T
+        return self._embeddings.aligned(tower, tokens, None) @ anchors.T
 
     def lifted(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]``."""
@@ -181,7 +178,7 @@ class Remodal(TowerMethod[Regressions]):
         new = [at for at, column in enumerate(columns) if column not in learned]
         if new:
             nearness = self._nearness(tower, tokens, [columns[at] for at in new])
-            out[:, new] = UNKNOWN + (self.backbone.logit_scale * nearness).log_softmax(1)
+            out[:, new] = UNKNOWN_MODALITY + (self.backbone.logit_scale * nearness).log_softmax(1)
         if part is not None:
             routed = with_bias(tower.identity(tokens)) @ part.router
             prior = (self.chosen.router_sharpness * routed).log_softmax(1)

@@ -58,15 +58,10 @@ class SPrompts(SessionMethod[Sessions]):
 
     options = SPromptsSettings
     part = Sessions
-    grows_with_tasks = True
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
         self._embeddings = Embeddings()
-
-    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
-        """None yet."""
-        return Sessions([])
 
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """A session of its own, from the frozen model."""

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from remodal.backbones import Tokens, Tower
+from remodal.methods.base import TaskData
 from remodal.methods.parts import TowerMethod
 from remodal.streams.base import Column
+from remodal.training.trainer import Trainer
 
 BEHIND = 1e3
 """How far the next modality's scores lie behind: more than any log-probability."""
@@ -28,6 +30,13 @@ Part = TypeVar("Part")
 
 class SessionMethod(TowerMethod[Part]):
     """A tower's part has ``sessions``, oldest first, and each of them ``columns``, its task's classes."""
+
+    grows_with_tasks = True
+
+    def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Part:
+        """No session yet."""
+        empty: Part = self.part([])
+        return empty
 
     @abstractmethod
     def fit(self, session: Any, identity: Tensor) -> Tensor:
