@@ -57,12 +57,13 @@ def run(
     device: str = "cpu",
     progress: Progress | None = None,
     opened: tuple[Backbone, PreparedStream] | None = None,
+    keep_model: bool = True,
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
-    :func:`open_stream_for` gave for these settings, where many runs share it. Raises RemodalError where ``out`` holds
-    another run.
+    :func:`open_stream_for` gave for these settings, where many runs share it. keep_model: leave what was learned there
+    too. Raises RemodalError where ``out`` holds another run.
     """
     shown = progress or Silent()
     started = time.perf_counter()
@@ -77,8 +78,9 @@ def run(
     predictions = predict(method, prepared)
     predictions.write(out / "predictions.parquet")
     state = method.state()
-    write_state(out / "model" / "method.safetensors", state)
-    _write_json(out / "model" / "config.json", {**settings.as_json(), "fingerprint": backbone.fingerprint})
+    if keep_model:
+        write_state(out / "model" / "method.safetensors", state)
+        _write_json(out / "model" / "config.json", {**settings.as_json(), "fingerprint": backbone.fingerprint})
     now = time.perf_counter()
     cost = {
         "seconds": {
