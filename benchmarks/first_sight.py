@@ -1,13 +1,12 @@
 """Does what other modalities learned help a modality that is seen for the first time? ``comm`` with and without (ii).
 
-``comm`` learns every task of the other modalities that the same tower reads; then the new modality's first task, from
-all of its training items or from a few a class, with what is relevant in the others borrowed and without it. Both start
-from the same state, so that nothing but the borrowing differs. Accuracy is on the task's test items, among its classes.
+``comm`` learns every task of the other modalities; then the new modality's first task, from all of its training items
+or from a few a class, with what is relevant in the others borrowed and without it. Both start from the same state, so
+that nothing but the borrowing differs. Accuracy is on the task's test items, among its classes.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,13 +14,15 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from arguments import asked
+from names import learned_without
 from recording import record
 
 from remodal.backbones import Backbone
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
 from remodal.learning.evaluate import accuracy
-from remodal.learning.prepare import PreparedStream, PreparedTask
+from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.comm import Comm, CommSettings
@@ -37,11 +38,7 @@ def firsts(
     backbone: Backbone, whole: PreparedStream, few: dict[int | None, PreparedStream], modality: str, seed: int
 ) -> Iterator[tuple[int | None, bool, float]]:
     """Training items a class, whether it borrowed, and the accuracy on the modality's first task."""
-    others = Comm(backbone, CommSettings(), seed)
-    for index, task in enumerate(whole.tasks):
-        if task.train.modality != modality and shares_tower(backbone, task, modality):
-            others.learn(task.train, Trainer(seed, index))
-    state = others.state()
+    state = learned_without(backbone, whole, seed, modality).state()
     for items, prepared in few.items():
         place, first = next((i, task) for i, task in enumerate(prepared.tasks) if task.train.modality == modality)
         for borrows in (True, False):
@@ -51,11 +48,6 @@ def firsts(
             found = accuracy(method, first, first.columns).aware
             if found is not None:
                 yield items, borrows, found
-
-
-def shares_tower(backbone: Backbone, task: PreparedTask, modality: str) -> bool:
-    """Whether the task's modality is read by the tower that reads ``modality``."""
-    return backbone.reads[task.train.modality] == backbone.reads[modality]
 
 
 def opened(stream: str, seed: int, items: int | None) -> tuple[Backbone, PreparedStream]:
@@ -92,15 +84,12 @@ def figures_of(stream: str, seeds: Sequence[int]) -> dict[str, Any]:
 
 def main() -> None:
     """Print a line for each modality and number of items, and record all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stream", nargs="+", default=["everyday"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    asked = parser.parse_args()
+    given = asked(__doc__)
     bound_spinning()
     torch.set_num_threads(1)
     every = {}
-    for stream in asked.stream:
-        every[Path(stream).name] = figures_of(stream, asked.seeds)
+    for stream in given.stream:
+        every[Path(stream).name] = figures_of(stream, given.seeds)
         for name, one in every[Path(stream).name].items():
             print(f"{Path(stream).name}: {name:32} {'  '.join(f'{key} {value}' for key, value in one.items())}")
     record("first_sight", every)

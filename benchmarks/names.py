@@ -8,13 +8,14 @@ above .45), or neither.
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
+from arguments import asked
 from recording import record
 
 from remodal.adaptation.adapt import aligned
@@ -33,12 +34,18 @@ Shares = dict[tuple[str, str, str], dict[str, float]]
 """(modality, expert's modality, kind of name) -> accuracy by who answers."""
 
 
-def shares(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Shares:
-    """Accuracy on the items of the modality that was left out, by expert and kind of name."""
+def learned_without(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Comm:
+    """``comm`` after every task but those of one modality."""
     method = Comm(backbone, CommSettings(), seed)
     for index, task in enumerate(prepared.tasks):
         if task.train.modality != missing:
             method.learn(task.train, Trainer(seed, index))
+    return method
+
+
+def shares(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Shares:
+    """Accuracy on the items of the modality that was left out, by expert and kind of name."""
+    method = learned_without(backbone, prepared, seed, missing)
     tower = backbone.tower(missing)
     tasks = [task for task in prepared.tasks if task.train.modality == missing]
     classes = [name for task in tasks for name in task.train.classes]
@@ -67,17 +74,11 @@ def shares(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str
     return {key: {who: fmean(found) for who, found in by.items()} for key, by in right.items()}
 
 
-def main() -> None:
-    """Print a line for each pair of modalities and kind of name, and record all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stream", default="everyday")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    asked = parser.parse_args()
-    bound_spinning()
-    torch.set_num_threads(1)
+def figures_of(stream: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """By modality, expert and kind of name: accuracy of the frozen model and of the expert; printed too."""
     every: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for seed in asked.seeds:
-        backbone, prepared = open_stream_for(RunSettings(stream=asked.stream, seed=seed), cache_folder())
+    for seed in seeds:
+        backbone, prepared = open_stream_for(RunSettings(stream=stream, seed=seed), cache_folder())
         for missing in ("image", "depth", "video", "audio"):
             for key, found in shares(backbone, prepared, seed, missing).items():
                 for who, share in found.items():
@@ -91,7 +92,15 @@ def main() -> None:
             for who, one in said.items()
         }
         print(f"{name:45} frozen {said['frozen'].mean:.3f}  expert {said['expert'].mean:.3f} ± {said['expert'].half}")
-    record("names", {Path(asked.stream).name: figures})
+    return figures
+
+
+def main() -> None:
+    """Print a line for each pair of modalities and kind of name, and record all."""
+    given = asked(__doc__)
+    bound_spinning()
+    torch.set_num_threads(1)
+    record("names", {Path(stream).name: figures_of(stream, given.seeds) for stream in given.stream})
 
 
 if __name__ == "__main__":

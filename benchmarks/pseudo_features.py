@@ -8,7 +8,6 @@ re-alignment is that of ``comm``, with its settings; accuracy is on the test ite
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from arguments import asked
 from recording import record
 from torch import Generator, Tensor
 
@@ -123,16 +123,13 @@ def accuracies(backbone: Backbone, prepared: PreparedStream, modality: str, seed
 
 def main() -> None:
     """Print a line a kind and record all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stream", nargs="+", default=["everyday"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    asked = parser.parse_args()
+    given = asked(__doc__)
     bound_spinning()
     figures: dict[str, Any] = {}
-    for stream in asked.stream:
+    for stream in given.stream:
         backbone, prepared = open_stream_for(RunSettings(stream=stream), cache_folder())
         modalities = sorted({task.train.modality for task in prepared.tasks})
-        by_modality = {name: accuracies(backbone, prepared, name, asked.seeds) for name in modalities}
+        by_modality = {name: accuracies(backbone, prepared, name, given.seeds) for name in modalities}
         for kind in KINDS:
             macro = t_interval([fmean(values) for values in zip(*(by_modality[name][kind] for name in modalities))])
             each = {name: round(fmean(by_modality[name][kind]), 4) for name in modalities}

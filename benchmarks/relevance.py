@@ -7,13 +7,13 @@ modality would borrow after the whole stream: mean over orders and seeds.
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from arguments import asked
 from recording import record
 
 from remodal.cache import cache_folder
@@ -39,18 +39,15 @@ def weights(stream: str, order: str, seed: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Print the matrix and record it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stream", nargs="+", default=["everyday"])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    asked = parser.parse_args()
+    given = asked(__doc__)
     bound_spinning()
     torch.set_num_threads(1)
     figures: dict[str, Any] = {}
-    for stream in asked.stream:
+    for stream in given.stream:
         name = Path(stream).name
         every: dict[tuple[str, str], list[float]] = defaultdict(list)
         for order in ("random", "sequential"):
-            for seed in asked.seeds:
+            for seed in given.seeds:
                 for borrower, lenders in weights(stream, order, seed).items():
                     for lender, weight in lenders.items():
                         every[borrower, lender].append(weight)
