@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shlex
 import sys
@@ -10,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from remodal.files import replacing
+from remodal.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "numpy", "onnxruntime", "pillow", "soundfile", "av", "lmdb", "pyarrow", "tokenizers")
@@ -21,5 +20,4 @@ def record(name: str, figures: dict[str, Any]) -> None:
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
     content = {"command": command, **figures, "versions": versions}
-    with replacing(RESULTS / f"{name}.json") as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(RESULTS / f"{name}.json", content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -14,7 +13,7 @@ from remodal.comparison import figures, tables
 from remodal.comparison.collect import Finished, read_finished, write_cells, write_predictions
 from remodal.comparison.plan import Contestant, Plan
 from remodal.errors import RemodalError
-from remodal.files import replacing
+from remodal.files import write_json, write_text
 from remodal.report.words import plural
 
 HERE = Path(__file__).parent
@@ -30,7 +29,7 @@ def write_table(plan: Plan, out: Path, reference: Contestant) -> list[tables.Row
     finished = read_finished(plan, out)
     if not finished:
         raise RemodalError(f"{out}: no cell is finished, so there is nothing to compare")
-    _write(out / "settings.json", json.dumps({**plan.as_json(), "against": list(reference)}, indent=1) + "\n")
+    write_json(out / "settings.json", {**plan.as_json(), "against": list(reference)})
     write_cells(plan.stream, finished, out / "cells.csv")
     write_predictions(plan.stream, finished, out)
     found, between = tables.rows(finished), tables.differences(finished, reference)
@@ -41,7 +40,7 @@ def write_table(plan: Plan, out: Path, reference: Contestant) -> list[tables.Row
     drawn = figures.draw(finished, plan.contestants)
     for one in drawn:
         figures.save(one.figure, out / "figures" / f"{one.name}.svg")
-    _write(out / "table.html", _page(title, plan, finished, found, between, drawn, out))
+    write_text(out / "table.html", _page(title, plan, finished, found, between, drawn, out))
     return found
 
 
@@ -74,8 +73,3 @@ def _page(
 def _embedded(picture: Path) -> str:
     """An SVG file as an address that holds it: in a page of its own kind, names inside it would meet others'."""
     return f"data:image/svg+xml;base64,{base64.b64encode(picture.read_bytes()).decode()}"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")

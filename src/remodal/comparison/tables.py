@@ -9,7 +9,7 @@ from typing import NamedTuple
 from remodal.comparison.collect import Finished
 from remodal.comparison.plan import Contestant
 from remodal.comparison.statistics import Interval, holm, sign_flip, t_interval
-from remodal.files import replacing, write_csv
+from remodal.files import write_csv, write_text
 from remodal.report.words import UNKNOWN
 
 
@@ -176,8 +176,7 @@ def write_markdown(title: str, found: Sequence[Row], between: Sequence[Differenc
             "seed; p of the exact sign-flip test, alone and corrected by Holm within a kind of features."
         )
         parts += [note, _markdown(*differences_as_text(between))]
-    with replacing(path) as part:
-        part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(path, "\n\n".join(parts) + "\n")
 
 
 def write_rows(stream: str, found: Sequence[Row], path: Path) -> None:

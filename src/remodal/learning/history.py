@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from remodal.files import write_text
+
 
 class History:
     """Appends records to a file; a resumed run cuts off what a killed one wrote after its last checkpoint."""
@@ -17,7 +19,7 @@ class History:
     def truncate(self, lines: int) -> None:
         """Keep the first ``lines`` records."""
         kept = self._path.read_text().splitlines(keepends=True)[:lines] if self._path.exists() else []
-        self._path.write_text("".join(kept))
+        write_text(self._path, "".join(kept))
         self.lines = len(kept)
 
     def write(self, record: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from remodal.backbones import Backbone, load_backbone
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
-from remodal.files import replacing
+from remodal.files import write_json
 from remodal.learning.checkpoint import Checkpoints, write_state
 from remodal.learning.evaluate import accuracy
 from remodal.learning.history import History
@@ -80,7 +80,7 @@ def run(
     state = method.state()
     if keep_model:
         write_state(out / "model" / "method.safetensors", state)
-        _write_json(out / "model" / "config.json", {**settings.as_json(), "fingerprint": backbone.fingerprint})
+        write_json(out / "model" / "config.json", {**settings.as_json(), "fingerprint": backbone.fingerprint})
     now = time.perf_counter()
     cost = {
         "seconds": {
@@ -99,7 +99,7 @@ def run(
         "seconds": measured.seconds,
     }
     found = results(settings.as_json(), prepared, figures, predictions, cost)
-    _write_json(out / RESULTS, found)
+    write_json(out / RESULTS, found)
     checkpoints.remove()
     return found
 
@@ -151,7 +151,7 @@ def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | N
         if (out / RESULTS).exists():
             done: dict[str, Any] = json.loads((out / RESULTS).read_text())
             return done
-    _write_json(config, asked)
+    write_json(config, asked)
     return None
 
 
@@ -218,8 +218,3 @@ def _evaluate(
     measured.aware.append([row.aware for row in rows])
     measured.agnostic.append([row.agnostic for row in rows])
     measured.evaluate += time.perf_counter() - started
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from remodal.files import replacing
+from remodal.files import write_text
 from remodal.learning.metrics import Matrix, drop
 from remodal.report import charts, words
 from remodal.report.colours import VIRIDIS, colour
@@ -38,8 +38,7 @@ def write_report(folder: Path) -> Path:
     examples = find_examples(results, read_answers(folder))
     page = _environment().get_template("report.html.jinja").render(_content(results), examples=examples)
     path = folder / "report.html"
-    with replacing(path) as part:
-        part.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 
