@@ -1,13 +1,15 @@
 """The committed tables in short, as Markdown: a row a method, a column a table and kind of features.
 
-Figures are the agnostic accuracy after the last task in per cent, mean over orders and seeds, and half of its 95 %
-interval (Student's t over all of them); methods stand in the order of the first column.
+Figures are means over orders and seeds in per cent (``--measure``: by default the agnostic accuracy after the last
+task), and half of the 95 % interval (Student's t over all of them); ``--each-order`` gives each order a column of its
+own. Methods stand in the order of the first column.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 from targets import Table, read
 from verify import RESULTS
@@ -15,10 +17,31 @@ from verify import RESULTS
 from remodal.comparison.statistics import t_interval
 
 
-def cell(table: Table, method: str, features: str, measure: str) -> str:
+class Column(NamedTuple):
+    """Which cells are averaged. order: None for all of them."""
+
+    table: str
+    features: str
+    order: str | None
+
+    def __str__(self) -> str:
+        return ", ".join([f"`{self.table}`", self.features, *([self.order] if self.order else [])])
+
+
+def columns_of(tables: dict[str, Table], each_order: bool) -> list[Column]:
+    """In the order of the tables."""
+    found = []
+    for name, table in tables.items():
+        for _, features in table:
+            orders = {order for (_, kind), rows in table.items() for order, _ in rows if kind == features}
+            found += [Column(name, features, order) for order in (sorted(orders) if each_order else [None])]
+    return list(dict.fromkeys(found))
+
+
+def cell(table: Table, method: str, column: Column, measure: str) -> str:
     """One entry; a dash where the method wasn't run."""
-    rows = table.get((method, features), {})
-    found = [float(row[measure]) for row in rows.values() if row[measure]]
+    rows = table.get((method, column.features), {})
+    found = [float(row[measure]) for (order, _), row in rows.items() if row[measure] and column.order in (None, order)]
     if not found:
         return "–"
     one = t_interval(found)
@@ -30,18 +53,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+", help="folders in results/, such as everyday field")
     parser.add_argument("--measure", default="agnostic_last", help="a column of cells.csv")
+    parser.add_argument("--each-order", action="store_true", help="a column an order")
     asked = parser.parse_args()
     tables = {name: read(Path(RESULTS) / name) for name in asked.tables}
-    columns = [(name, kind) for name, table in tables.items() for kind in dict.fromkeys(kind for _, kind in table)]
+    columns = columns_of(tables, asked.each_order)
     methods = list(dict.fromkeys(method for table in tables.values() for method, _ in table))
-    first = {method: cell(tables[columns[0][0]], method, columns[0][1], asked.measure) for method in methods}
-    methods.sort(key=lambda method: -float(first[method].partition(" ")[0].replace("–", "-1")))
-    print("| method | " + " | ".join(f"`{name}`, {kind}" for name, kind in columns) + " |")
+    rows = [[cell(tables[one.table], method, one, asked.measure) for one in columns] for method in methods]
+    ranked = sorted(zip(methods, rows), key=lambda row: -float(row[1][0].partition(" ")[0].replace("–", "-1")))
+    print("| method | " + " | ".join(map(str, columns)) + " |")
     print("|---" * (1 + len(columns)) + "|")
-    for method in methods:
-        print(
-            f"| `{method}` | " + " | ".join(cell(tables[n], method, kind, asked.measure) for n, kind in columns) + " |"
-        )
+    for method, cells in ranked:
+        print(f"| `{method}` | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":
