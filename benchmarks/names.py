@@ -34,9 +34,11 @@ Shares = dict[tuple[str, str, str], dict[str, float]]
 """(modality, expert's modality, kind of name) -> accuracy by who answers."""
 
 
-def learned_without(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Comm:
+def learned_without(
+    backbone: Backbone, prepared: PreparedStream, seed: int, missing: str, settings: CommSettings
+) -> Comm:
     """``comm`` after every task but those of one modality."""
-    method = Comm(backbone, CommSettings(), seed)
+    method = Comm(backbone, settings, seed)
     for index, task in enumerate(prepared.tasks):
         if task.train.modality != missing:
             method.learn(task.train, Trainer(seed, index))
@@ -45,7 +47,7 @@ def learned_without(backbone: Backbone, prepared: PreparedStream, seed: int, mis
 
 def shares(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Shares:
     """Accuracy on the items of the modality that was left out, by expert and kind of name."""
-    method = learned_without(backbone, prepared, seed, missing)
+    method = learned_without(backbone, prepared, seed, missing, CommSettings())
     tower = backbone.tower(missing)
     tasks = [task for task in prepared.tasks if task.train.modality == missing]
     classes = [name for task in tasks for name in task.train.classes]
