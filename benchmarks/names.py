@@ -93,7 +93,7 @@ def figures_of(stream: str, seeds: Sequence[int]) -> dict[str, Any]:
             who: {"mean": round(one.mean, 4), "half": None if one.half is None else round(one.half, 4)}
             for who, one in said.items()
         }
-        print(f"{name:45} frozen {said['frozen'].mean:.3f}  expert {said['expert'].mean:.3f} ± {said['expert'].half}")
+        print(f"{name:45} " + "  ".join(f"{who} {one.mean:.3f} ± {one.half or 0.0:.3f}" for who, one in said.items()))
     return figures
 
 
