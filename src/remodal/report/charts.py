@@ -51,7 +51,7 @@ def accuracy_over_tasks(aware: Matrix, agnostic: Matrix, modalities: Sequence[st
     ]
     names = ["", "all tasks", *curves]
     ends = [(name, curve[-1][1]) for name, curve in zip(names, places, strict=True) if name and curve[-1]]
-    for name, y in _apart(ends, 14, top + height):
+    for name, y in apart(ends, 14, top + height):
         label, fill = (name, "currentColor") if name == "all tasks" else (name, colour(name))
         drawn.append(_tag("rect", x=left + width + 6, y=y - 4.5, width=9, height=9, rx=2, fill=fill))
         drawn.append(_tag("text", label, x=left + width + 20, y=y + 4))
@@ -160,6 +160,22 @@ def seen_means(matrix: Matrix, modalities: Sequence[str], only: str | None = Non
     ]
 
 
+def apart(labels: Sequence[tuple[str, float]], distance: float, lowest: float) -> list[tuple[str, float]]:
+    """The labels from the top down (y grows downwards), moved so that none covers another nor goes below ``lowest``.
+
+    >>> apart([("b", 11.0), ("a", 10.0), ("c", 40.0)], distance=5, lowest=40)
+    [('a', 10.0), ('b', 15.0), ('c', 40.0)]
+    """
+    ordered = sorted(labels, key=lambda label: label[1])
+    limit = lowest - distance * (len(ordered) - 1)
+    placed: list[tuple[str, float]] = []
+    previous = -math.inf
+    for index, (name, y) in enumerate(ordered):
+        previous = max(previous + distance, min(y, limit + distance * index))
+        placed.append((name, previous))
+    return placed
+
+
 def _opacity(share: float) -> float:
     return FAINTEST + share * (0.97 - FAINTEST)
 
@@ -198,18 +214,6 @@ def _line(points: Sequence[Point | None], kind: str, stroke: str | None = None) 
         path += f"{pen}{point[0]:.1f} {point[1]:.1f}" if point else ""
         pen = "L" if point else "M"
     return _tag("path", d=path, class_=f"line {kind}", **({"stroke": stroke} if stroke else {}))
-
-
-def _apart(labels: Sequence[tuple[str, float]], distance: float, lowest: float) -> list[tuple[str, float]]:
-    """The labels from the top down, moved so that none covers another."""
-    ordered = sorted(labels, key=lambda label: label[1])
-    limit = lowest - distance * (len(ordered) - 1)
-    placed: list[tuple[str, float]] = []
-    previous = -math.inf
-    for index, (name, y) in enumerate(ordered):
-        previous = max(previous + distance, min(y, limit + distance * index))
-        placed.append((name, previous))
-    return placed
 
 
 def _svg(drawn: Sequence[Markup], width: float, height: float, label: str) -> Markup:

@@ -82,7 +82,8 @@ _KINDS = (
         "accuracy",
         "Accuracy over tasks",
         "After each task the mean accuracy over all tasks seen, the modality not given. Lines: mean over the seeds; "
-        "bands: from the lowest seed to the highest.",
+        "bands: from the lowest seed to the highest; beside the names: at the end. Accuracy goes by the logarithm of "
+        "the error.",
         accuracy_over_tasks,
     ),
     (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from remodal.comparison.collect import Finished
-from remodal.comparison.figures.panels import panels, points
+from remodal.comparison.figures.panels import add_legend, panels, points
 from remodal.comparison.figures.scales import BY_ERROR, ends_of, tick
 from remodal.comparison.looks import Look
 from remodal.comparison.plan import Contestant
@@ -33,6 +33,7 @@ def _against_cost(
         points(axes, look[who], own, cost, "agnostic_last")
 
     figure = panels(finished, look, panel, across=label, up="agnostic accuracy at the end", sharex=True)
+    add_legend(figure, look)
     spent = [value for one in finished if (value := one.measures[cost]) is not None]
     lowest, highest = (math.floor(math.log10(end)) for end in _positive_ends(spent))
     steps = (1, 2, 5) if highest - lowest < 2 else (1,)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from remodal.comparison.collect import Finished
-from remodal.comparison.figures.panels import panels, points
+from remodal.comparison.figures.panels import add_legend, panels, points
 from remodal.comparison.figures.scales import BY_ERROR, ends_of, tick
 from remodal.comparison.looks import Look
 from remodal.comparison.plan import Contestant
@@ -22,6 +22,7 @@ def aware_against_agnostic(finished: Sequence[Finished], look: Mapping[Contestan
         points(axes, look[who], own, "aware_last", "agnostic_last")
 
     figure = panels(finished, look, panel, across="aware: the modality is given", up="agnostic: it is not", sharex=True)
+    add_legend(figure, look)
     ends = ends_of(finished, "aware_last", "agnostic_last")
     for axes in figure.axes:
         axes.set_xscale("function", functions=BY_ERROR)

@@ -11,32 +11,70 @@ from matplotlib.ticker import MaxNLocator
 
 from remodal.comparison.collect import Finished
 from remodal.comparison.figures.panels import panels
-from remodal.comparison.figures.scales import PER_CENT, Array
+from remodal.comparison.figures.scales import BY_ERROR, LEAST_ERROR, Array, tick
 from remodal.comparison.looks import Look
 from remodal.comparison.plan import Contestant
-from remodal.report.charts import seen_means
+from remodal.report.charts import apart, seen_means
+
+LABEL = 10.0
+"""Height of a label, in points."""
 
 
 def accuracy_over_tasks(finished: Sequence[Finished], look: Mapping[Contestant, Look]) -> Figure:
-    """Lines of means over the seeds, in a band from the lowest to the highest."""
+    """Lines of means over the seeds, in a band from the lowest to the highest; names where the lines end."""
+    ends: dict[Axes, dict[Contestant, tuple[int, float]]] = {}
+    highest = 0.0
 
     def panel(axes: Axes, who: Contestant, own: Sequence[Finished]) -> None:
+        nonlocal highest
         curves = _curves(own)
-        tasks = np.arange(1, curves.shape[1] + 1)
-        one = look[who]
-        axes.fill_between(tasks, curves.min(0), curves.max(0), color=one.colour, alpha=0.1, linewidth=0)
-        every = max(1, len(tasks) // 10)
+        tasks, mean, one = np.arange(1, curves.shape[1] + 1), curves.mean(0), look[who]
+        axes.fill_between(tasks, curves.min(0), curves.max(0), color=one.colour, alpha=0.06, linewidth=0)
         axes.plot(
-            tasks, curves.mean(0), one.line, color=one.colour, marker=one.marker, markerfacecolor=one.face,
-            markevery=every, markersize=5, linewidth=1.6,
+            tasks, mean, one.line, color=one.colour, marker=one.marker, markerfacecolor=one.face,
+            markevery=max(1, len(tasks) // 10), markersize=4, linewidth=1.4,
         )  # fmt: skip
+        highest = max(highest, float(np.nanmax(mean, initial=0.5)))
+        if np.isfinite(mean[-1]):
+            ends.setdefault(axes, {})[who] = (len(tasks), float(mean[-1]))
 
-    figure = panels(finished, look, panel, across="tasks learned", up="agnostic accuracy, tasks seen")
+    shown = len({who.method for who in look})
+    height = max(3.5, 0.5 + 1.1 * shown * LABEL / 72)
+    figure = panels(finished, look, panel, across="tasks learned", up="agnostic accuracy, tasks seen", height=height)
     for axes in figure.axes:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_formatter(PER_CENT)
-        axes.set_ylim(0, 1)
+        axes.set_yscale("function", functions=BY_ERROR)
+        tick(axes.yaxis)
+        axes.set_ylim(0, 1 - max(LEAST_ERROR, 0.8 * (1 - highest)))
+    figure.draw_without_rendering()  # lays the panels out, so that their heights are known
+    for axes, lines in ends.items():
+        _label(axes, axes.get_window_extent().height * 72 / figure.dpi, lines, look)
     return figure
+
+
+def _label(
+    axes: Axes, height: float, lines: Mapping[Contestant, tuple[int, float]], look: Mapping[Contestant, Look]
+) -> None:
+    """Name and final accuracy of each line, beside its end; none covers another. height: of the axes, in points."""
+    names = {who.method: who for who in lines}
+
+    def down(accuracy: float) -> float:
+        place = axes.transAxes.inverted().transform(axes.transData.transform((1, accuracy)))
+        return float(1 - place[1])
+
+    places = [(who.method, down(accuracy)) for who, (_, accuracy) in lines.items()]
+    for name, place in apart(places, LABEL / height, lowest=1.0):
+        one, (last, accuracy) = look[names[name]], lines[names[name]]
+        axes.annotate(
+            "", xy=(last, accuracy), xytext=(1.06, 1 - place), textcoords="axes fraction", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": one.colour, "linewidth": 0.7, "shrinkA": 0},
+        )  # fmt: skip
+        axes.plot(
+            1.06, 1 - place, marker=one.marker, color=one.colour, markerfacecolor=one.face, markersize=4.5,
+            transform=axes.transAxes, clip_on=False,
+        )  # fmt: skip
+        label = f"{name}  {100 * accuracy:.1f}"
+        axes.text(1.08, 1 - place, label, fontsize=LABEL - 2, verticalalignment="center", transform=axes.transAxes)
 
 
 def _curves(own: Sequence[Finished]) -> Array:

@@ -1,4 +1,4 @@
-"""What figures share: a panel an order and kind of features, one legend, and points with their mean."""
+"""What figures share: a panel an order and kind of features, a legend, and points with their mean."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ def panels(
     across: str,
     up: str,
     sharex: bool = False,
+    height: float = 3.5,
 ) -> Figure:
-    """A panel an order and kind of features, and one legend beside them all. across, up: what is drawn."""
+    """A panel an order and kind of features. across, up: what is drawn. height: of a panel, in inches."""
     orders, kinds = orders_of(finished), list(dict.fromkeys(who.features for who in look))
-    methods = {who.method: one for who, one in look.items()}
     rows, columns = (len(kinds), len(orders)) if len(orders) > 1 else (1, len(kinds))
-    height = max(1.0 + 3.5 * rows, 0.8 + 0.23 * len(methods))
-    figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(h_pad=0.1))
+    figure = Figure(figsize=(WIDTH, 1.0 + height * rows), layout=ConstrainedLayoutEngine(h_pad=0.1))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=True)
     for axes, (kind, order) in zip(grid.flat, product(kinds, orders)):
         for who in look:
@@ -45,12 +44,18 @@ def panels(
         axes.set_xlabel(across)
     for axes in grid[:, 0]:
         axes.set_ylabel(up)
+    return figure
+
+
+def add_legend(figure: Figure, look: Mapping[Contestant, Look]) -> None:
+    """One legend beside all panels."""
+    methods = {who.method: one for who, one in look.items()}
+    figure.set_figheight(max(figure.get_figheight(), 0.8 + 0.23 * len(methods)))
     handles = [
         Line2D([], [], color=one.colour, marker=one.marker, markersize=6, label=method)
         for method, one in methods.items()
     ]
     figure.legend(handles=handles, loc="outside right center")
-    return figure
 
 
 def points(axes: Axes, look: Look, own: Sequence[Finished], across: str, up: str) -> None:
