@@ -39,6 +39,7 @@ def test_every_target_is_reached() -> None:
         ("README.md", ["everyday", "field"]),
         ("benchmarks/README.md", ["everyday-few-2", "everyday-few-5"]),
         ("benchmarks/README.md", ["everyday-untidy", "--each-order"]),
+        ("benchmarks/README.md", ["everyday-disguised"]),
     ],
 )
 def test_tables_in_prose_are_those_of_the_results(page: str, arguments: list[str]) -> None:
