@@ -32,10 +32,10 @@ def columns_of(tables: dict[str, Table], each_order: bool) -> list[Column]:
     """In the order of the tables."""
     found = []
     for name, table in tables.items():
-        for _, features in table:
-            orders = {order for (_, kind), rows in table.items() for order, _ in rows if kind == features}
+        for features in dict.fromkeys(kind for _, kind in table):
+            orders = {order for (_, kind), rows in table.items() if kind == features for order, _ in rows}
             found += [Column(name, features, order) for order in (sorted(orders) if each_order else [None])]
-    return list(dict.fromkeys(found))
+    return found
 
 
 def cell(table: Table, method: str, column: Column, measure: str) -> str:

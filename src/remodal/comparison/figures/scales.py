@@ -38,7 +38,12 @@ def tick(axis: Axis) -> None:
     axis.set_major_formatter(PER_CENT)
 
 
+def upper_end(highest: float) -> float:
+    """Of an axis of accuracies up to ``highest``, with some room by their error."""
+    return 1 - max(LEAST_ERROR, 0.8 * (1 - highest))
+
+
 def ends_of(finished: Sequence[Finished], *measures: str) -> tuple[float, float]:
     """Ends of an axis of accuracies on which all of ``measures`` have a place, with some room."""
     known = [value for one in finished for name in measures if (value := one.measures[name]) is not None] or [0.5]
-    return max(0.0, min(known) - 0.05), 1 - max(LEAST_ERROR, 0.8 * (1 - max(known)))
+    return max(0.0, min(known) - 0.05), upper_end(max(known))
