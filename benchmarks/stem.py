@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from recording import record
@@ -29,6 +28,7 @@ from rich.table import Table
 
 from remodal import streams
 from remodal.backbones import Backbone, Tower, load_backbone
+from remodal.backbones.frozen import onnx_runtime
 from remodal.cache import cache_folder
 from remodal.features.extract import BATCH_FRAMES, HANDFUL, extract
 from remodal.features.store import FeatureStore
@@ -71,8 +71,9 @@ def prepared(item: Item, tower: Tower) -> NDArray[Any]:
     return tower.prepare(item.modality, medium)
 
 
-def session(tower: Any, threads: int) -> onnxruntime.InferenceSession:
+def session(tower: Any, threads: int) -> Any:
     """ONNX Runtime on the tower's exported graph; ``threads`` share each batch."""
+    onnxruntime = onnx_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,6 +19,18 @@ from torch import Tensor, nn
 from remodal.files import replacing
 
 OPSET = 17
+
+
+def onnx_runtime() -> Any:
+    """ONNX Runtime, kept from reporting on its user.
+
+    From 1.29 on it sends what runs where to its maker and keeps an identifier of the machine, unless this variable
+    says otherwise before it is imported (microsoft/onnxruntime, pull request 27379).
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 class FrozenNetwork:
@@ -64,8 +77,7 @@ class FrozenNetwork:
 
     @cached_property
     def _session(self) -> Any:
-        import onnxruntime
-
+        onnxruntime = onnx_runtime()
         if not self._file.exists():
             self._export()
         options = onnxruntime.SessionOptions()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +236,21 @@ def test_what_was_exported_once_is_read_later(lite: Lite, lite_cache: Path) -> N
     assert torch.equal(again.anchors(["dog"]), lite.anchors(["dog"]))
     assert written == {file: file.stat().st_mtime_ns for file in lite_cache.rglob("*.onnx")}
     assert len(written) == 2
+
+
+def test_nothing_is_reported_to_anyone(lite_cache: Path, tmp_path: Path) -> None:
+    """ONNX Runtime would keep an identifier of the machine and a queue of reports in the user's folder."""
+    script = (
+        "import sys; from pathlib import Path; from remodal.backbones.lite import Lite\n"
+        "Lite(Path(sys.argv[1])).embed_name('a dog')"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        environment[name] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", script, lite_cache], env=environment, check=True)
+    assert [
+        path for path in tmp_path.rglob("*") if "onnx" in path.name.lower() or "microsoft" in path.name.lower()
+    ] == []
 
 
 def test_an_unknown_backbone_or_modality_is_a_users_mistake(lite: Lite, tmp_path: Path) -> None:
