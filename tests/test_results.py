@@ -37,6 +37,7 @@ def test_every_target_is_reached() -> None:
     ("page", "arguments"),
     [
         ("README.md", ["everyday", "field"]),
+        ("benchmarks/README.md", ["everyday-long"]),
         ("benchmarks/README.md", ["everyday-few-2", "everyday-few-5"]),
         ("benchmarks/README.md", ["everyday-untidy", "--each-order"]),
         ("benchmarks/README.md", ["everyday-disguised"]),
