@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-browser lint clean
 
 demo: $(INSTALLED)
 	rm -rf runs/demo
@@ -12,6 +12,11 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# The page in a real browser; pictures of it are left in runs/browser.
+test-browser: $(INSTALLED)
+	command -v chromium || apt-get install --yes chromium
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from PIL import Image
 
+import remodal
 from remodal.backbones.lite import Lite
 
 # the tests' tensors are small: a second thread would wait for the first far longer than it works
@@ -35,3 +38,36 @@ def lite(lite_cache: Path) -> Lite:
 def graphs_only(lite_cache: Path, tmp_path: Path) -> Path:
     """A cache of one's own, without any stored token."""
     return Path(shutil.copytree(lite_cache, tmp_path / "cache", ignore=shutil.ignore_patterns("features")))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Red and blue pictures, high and low tones, sentences on tea and ships."""
+    root = tmp_path_factory.mktemp("data")
+    kinds = (("warm", 0, 220, "a cup of hot tea"), ("cold", 2, 1760, "a ship on the sea"))
+    for label, channel, pitch, text in kinds:
+        for modality in ("image", "audio", "text"):
+            (root / modality / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.full((32, 32, 3), 7 * number, np.uint8)
+            pixels[..., channel] += 180
+            Image.fromarray(pixels).save(root / "image" / label / f"{number}.png")
+            tone = np.sin(2 * np.pi * pitch * (1 + number / 80) * np.arange(16_000) / 16_000)
+            soundfile.write(root / "audio" / label / f"{number}.wav", tone, 16_000)
+            (root / "text" / label / f"{number}.txt").write_text(f"{text}, {number}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def saved_once(folder: Path, lite_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that has learned ``folder``; not to be changed."""
+    model = remodal.Model(method="nearest-mean", cache=lite_cache)
+    for task in remodal.stream(folder):
+        model.learn(task, origin="red, blue, high, low")
+    return model.save(tmp_path_factory.mktemp("saved") / "model")
+
+
+@pytest.fixture
+def saved(saved_once: Path, tmp_path: Path) -> Path:
+    """A copy of one's own of that model's folder."""
+    return Path(shutil.copytree(saved_once, tmp_path / "model"))

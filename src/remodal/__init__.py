@@ -10,17 +10,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from remodal.model import Evaluation, Model, Prediction, Text
+    from pathlib import Path
+
+    from remodal.answering import Answer, Prediction
+    from remodal.media import Text
+    from remodal.model import Evaluation, Model
     from remodal.streams import list_streams, stream
 
 __all__ = [
-    "Evaluation", "Model", "Prediction", "Text", "list_backbones", "list_methods", "list_streams", "stream",
+    "Answer", "Evaluation", "Model", "Prediction", "Text", "list_backbones", "list_methods", "list_streams", "load",
+    "stream",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Evaluation": "remodal.model", "Model": "remodal.model", "Prediction": "remodal.model", "Text": "remodal.model",
+    "Answer": "remodal.answering", "Evaluation": "remodal.model", "Model": "remodal.model",
+    "Prediction": "remodal.answering", "Text": "remodal.media",
     "list_streams": "remodal.streams", "stream": "remodal.streams",
 }  # fmt: skip
 
@@ -32,6 +38,17 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'remodal' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def load(model: str | Path, *, cache: Path | None = None, device: str = "cpu") -> Model:
+    """The current version of a saved model: of its folder, of a finished run's folder, or ``owner/name`` on a hub.
+
+    Raises:
+        RemodalError: There is none, a file of it is damaged, or this installation can't run it.
+    """
+    from remodal.model import Model
+
+    return Model.load(model, cache=cache, device=device)
 
 
 def list_methods() -> list[str]:

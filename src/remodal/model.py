@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from remodal.backbones import Tokens, load_backbone
+from remodal.answering import Answer, Prediction, answered, refused
+from remodal.backbones import Tokens, Tower, load_backbone
 from remodal.cache import cache_folder
 from remodal.errors import BadItem, RemodalError
-from remodal.features.extract import extract
-from remodal.features.progress import Progress
+from remodal.features.extract import extract, stem
+from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
 from remodal.learning.evaluate import accuracy
 from remodal.learning.metrics import mean
-from remodal.learning.prepare import prepare, prepare_task
+from remodal.learning.prepare import prepare, prepare_held_out, prepare_task, stated_licences, without_unusable
+from remodal.learning.settings import Features
+from remodal.media import Decoded, Given, Medium, given, named
 from remodal.methods import methods
-from remodal.modalities import get_modality, reader_of
-from remodal.streams.base import Column, Step, Stream, Task
+from remodal.methods.base import State
+from remodal.saved import About, HeldOut, Learned, about, changing, located, push, read, write
+from remodal.streams.base import Column, Quarantined, Step, Stream, Task
 from remodal.training.trainer import Trainer
 
-
-class Text(str):
-    """A sentence to classify, where a plain ``str`` would be the path of a file.
-
-    >>> Text("a domesticated animal that barks")
-    Text('a domesticated animal that barks')
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"Text({str(self)!r})"
-
-
-class Prediction(NamedTuple):
-    """One answer: the class, its modality, and the probability of the two together."""
-
-    label: str
-    modality: str
-    probability: float
+HANDFUL = 64
+"""Media that are answered at a time."""
 
 
 class Evaluation(NamedTuple):
@@ -62,25 +52,12 @@ class Evaluation(NamedTuple):
         return mean(self.agnostic)
 
 
-@dataclass(frozen=True)
-class _Given:
-    """A file or sentence that was handed over, as the stem pass takes it."""
-
-    id: str
-    data: bytes
-    read_as: str
-    unit: str | None = None
-
-    def read(self) -> bytes:
-        """The encoded medium."""
-        return self.data
-
-
 class Model:
     """A frozen backbone and a method that learns on it.
 
-    method, backbone: names in ``list_methods()`` and ``list_backbones()``. settings: the method's own, by name.
-    cache: folder of frozen features; the user's cache folder by default.
+    method, backbone: names in ``list_methods()`` and ``list_backbones()``. features: ``"shared"``, or ``"published"``
+    for the backbone's last layer alone. settings: the method's own, by name. cache: folder of frozen features; the
+    user's cache folder by default.
     """
 
     def __init__(
@@ -89,28 +66,67 @@ class Model:
         backbone: str = "lite",
         *,
         seed: int = 0,
+        features: Features = "shared",
         cache: Path | None = None,
         device: str = "cpu",
         **settings: Any,
     ) -> None:
         chosen = methods.get(method)
-        self._options = chosen.options.checked(settings)
+        options = chosen.options.checked(settings)
         self._cache = cache or cache_folder()
-        self.backbone = load_backbone(backbone, self._cache, device)
-        self.method = chosen(self.backbone, self._options, seed)
+        whole = load_backbone(backbone, self._cache, device)
+        self.backbone = whole.published() if features == "published" else whole
+        self.method = chosen(self.backbone, options, seed)
         self.seed = seed
-        self.seen_: list[Column] = []
-        """Classes learned so far, with their modalities."""
-        self._tasks = 0
+        self._named = method, backbone, features
+        self.learned_ = Learned()
+        """Classes, where they came from, and what was held out of them."""
+        self.saved_as: tuple[Path, int] | None = None
+        """Folder and version that the model was loaded from or saved as, last."""
 
-    def learn(self, task: Task | Step, progress: Progress | None = None) -> Self:
-        """Learn one task, or one step of a stream. Raises RemodalError where an item can't be used."""
+    def __repr__(self) -> str:
+        method, backbone, _ = self._named
+        return f"Model({method!r}, {backbone!r}): {len(self.seen_)} classes"
+
+    @property
+    def seen_(self) -> list[Column]:
+        """Classes learned so far, with their modalities."""
+        return list(self.learned_.columns)
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """By modality, a hash over all that was learned of the modalities that its tower reads.
+
+        An answer or an embedding may change when, and only when, this does.
+        """
+        reads, learned = self.backbone.reads, sorted(self.learned_.lineage.items())
+        found = {}
+        for modality, tower in reads.items():
+            same_tower = [entry for entry in learned if reads[entry[0]] == tower]
+            found[modality] = sha256(json.dumps(same_tower).encode()).hexdigest()[:32]
+        return found
+
+    def learn(self, task: Task | Step, progress: Progress | None = None, origin: str = "given in Python") -> Self:
+        """Learn one task, or one step of a stream. Raises RemodalError where an item can't be used.
+
+        A few of a task's held-out items stay with the model, to measure it with; it does not learn from them.
+        origin: where the items come from, in words, for the model's card.
+        """
         with self._store() as store:
-            data = prepare_task(task, self._tasks, self.backbone, store, progress)
-        self.method.learn(data, Trainer(self.seed, self._tasks, progress=progress))
-        self._tasks += 1
-        self.seen_ = list(dict.fromkeys([*self.seen_, *data.columns]))
+            data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress)
+            held_out = prepare_held_out(task, self.backbone, store) if isinstance(task, Task) else None
+        self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
+        self.learned_ = self.learned_.after(data, origin, stated_licences(task.train))
+        if held_out is not None:
+            self.learned_ = self.learned_.holding(task.modality, *held_out)
         return self
+
+    def usable(
+        self, tasks: Sequence[Task], progress: Progress | None = None
+    ) -> tuple[tuple[Task, ...], tuple[Quarantined, ...]]:
+        """The tasks without the items that can't be read or decoded, and these items."""
+        with self._store() as store:
+            return without_unusable(tasks, self.backbone, store, progress)
 
     def evaluate(self, stream: Stream | Iterable[Task], progress: Progress | None = None) -> Evaluation:
         """Accuracy on the held-out items of each task, among all classes learned so far."""
@@ -120,56 +136,157 @@ class Model:
         rows = [accuracy(self.method, task, self.seen_) for task in prepared.tasks]
         return Evaluation([row.aware for row in rows], [row.agnostic for row in rows])
 
-    def predict(
-        self, media: Sequence[str | Path | Text | bytes], modality: str | None = None, top: int = 1
-    ) -> list[list[Prediction]]:
+    def predict(self, media: Sequence[Medium], modality: str | None = None, top: int = 1) -> list[list[Prediction]]:
         """The ``top`` likeliest classes of each medium, best first.
 
         media: paths of files, encoded bytes, or sentences as :class:`Text`. modality: of all of them, where it is
         known; otherwise a decoder is found from each file's content and the model finds the modality.
         Raises BadItem where a medium can't be read.
         """
+        found = []
+        for answer in self.answers(media, modality, top):
+            if answer.problem is not None:
+                raise BadItem(answer.medium, answer.problem)
+            found.append(list(answer.best))
+        return found
+
+    def answers(
+        self, media: Sequence[Medium], modality: str | None = None, top: int = 1, progress: Progress | None = None
+    ) -> Iterator[Answer]:
+        """What the model says of each medium, one after the other; one that can't be read doesn't stop the others.
+
+        Takes what :meth:`predict` takes.
+        """
+        self.candidates(modality)
+        with (progress or Silent()).work("predict", len(media)) as count:
+            for start in range(0, len(media), HANDFUL):
+                handful = media[start : start + HANDFUL]
+                yield from self._answered(handful, modality, top)
+                count(len(handful))
+
+    def answer_decoded(self, media: Sequence[Decoded], modality: str | None = None, top: int = 1) -> list[Answer]:
+        """What the model says of media that were decoded elsewhere; nothing is cached."""
+        answers: dict[int, Answer] = {}
+        for tower in self.backbone.towers.values():
+            own = [at for at, one in enumerate(media) if one.tower == tower.name]
+            if own:
+                tokens = stem([media[at].inputs for at in own], tower)
+                answers.update(zip(own, self._said(tower, tokens, [media[at].name for at in own], modality, top)))
+        return [answers[at] for at in range(len(media))]
+
+    def embed_words(self, words: str) -> NDArray[np.float32]:
+        """The place ``[d]`` of some words in the text space, of length one."""
+        return self.backbone.embed_name(words).numpy()
+
+    def candidates(self, modality: str | None = None) -> list[Column]:
+        """The classes that may be an answer: all, or those of a modality. Raises RemodalError where there is none."""
+        columns = [column for column in self.seen_ if modality in (None, column.modality)]
         if not self.seen_:
             raise RemodalError("the model has learned nothing yet; call learn(task) first")
-        given = [_given(f"{index}:{_name(medium)}", medium, modality) for index, medium in enumerate(media)]
-        with self._store() as store:
-            extracted = extract(given, self.backbone, store)
-        if extracted.rejected:
-            raise BadItem(*extracted.rejected[0])
-        return [self._answer(one, extracted.tokens[one.id], modality, top) for one in given]
-
-    def _answer(self, given: _Given, tokens: Any, modality: str | None, top: int) -> list[Prediction]:
-        batch = Tokens.stack(self.backbone.tower(given.read_as).name, [tokens])
-        columns = [column for column in self.seen_ if modality in (None, column.modality)]
         if not columns:
             known = ", ".join(dict.fromkeys(column.modality for column in self.seen_))
             raise RemodalError(f"the model has learned no class of {modality}; it knows: {known}")
-        with torch.inference_mode():
-            scores = self.method.scores(batch, columns)[0].nan_to_num(nan=-torch.inf)
-        probability = scores.softmax(dim=0)
-        best = probability.topk(min(top, len(columns))).indices.tolist()
-        return [Prediction(columns[at].name, columns[at].modality, float(probability[at])) for at in best]
+        return columns
+
+    def _answered(self, media: Sequence[Medium], modality: str | None, top: int) -> list[Answer]:
+        answers: dict[int, Answer] = {}
+        readable: dict[int, Given] = {}
+        for at, medium in enumerate(media):
+            try:
+                readable[at] = given(str(at), medium, modality)
+            except BadItem as bad:
+                answers[at] = refused(named(medium), bad.reason)
+        with self._store() as store:
+            extracted = extract(list(readable.values()), self.backbone, store)
+        for rejected in extracted.rejected:
+            answers[int(rejected.id)] = refused(named(media[int(rejected.id)]), rejected.reason)
+        for tower in self.backbone.towers.values():
+            own = [at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower]
+            if own:
+                tokens = [extracted.tokens[str(at)] for at in own]
+                answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
+        return [answers[at] for at in range(len(media))]
+
+    def _said(
+        self,
+        tower: Tower,
+        tokens: Sequence[NDArray[np.float16]],
+        names: Sequence[str],
+        modality: str | None,
+        top: int,
+    ) -> list[Answer]:
+        return answered(self.method, Tokens.stack(tower.name, tokens), self.candidates(modality), names, top)
+
+    def save(self, folder: str | Path) -> Path:
+        """Save the model in ``folder``: as a new one, or as the next version of the one that is there.
+
+        Nothing is overwritten: earlier versions stay. Returns the folder.
+        """
+        folder = Path(folder)
+        with changing(folder):
+            parent = self.saved_as[1] if self.saved_as and self.saved_as[0] == folder.resolve() else None
+            written = write(folder, self.about(), self.method.state(), self.learned_.held_out.state(), parent)
+        self.saved_as = folder.resolve(), written.version
+        return folder
+
+    def push_to_hub(self, name: str, *, private: bool = False) -> str:
+        """Save the model on a hub as ``owner/name``; its address there.
+
+        Raises:
+            RemodalError: The hub can't be reached, or doesn't let in.
+        """
+        with TemporaryDirectory() as folder:
+            with changing(Path(folder)):
+                write(Path(folder), self.about(), self.method.state(), self.learned_.held_out.state())
+            return push(Path(folder), name, private=private)
+
+    def about(self) -> About:
+        """What the model is and has learned, with its accuracy on what it holds out."""
+        return about(self.method, *self._named, self.learned_)
+
+    @classmethod
+    def load(cls, model: str | Path, *, cache: Path | None = None, device: str = "cpu") -> Self:
+        """The current version of a saved model.
+
+        model: its folder, a finished run's folder, or ``owner/name`` on a hub.
+
+        Raises:
+            RemodalError: There is none, a file of it is damaged, or this installation can't run it.
+        """
+        folder = located(model)
+        description, state, held_out = read(folder)
+        told = description.about
+        loaded = cls(
+            told.method,
+            told.backbone,
+            seed=told.seed,
+            features=told.features,
+            cache=cache,
+            device=device,
+            **told.settings,
+        )
+        if loaded.backbone.fingerprint != told.fingerprint:
+            found, here = told.fingerprint, loaded.backbone.fingerprint
+            raise RemodalError(f"{folder}: learned on the backbone {found}, but the one installed here is {here}")
+        try:
+            loaded._take(told, state, held_out)
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise RemodalError(f"{folder}: its tensors don't fit the method {told.method!r} ({said})") from None
+        loaded.saved_as = folder.resolve(), description.version
+        return loaded
+
+    def _take(self, told: About, state: State, held_out: State) -> None:
+        """Take on what was saved, and answer once to see that it fits."""
+        for modality in (*(column.modality for column in told.classes), *told.lineage):
+            self.backbone.tower(modality)
+        self.method.restore(state)
+        self.learned_ = Learned(
+            told.classes, told.sources, told.lineage, told.tasks, HeldOut.from_state(held_out, self.backbone)
+        )
+        for kept in self.learned_.held_out.kept.values():
+            with torch.inference_mode():
+                self.method.scores(kept.tokens[:1], told.classes)
 
     def _store(self) -> FeatureStore:
         return FeatureStore(self._cache / "features")
-
-
-def _name(medium: str | Path | Text | bytes) -> str:
-    if isinstance(medium, Text):
-        return medium[:40]
-    return "bytes" if isinstance(medium, bytes) else str(medium)
-
-
-def _given(name: str, medium: str | Path | Text | bytes, modality: str | None) -> _Given:
-    """The bytes and the decoder that reads them: as stated, or from the content, never from a Python type alone."""
-    if isinstance(medium, Text):
-        return _Given(name, medium.encode(), "text")
-    if isinstance(medium, bytes):
-        data = medium
-    else:
-        try:
-            data = Path(medium).read_bytes()
-        except OSError as error:
-            raise BadItem(str(medium), f"can't be read ({error.strerror}); a sentence is given as Text(...)") from None
-    reader = get_modality(modality) if modality is not None else reader_of(data, name)
-    return _Given(name, data, reader.name)

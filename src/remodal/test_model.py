@@ -4,31 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from PIL import Image
 
 import remodal
 from remodal.errors import BadItem, RemodalError
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Red and blue pictures, high and low tones, sentences on tea and ships."""
-    root = tmp_path_factory.mktemp("data")
-    kinds = (("warm", 0, 220, "a cup of hot tea"), ("cold", 2, 1760, "a ship on the sea"))
-    for label, channel, pitch, text in kinds:
-        for modality in ("image", "audio", "text"):
-            (root / modality / label).mkdir(parents=True)
-        for number in range(8):
-            pixels = np.full((32, 32, 3), 7 * number, np.uint8)
-            pixels[..., channel] += 180
-            Image.fromarray(pixels).save(root / "image" / label / f"{number}.png")
-            tone = np.sin(2 * np.pi * pitch * (1 + number / 80) * np.arange(16_000) / 16_000)
-            soundfile.write(root / "audio" / label / f"{number}.wav", tone, 16_000)
-            (root / "text" / label / f"{number}.txt").write_text(f"{text}, {number}")
-    return root
 
 
 @pytest.fixture(scope="module")

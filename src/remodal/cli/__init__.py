@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from remodal import __version__
-from remodal.cli import cache, compare, data, doctor, methods, report, run
+from remodal.cli import (
+    cache,
+    compare,
+    data,
+    doctor,
+    index,
+    methods,
+    predict,
+    report,
+    rollback,
+    run,
+    search,
+    serve,
+    update,
+    versions,
+)
 from remodal.cli.guard import Guarded
 
 app = typer.Typer(
@@ -24,6 +39,13 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("compare")(compare.command)
+app.command("predict")(predict.command)
+app.command("index")(index.command)
+app.command("search")(search.command)
+app.command("serve")(serve.command)
+app.command("update")(update.command)
+app.command("versions")(versions.command)
+app.command("rollback")(rollback.command)
 app.command("methods")(methods.command)
 app.add_typer(data.app, name="data")
 app.command("report")(report.command)
@@ -49,6 +71,11 @@ def _remodal(
     remodal run --stream everyday           learn the stream inside the package
     remodal run --stream path/to/folder     learn your own data
     remodal compare --stream everyday       every method, every order, five seeds: one table
+    remodal predict runs/demo photo.jpg     what a model says of files
+    remodal index my-model folder --into i  make stored media searchable
+    remodal search i "a barking dog"        find them by words, or by another medium
+    remodal serve my-model                  all of it over HTTP, and on a page
+    remodal update my-model --data folder   learn what is new in a folder; the old version stays
     remodal methods                         what can learn, and its settings
     remodal data show everyday              look at the data
     remodal doctor                          is all that is needed there?

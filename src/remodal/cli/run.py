@@ -54,6 +54,8 @@ def command(
     epochs: 2
     stream.classes_per_task: 2
     """
+    from functools import partial
+
     import torch
 
     from remodal.cache import cache_folder
@@ -64,6 +66,7 @@ def command(
     from remodal.cli.summary import print_summary
     from remodal.learning.run import run
     from remodal.report import write_report
+    from remodal.saved import write_run
 
     options = {
         "stream": stream,
@@ -85,6 +88,7 @@ def command(
             strict=strict,
             device=checked_device(device),
             progress=progress,
+            keep=partial(write_run, folder / "model", asked),
         )
         with progress.work("report", 1) as count:
             report = write_report(folder)

@@ -16,7 +16,8 @@ from remodal.methods import methods
 
 COMMANDS = [
     ("run",), ("methods",), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",), ("cache", "info"),
-    ("cache", "clear"), ("doctor",),
+    ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",), ("index",), ("search",),
+    ("serve",),
 ]  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def _run_one(settings: RunSettings, folder: Path, cache: Path) -> _Ran:
             settings.stream, settings.order, settings.seed, settings.backbone, settings.stream_options, cache
         )
         # hundreds of models would fill a disk
-        found = run(settings, folder, cache, resume=True, opened=shared[settings.features], keep_model=False)
+        found = run(settings, folder, cache, resume=True, opened=shared[settings.features])
     except RemodalError as error:
         return _Ran(" ".join(str(error).split()), failed=True)
     except Exception as error:  # the others can do without this one

@@ -22,10 +22,20 @@ from remodal.training.trainer import StageState
 
 
 def write_state(path: Path, state: State) -> None:
-    """One file with a state's tensors and, as JSON in its header, its values."""
+    """One file with a state's tensors and, as JSON in its header, its values.
+
+    Raises:
+        RemodalError: It can't be written; what was there before stays.
+    """
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.tensors.items()}
     with replacing(path) as part:
-        save_file(tensors, part, metadata={"values": json.dumps(state.values)})
+        part.touch()
+        mode = part.stat().st_mode
+        try:
+            save_file(tensors, part, metadata={"values": json.dumps(state.values)})
+        except SafetensorError as error:
+            raise RemodalError(f"{path}: can't be written ({error})") from None
+        part.chmod(mode)  # as the files beside it, where safetensors would make it its owner's alone
 
 
 def read_state(path: Path) -> State:

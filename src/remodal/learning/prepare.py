@@ -56,12 +56,13 @@ class PreparedTask:
 class PreparedStep:
     """What is learned at one go, and the index of the task that counts as learned after it, if one does.
 
-    There may be nothing left to learn in a step that completes a task.
+    There may be nothing left to learn in a step that completes a task. licences: those that its items state.
     """
 
     modality: str
     train: TaskData | None
     completes: int | None
+    licences: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[Column]:
@@ -107,8 +108,13 @@ def prepare(
             train = _prepare_step(step, len(steps), known, extracted, backbone)
         if train is not None or completed is not None:
             completes = None if completed is None else completed.train.index
-            steps.append(PreparedStep(step.modality, train, completes))
+            steps.append(PreparedStep(step.modality, train, completes, stated_licences(step.train)))
     return PreparedStream(tuple(tasks.values()), tuple(steps), tuple(quarantined), extracted.seconds)
+
+
+def stated_licences(items: Sequence[Item]) -> tuple[str, ...]:
+    """The licences that items state, each once."""
+    return tuple(sorted({item.licence for item in items if item.licence}))
 
 
 def prepare_task(
@@ -120,6 +126,33 @@ def prepare_task(
         first, count = extracted.rejected[0], len(extracted.rejected)
         raise RemodalError(f"{first.id}: {first.reason} ({count} such items among {len(task.train)})")
     return _task_data(index, task.modality, task.classes, task.train, extracted.tokens, backbone)
+
+
+def without_unusable(
+    tasks: Sequence[Task], backbone: Backbone, store: FeatureStore, progress: Progress | None = None
+) -> tuple[tuple[Task, ...], tuple[Quarantined, ...]]:
+    """The tasks without the items that can't be read or decoded, and these items; no task of nothing to learn."""
+    extracted = extract([item for task in tasks for item in (*task.train, *task.test)], backbone, store, progress)
+    kept: list[Task] = []
+    for task in tasks:
+        train, test = (
+            tuple(item for item in items if item.id in extracted.tokens) for items in (task.train, task.test)
+        )
+        classes = tuple(name for name in task.classes if any(item.label == name for item in train))
+        test = tuple(item for item in test if item.label in classes)
+        if classes:
+            kept.append(Task(len(kept), task.modality, classes, train, test))
+    return tuple(kept), tuple(Quarantined(*rejected) for rejected in extracted.rejected)
+
+
+def prepare_held_out(task: Task, backbone: Backbone, store: FeatureStore) -> tuple[Tokens, list[str]] | None:
+    """The usable held-out items of a task, with the label of each; None where there is none."""
+    extracted = extract(task.test, backbone, store)
+    items = [item for item in task.test if item.id in extracted.tokens]
+    if not items:
+        return None
+    tower = backbone.tower(items[0].read_as).name
+    return Tokens.stack(tower, [extracted.tokens[item.id] for item in items]), [item.label for item in items]
 
 
 def _prepare_task(

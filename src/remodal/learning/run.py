@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
 from remodal.files import write_json
-from remodal.learning.checkpoint import Checkpoints, write_state
+from remodal.learning.checkpoint import Checkpoints
 from remodal.learning.evaluate import accuracy
 from remodal.learning.history import History
 from remodal.learning.metrics import mean
@@ -57,13 +57,13 @@ def run(
     device: str = "cpu",
     progress: Progress | None = None,
     opened: tuple[Backbone, PreparedStream] | None = None,
-    keep_model: bool = True,
+    keep: Callable[[Method, PreparedStream], object] | None = None,
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
-    :func:`open_stream_for` gave for these settings, where many runs share it. keep_model: leave what was learned there
-    too. Raises RemodalError where ``out`` holds another run.
+    :func:`open_stream_for` gave for these settings, where many runs share it. keep: called with what was learned,
+    before the results are written. Raises RemodalError where ``out`` holds another run.
     """
     shown = progress or Silent()
     started = time.perf_counter()
@@ -78,9 +78,8 @@ def run(
     predictions = predict(method, prepared)
     predictions.write(out / "predictions.parquet")
     state = method.state()
-    if keep_model:
-        write_state(out / "model" / "method.safetensors", state)
-        write_json(out / "model" / "config.json", {**settings.as_json(), "fingerprint": backbone.fingerprint})
+    if keep is not None:
+        keep(method, prepared)
     now = time.perf_counter()
     cost = {
         "seconds": {

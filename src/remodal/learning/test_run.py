@@ -48,7 +48,7 @@ def test_the_run_folder_is_the_contract(folder: Path, tmp_path: Path, lite_cache
     assert all(len(row) == 2 for rows in found["accuracy"].values() for row in rows)
     assert found["summary"]["router_confusion"]["counts"][4][4] == sum(task["test"] for task in found["tasks"])
     assert found["cost"]["stored_bytes"] > 0
-    assert {"results.json", "settings.json", "history.jsonl", "predictions.parquet", "model"} <= {
+    assert {"results.json", "settings.json", "history.jsonl", "predictions.parquet"} == {
         path.name for path in out.iterdir()
     }
     stages = {json.loads(line)["stage"] for line in (out / "history.jsonl").read_text().splitlines()}

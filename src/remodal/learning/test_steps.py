@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from PIL import Image
 
 from remodal.backbones.lite import Lite
 from remodal.features.store import FeatureStore
-from remodal.learning.checkpoint import FileJournal
+from remodal.learning.checkpoint import FileJournal, write_state
 from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
+from remodal.methods.base import Method
 from remodal.streams import Item, Stream, StreamSettings, stream
 from remodal.streams.files import FileItem
 
@@ -125,17 +126,22 @@ def test_a_run_that_is_killed_in_mid_step_goes_on_to_the_same_bits(
     monkeypatch.setattr(FileJournal, "save", counted)
     kills: set[int] = set()
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    expected = run(settings, whole, lite_cache)
+    expected = run(settings, whole, lite_cache, keep=kept_in(whole))
     kills = {saved + saved * part // 4 for part in (1, 2, 3)}
     for _ in kills:
         with pytest.raises(Killed):
-            run(settings, killed, lite_cache, resume=True)
-    found = run(settings, killed, lite_cache, resume=True)
+            run(settings, killed, lite_cache, resume=True, keep=kept_in(killed))
+    found = run(settings, killed, lite_cache, resume=True, keep=kept_in(killed))
     assert timeless(found) == timeless(expected)
-    for name in ("history.jsonl", "predictions.parquet", "model/method.safetensors"):
+    for name in ("history.jsonl", "predictions.parquet", "learned.safetensors"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     records = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
     assert {record["task"] for record in records} == set(range(len(found["steps"])))
+
+
+def kept_in(folder: Path) -> Callable[[Method, object], None]:
+    """Keeps what was learned in ``folder``."""
+    return lambda method, _: write_state(folder / "learned.safetensors", method.state())
 
 
 def test_predictions_are_those_of_the_tasks(folder: Path, tmp_path: Path, lite_cache: Path) -> None:

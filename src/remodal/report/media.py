@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from remodal.errors import BadItem
+from remodal.features.source import Encoded
 from remodal.modalities import Visual, get_modality
 from remodal.modalities.audio import RATE
 from remodal.report.charts import waveform
 from remodal.report.colours import VIRIDIS
-from remodal.streams import Item
 
 SIDE = 224  # px, the longer one of a picture that stands alone
 PART = 112  # px, the longer one of a frame among others
@@ -36,7 +36,7 @@ class Shown:
     note: str = ""
 
 
-def show(item: Item) -> Shown:
+def show(item: Encoded) -> Shown:
     """Decode an item and draw it; a note says so where it can't be read any more."""
     try:
         medium = get_modality(item.read_as).decode(item.read(), where=item.id, unit=item.unit)

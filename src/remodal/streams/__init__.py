@@ -38,6 +38,7 @@ __all__ = [
     "StreamSettings",
     "Task",
     "check",
+    "lessons",
     "list_streams",
     "stream",
     "verify",
@@ -93,6 +94,43 @@ def stream(
         items = tuple(disguised(item) for item in items)
     schedule = make_schedule(items, order=order, seed=seed, classes_per_task=chosen.classes_per_task)
     return Stream(name, order, seed, *schedule, quarantined)
+
+
+def lessons(
+    root: str | Path, *, undivided: int = 0, depth_unit: str | None = DEFAULTS.depth_unit
+) -> tuple[tuple[Task, ...], tuple[Quarantined, ...]]:
+    """All that a folder has to teach, one task a modality, and what was set aside of it.
+
+    Unlike in a stream, a class may have no held-out items.
+
+    Args:
+        root: A folder with a ``manifest.csv`` or laid out as ``<modality>/<class>/<files>``.
+        undivided: A class of fewer items, where no split is stated, is all for learning.
+        depth_unit: Of depth files that state none.
+
+    Raises:
+        RemodalError: There is no such folder, or nothing in it to learn.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        found = "found a file" if folder.exists() else "no such folder"
+        raise RemodalError(f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}")
+    list_source = list_manifest if (folder / NAME).exists() else list_folder
+    items, quarantined = list_source(folder, depth_unit, undivided)
+    tasks: list[Task] = []
+    for modality in dict.fromkeys(item.modality for item in items):
+        train, test = (
+            tuple(item for item in items if item.modality == modality and item.split == split)
+            for split in ("train", "test")
+        )
+        if train:
+            classes = tuple(dict.fromkeys(item.label for item in train))
+            held_out = tuple(item for item in test if item.label in classes)
+            tasks.append(Task(len(tasks), modality, classes, train, held_out))
+    if not tasks:
+        first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
+        raise RemodalError(f"{root}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
+    return tuple(tasks), quarantined
 
 
 def verify(

@@ -13,7 +13,7 @@ from remodal.streams.splits import split_by_source
 LAYOUT = "<modality>/<class>/<files>"
 
 
-def list_folder(root: Path, depth_unit: str | None = None) -> Listing:
+def list_folder(root: Path, depth_unit: str | None = None, undivided: int = 0) -> Listing:
     """List the items of a folder, with the default split (:func:`~remodal.streams.splits.split_by_source`).
 
     A class is named after its folder, underscores being spaces. Hidden files are left out, and so are files
@@ -22,6 +22,7 @@ def list_folder(root: Path, depth_unit: str | None = None) -> Listing:
     Args:
         root: The folder.
         depth_unit: The unit of its depth files (``"mm"``, ``"cm"``, ``"m"``), if it isn't in their format.
+        undivided: A class of fewer files is not split: all are for learning.
 
     Raises:
         RemodalError: The folder can't be read.
@@ -34,7 +35,7 @@ def list_folder(root: Path, depth_unit: str | None = None) -> Listing:
     for path in top:
         if path.is_dir():
             _add_modality(gathering, path.name)
-    return Listing(split_by_source(gathering.items), tuple(gathering.quarantined))
+    return Listing(split_by_source(gathering.items, undivided), tuple(gathering.quarantined))
 
 
 def _add_modality(gathering: Gathering, modality: str) -> None:

@@ -19,7 +19,7 @@ OPTIONAL = ("split", "group", "task", "licence", "unit")
 SPLITS: dict[str, Split] = {split: split for split in get_args(Split)}
 
 
-def list_manifest(root: Path, depth_unit: str | None = None) -> Listing:
+def list_manifest(root: Path, depth_unit: str | None = None, undivided: int = 0) -> Listing:
     """List the files that the folder's ``manifest.csv`` names (UTF-8, one row a file), and no others.
 
     Columns: ``path`` (from the folder), ``modality``, ``label``, and as wanted ``split`` (``train`` or
@@ -31,6 +31,7 @@ def list_manifest(root: Path, depth_unit: str | None = None) -> Listing:
     Args:
         root: The folder.
         depth_unit: The unit of depth files whose row states none.
+        undivided: Where no split is stated, a class of fewer items is all for learning.
 
     Raises:
         RemodalError: The manifest can't be read, lacks a column, or has one that isn't known.
@@ -50,7 +51,7 @@ def list_manifest(root: Path, depth_unit: str | None = None) -> Listing:
     except csv.Error as error:
         raise RemodalError(f"{file} line {rows.line_num}: found broken CSV ({error})") from error
     items = _with_whole_tasks(gathering)
-    split = tuple(items) if "split" in columns else split_by_source(items)
+    split = tuple(items) if "split" in columns else split_by_source(items, undivided)
     return Listing(split, tuple(gathering.quarantined))
 
 

@@ -15,7 +15,7 @@ TEST_SHARE = 4  # one item in four is for testing
 AnyItem = TypeVar("AnyItem", bound=Item)
 
 
-def split_by_source(items: Sequence[AnyItem]) -> tuple[AnyItem, ...]:
+def split_by_source(items: Sequence[AnyItem], undivided: int = 0) -> tuple[AnyItem, ...]:
     """Put a quarter of each class (at least one item) in test, the rest in train; no group is on both sides.
 
     An item without a group is a group of its own. Groups are taken in the order of a hash of their name, so
@@ -24,6 +24,7 @@ def split_by_source(items: Sequence[AnyItem]) -> tuple[AnyItem, ...]:
 
     Args:
         items: Items of any modalities and labels; the split they state is not looked at.
+        undivided: A class of fewer items is all train, unless another class decided on its groups.
 
     Returns:
         The same items, in the same order, each with its split.
@@ -33,8 +34,9 @@ def split_by_source(items: Sequence[AnyItem]) -> tuple[AnyItem, ...]:
         classes[item.modality, item.label][_source(item)] += 1
     sides: dict[str, Split] = {}
     for _, sizes in sorted(classes.items()):
-        _decide(sizes, sides)
-    return tuple(replace(item, split=sides[_source(item)]) for item in items)
+        if sum(sizes.values()) >= undivided:
+            _decide(sizes, sides)
+    return tuple(replace(item, split=sides.get(_source(item), "train")) for item in items)
 
 
 def _source(item: Item) -> str:

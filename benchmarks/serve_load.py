@@ -1,0 +1,171 @@
+"""How many requests a server answers, how fast, and whether rightly: beside the bare model, and without micro-batches.
+
+A model learns ``everyday``; held-out items of all modalities are then asked, one a request, by 1, 8 and 64 clients that
+each ask again as soon as they have an answer: of ``remodal serve`` as it is, and of the same server with batches of
+one, in turns. The bare model answers the same items one after the other in a loop, decoding included. Every answer is
+compared with the bare model's. At the end a class is taught while clients ask on. Exit status 1 where an answer failed
+or was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import torch
+from recording import record
+
+import remodal
+from remodal.media import decoded, given
+from remodal.streams.base import Item
+
+CLIENTS = (1, 8, 64)
+SECONDS = 15.0
+ITEMS = 300
+TAUGHT = 12
+"""Items of the class that is taught at the end."""
+
+
+class Asked(NamedTuple):
+    """One request. seconds: until its answer. version: of the model; 0 where the request failed."""
+
+    item: int
+    seconds: float
+    version: int
+    label: str
+
+
+def learned(folder: Path) -> tuple[remodal.Model, list[Item], list[Item]]:
+    """A saved model of all tasks but the last; items to ask, of all modalities; items of a class it does not know."""
+    stream = remodal.stream("everyday")
+    model = remodal.Model()
+    for task in stream.tasks[:-1]:
+        model.learn(task, origin="everyday")
+    model.save(folder)
+    items = [item for task in stream.tasks[:-1] for item in task.test]
+    items = items[:: len(items) // ITEMS][:ITEMS]
+    last = stream.tasks[-1]
+    return model, items, [item for item in last.train if item.label == last.classes[0]][:TAUGHT]
+
+
+@contextmanager
+def server(model: Path, *settings: str) -> Iterator[str]:
+    """The address of a ``remodal serve``."""
+    asked = [sys.executable, "-m", "remodal", "serve", str(model), *settings, "--port", "0"]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+
+
+async def load(url: str, media: Sequence[bytes], clients: int, seconds: float) -> list[Asked]:
+    """What that many clients were answered."""
+    done: list[Asked] = []
+    limits = httpx.Limits(max_connections=clients)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
+        end = time.perf_counter() + seconds
+
+        async def ask(client: int) -> None:
+            item = client * 37
+            while time.perf_counter() < end:
+                item = (item + 1) % len(media)
+                started = time.perf_counter()
+                answer = await http.post("/predict", files={"files": ("x", media[item])}, data={"top": 1})
+                taken = time.perf_counter() - started
+                if answer.status_code == 200:
+                    (found,) = answer.json()
+                    done.append(Asked(item, taken, found["version"], found["best"][0]["label"]))
+                else:
+                    done.append(Asked(item, taken, 0, ""))
+
+        await asyncio.gather(*(ask(client) for client in range(clients)))
+    return done
+
+
+def bare(model: remodal.Model, media: Sequence[bytes], seconds: float) -> list[Asked]:
+    """What the model says in a loop, of one medium after the other, decoded in its turn."""
+    done: list[Asked] = []
+    end, item = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        item = (item + 1) % len(media)
+        started = time.perf_counter()
+        (answer,) = model.answer_decoded([decoded(given("x", media[item], None), model.backbone)])
+        done.append(Asked(item, time.perf_counter() - started, 1, answer.best[0].label))
+    return done
+
+
+def figures(done: Sequence[Asked], seconds: float, expected: Mapping[int, Sequence[str]]) -> dict[str, Any]:
+    """Requests a second, milliseconds at percentiles, and how many failed or were wrong."""
+    taken = np.array([one.seconds for one in done]) * 1000
+    wrong = sum(one.version > 0 and one.label != expected[one.version][one.item] for one in done)
+    return {
+        "requests a second": round(len(done) / seconds, 1),
+        **{f"p{at} ms": round(float(np.percentile(taken, at)), 1) for at in (50, 95, 99)},
+        "requests": len(done),
+        "failed": sum(one.version == 0 for one in done),
+        "wrong": wrong,
+    }
+
+
+async def with_update(url: str, media: Sequence[bytes], lesson: Sequence[Item]) -> tuple[list[Asked], dict[str, Any]]:
+    """Eight clients ask while a class is taught, until the new version answers; and the job."""
+    files = [("files", (str(number), item.read())) for number, item in enumerate(lesson)]
+    asking = asyncio.create_task(load(url, media, 8, SECONDS * 2))
+    async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+        job = (await http.post("/update", data={"label": "taught"}, files=files)).json()
+        while job["state"] in ("waiting", "running"):
+            await asyncio.sleep(0.5)
+            job = (await http.get(f"/jobs/{job['id']}")).json()
+    return await asking, job
+
+
+def main() -> int:
+    """Print and record the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    torch.set_num_threads(os.cpu_count() or 1)
+    found: dict[str, Any] = {"processors": os.cpu_count(), "seconds each": SECONDS}
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["REMODAL_CACHE"] = str(Path(temporary) / "cache")
+        folder = Path(temporary) / "model"
+        model, items, lesson = learned(folder)
+        media = [item.read() for item in items]
+        expected = {1: [best.label for (best,) in model.predict(media)]}
+        for clients in CLIENTS:
+            for name, settings in (("micro-batches", ()), ("batches of one", ("serve.batch=1",))):
+                with server(folder, *settings) as url:
+                    asyncio.run(load(url, media, clients, 3.0))
+                    done = asyncio.run(load(url, media, clients, SECONDS))
+                found[f"{clients} clients, {name}"] = figures(done, SECONDS, expected)
+        bare(model, media, 3.0)
+        found["bare model in a loop"] = figures(bare(model, media, SECONDS), SECONDS, expected)
+        with server(folder) as url:
+            done, job = asyncio.run(with_update(url, media, lesson))
+        updated = remodal.load(folder)
+        expected[2] = [best.label for (best,) in updated.predict(media)]
+        found["8 clients, a class taught meanwhile"] = {
+            **figures(done, SECONDS * 2, expected),
+            "answered by the new version": sum(one.version == 2 for one in done),
+            "update": job["state"],
+        }
+    for name, one in found.items():
+        print(f"{name:38} {json.dumps(one)}")
+    record("serve_load", found)
+    asked = [one for one in found.values() if isinstance(one, dict)]
+    return int(any(one["failed"] or one["wrong"] for one in asked))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""From a method's scores to what a user asked: the likeliest classes, and a place in the text space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from remodal.backbones import Tokens
+from remodal.methods.base import Method
+from remodal.streams.base import Column
+
+LEARNED_SHARE = 0.5
+"""Of an embedding's two halves, what was learned and what the frozen model says."""
+
+
+class Prediction(NamedTuple):
+    """One answer: the class, its modality, and the probability of the two together."""
+
+    label: str
+    modality: str
+    probability: float
+
+
+class Answer(NamedTuple):
+    """What a model says of one medium.
+
+    medium: its name. best: the likeliest classes, best first. modalities: the probability of each modality that the
+    model knows. place: where it stands in the text space, ``[d]``, of length one. problem: why the medium could not be
+    answered; the others are empty then.
+    """
+
+    medium: str
+    best: tuple[Prediction, ...]
+    modalities: dict[str, float]
+    place: NDArray[np.float32] | None
+    problem: str | None = None
+
+    @property
+    def modality(self) -> str:
+        """The likeliest one."""
+        return max(self.modalities, key=lambda name: self.modalities[name])
+
+
+def refused(medium: str, problem: str) -> Answer:
+    """The answer for a medium that could not be answered."""
+    return Answer(medium, (), {}, None, problem)
+
+
+def answered(method: Method, tokens: Tokens, columns: Sequence[Column], names: Sequence[str], top: int) -> list[Answer]:
+    """What the method says of items that one tower has read. names: of the items.
+
+    Half of an item's place is the mean of the anchors of its modality's classes, weighted by their probabilities
+    (ConSE: Norouzi et al., ICLR 2014), half is the frozen model's own alignment, so that items of classes that were
+    never learned have a place of their own too.
+    """
+    tower = method.backbone.towers[tokens.tower]
+    anchors = method.backbone.anchors([column.name for column in columns])
+    answers = []
+    with torch.inference_mode():
+        rows = method.scores(tokens, columns).nan_to_num(nan=-torch.inf).double().softmax(dim=1)
+        frozen = functional.normalize(tower.align(tower.features(tokens)), dim=-1)
+        for name, row, direction in zip(names, rows, frozen, strict=True):
+            shares = _by_modality(row, columns)
+            modality = max(shares, key=lambda one: shares[one])
+            inside = torch.tensor([column.modality == modality for column in columns])
+            learned = functional.normalize(row.masked_fill(~inside, 0.0).float() @ anchors, dim=-1)
+            place = functional.normalize(LEARNED_SHARE * learned + (1 - LEARNED_SHARE) * direction, dim=-1)
+            answers.append(Answer(name, _likeliest(row, columns, top), shares, place.numpy()))
+    return answers
+
+
+def _likeliest(row: Tensor, columns: Sequence[Column], top: int) -> tuple[Prediction, ...]:
+    order = row.topk(min(top, len(columns))).indices.tolist()
+    return tuple(Prediction(columns[at].name, columns[at].modality, float(row[at])) for at in order)
+
+
+def _by_modality(row: Tensor, columns: Sequence[Column]) -> dict[str, float]:
+    shares = dict.fromkeys((column.modality for column in columns), 0.0)
+    for column, probability in zip(columns, row.tolist(), strict=True):
+        shares[column.modality] += probability
+    return shares

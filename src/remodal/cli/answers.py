@@ -1,0 +1,52 @@
+"""How answers are written: for a person, as JSON Lines, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from io import StringIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remodal.answering import Answer
+
+CSV_HEAD = ("medium", "rank", "label", "modality", "probability", "problem")
+
+
+def as_text(name: str, answer: Answer) -> str:
+    """The likeliest modality and the classes, with their probabilities."""
+    if answer.problem is not None:
+        return f"{name}: can't be answered: {answer.problem}"
+    modality, share = max(answer.modalities.items(), key=lambda one: one[1])
+    classes = ", ".join(f"{one.label} {one.probability:.2f}" for one in answer.best)
+    return f"{name}: {modality} {share:.2f}: {classes}"
+
+
+def as_json(name: str, answer: Answer) -> str:
+    """One object: ``medium``, ``best``, ``modalities``, ``problem`` (null where there is none)."""
+    best = [one._asdict() for one in answer.best]
+    content = {"medium": name, "best": best, "modalities": answer.modalities, "problem": answer.problem}
+    return json.dumps(content, ensure_ascii=False)
+
+
+def as_csv(name: str, answer: Answer) -> str:
+    """A row a class, or one with the problem; see ``CSV_HEAD``."""
+    if answer.problem is not None:
+        return csv_row([name, "", "", "", "", answer.problem])
+    rows = [
+        csv_row([name, rank, one.label, one.modality, f"{one.probability:.6f}", ""])
+        for rank, one in enumerate(answer.best, start=1)
+    ]
+    return "\n".join(rows)
+
+
+def csv_row(cells: Sequence[object]) -> str:
+    """One row, quoted where it has to be.
+
+    >>> csv_row(["a,b", 1, ""])
+    '"a,b",1,'
+    """
+    row = StringIO()
+    csv.writer(row, lineterminator="").writerow(cells)
+    return row.getvalue()

@@ -1,0 +1,62 @@
+"""``remodal index``: make stored media searchable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LISTED = 5
+"""Refused files that are named."""
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
+    folder: Annotated[Path | None, typer.Argument(help="Its files, of any modality, come into the index.")] = None,
+    into: Annotated[str, typer.Option(help="The index: a folder, or an object store such as s3://bucket/index.")] = "",
+    again: Annotated[bool, typer.Option("--refresh", help="Embed again what the model has learned more of.")] = False,
+    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+) -> None:
+    """Make the files below a folder searchable by words and by other files; run it again when they change.
+
+    Files whose content is known are not read through the model again, and those that are gone leave the index.
+
+    \b
+    remodal index my-model holiday/ --into holiday.index
+    remodal index my-model --into holiday.index --refresh      (when the model has learned more)
+    """
+    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.machine import checked_device
+    from remodal.cli.progress import shown_on
+    from remodal.errors import RemodalError
+    from remodal.model import Model
+    from remodal.saved import located
+    from remodal.search import Index, keep_up, refresh
+
+    if not into:
+        raise RemodalError("no index is given; valid: --into with a folder or the address of an object store")
+    if folder is None and not again:
+        raise RemodalError("found neither a folder nor --refresh; valid: one of them, or both")
+    loaded = Model.load(model, device=checked_device(device))
+    name = str(located(model).resolve()) if Path(model).exists() else model
+    index = Index.create(into, name, loaded.backbone.fingerprint, loaded.backbone.width)
+    console = results_console()
+    done = []
+    with shown_on(progress_console()) as progress:
+        if again:
+            done.append(refresh(index, loaded, progress))
+        if folder is not None:
+            done.append(keep_up(index, loaded, folder, progress))
+    refused = [one for each in done for one in each.refused]
+    for one in refused[:LISTED]:
+        console.print(f"can't be indexed: {one.path}: {one.reason}")
+    if len(refused) > LISTED:
+        console.print(f"can't be indexed: {len(refused) - LISTED:,} more")
+    embedded, removed = (sum(getattr(each, what) for each in done) for what in ("embedded", "removed"))
+    console.print(
+        f"{into}: {len(index):,} files; {embedded:,} embedded, {done[-1].known:,} as they were, {removed:,} gone"
+    )
+    if stale := index.stale(loaded.lineage):
+        listed = ", ".join(f"{count:,} {modality}" for modality, count in stale.items())
+        console.print(f"the model has learned more since these were embedded: {listed}; --refresh embeds them again")

@@ -1,0 +1,88 @@
+"""``remodal predict``: what a saved model says of files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from remodal.files import visible_files
+
+if TYPE_CHECKING:
+    from remodal.media import Medium
+
+SOME_FAILED = 1
+STANDARD_INPUT = "-"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
+    files: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - for one medium on standard input.")],
+    modality: Annotated[
+        str | None, typer.Option(help="Of all of them.", show_default="the model finds it for each")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Classes of each.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write one row a class, below a header.")] = False,
+    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+) -> None:
+    """Say what is in files of any modality.
+
+    A file that can't be read gets its line with the reason; the others are answered, and the exit status is 1.
+
+    \b
+    remodal predict runs/demo photo.jpg recording.ogg
+    remodal predict my-model 'holiday/*.jpg' --top 1 --csv > answers.csv
+    remodal predict my-model sounds/ --modality audio --json
+    echo "a domesticated animal that barks" | remodal predict my-model -
+    """
+    from remodal.cli.answers import CSV_HEAD, as_csv, as_json, as_text, csv_row
+    from remodal.cli.console import progress_console
+    from remodal.cli.machine import checked_device
+    from remodal.cli.progress import shown_on
+    from remodal.errors import RemodalError
+    from remodal.modalities import get_modality
+    from remodal.model import Model
+
+    if json and csv:
+        raise RemodalError("found --json and --csv; valid: one of them")
+    if modality is not None:
+        get_modality(modality)
+    media = list(_media(files))
+    loaded = Model.load(model, device=checked_device(device))
+    written = as_json if json else as_csv if csv else as_text
+    if csv:
+        typer.echo(csv_row(CSV_HEAD))
+    failed = 0
+    with shown_on(progress_console()) as progress:
+        answers = loaded.answers([medium for _, medium in media], modality, top, progress)
+        for (name, _), answer in zip(media, answers, strict=True):
+            typer.echo(written(name, answer))
+            failed += answer.problem is not None
+    if failed:
+        typer.echo(f"remodal: {failed:,} of {len(media):,} could not be answered", err=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:
+    """What the arguments stand for, with its name; a name that stands for nothing is kept, and told of in its turn."""
+    for name in files:
+        path = Path(name)
+        if name == STANDARD_INPUT:
+            yield "standard input", _standard_input()
+        elif path.is_dir():
+            yield from ((str(file), file) for file in visible_files(path))
+        elif not path.exists() and (matched := sorted(glob(name, recursive=True))):  # noqa: PTH207  # absolute too
+            yield from ((file, Path(file)) for file in matched if Path(file).is_file())
+        else:
+            yield name, path
+
+
+def _standard_input() -> bytes:
+    from remodal.modalities.base import MAX_FILE_BYTES
+
+    return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)

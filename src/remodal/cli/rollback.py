@@ -1,0 +1,28 @@
+"""``remodal rollback``: back to an earlier version of a saved model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A saved model's folder, or a run's folder.")],
+    to: Annotated[
+        int | None, typer.Option(help="The version.", show_default="the one that the current one learned on from")
+    ] = None,
+) -> None:
+    """Make an earlier version the current one again; the one that is left stays, and can be gone back to.
+
+    \b
+    remodal rollback my-model
+    remodal rollback my-model --to 3
+    """
+    from remodal.cli.console import results_console
+    from remodal.saved import changing, located, roll_back
+
+    folder = located(model)
+    with changing(folder):
+        now = roll_back(folder, to)
+    results_console().print(f"{folder}: version {now.version}, {len(now.about.classes)} classes")

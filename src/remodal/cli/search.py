@@ -1,0 +1,59 @@
+"""``remodal search``: find stored media by words or by another medium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    index: Annotated[str, typer.Argument(help="What remodal index made.")],
+    words: Annotated[str | None, typer.Argument(help="What to look for, in words.")] = None,
+    file: Annotated[Path | None, typer.Option(help="What to look for, as a file of any modality.")] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="Of what is found: image,audio for example.", show_default="any")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    model: Annotated[str | None, typer.Option(help="The model.", show_default="the one it was made with")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
+) -> None:
+    """Find stored media of any modality by words, or by another medium.
+
+    \b
+    remodal search holiday.index "a barking dog"
+    remodal search holiday.index --file bark.wav --modality image,video --top 5
+    """
+    import json as to_json
+
+    from remodal.cli.console import results_console, table
+    from remodal.errors import BadItem, RemodalError
+    from remodal.modalities import get_modality
+    from remodal.model import Model
+    from remodal.search import Index
+
+    if (words is None) == (file is None):
+        raise RemodalError("give either words or --file, not both and not neither")
+    wanted = [get_modality(name.strip()).name for name in modality.split(",")] if modality else []
+    opened = Index.open(index)
+    loaded = Model.load(model or opened.about.model)
+    if loaded.backbone.fingerprint != opened.about.fingerprint:
+        raise RemodalError(f"{index}: made with another frozen model than {model}'s; make a new index")
+    if file is not None:
+        (answer,) = loaded.answers([file])
+        if answer.place is None:
+            raise BadItem(answer.medium, answer.problem or "")
+        place = answer.place
+    else:
+        place = loaded.embed_words(words or "")
+    hits = opened.search(place.tolist(), wanted, top)
+    if json:
+        for hit in hits:
+            typer.echo(to_json.dumps(hit._asdict(), ensure_ascii=False))
+    else:
+        rows = [(hit.modality, hit.label, hit.path, hit.nearness) for hit in hits]
+        results_console().print(table(["modality", "likeliest class", "file", "nearness"], rows, words=3))
+    if stale := opened.stale(loaded.lineage):
+        listed = ", ".join(f"{count:,} {name}" for name, count in stale.items())
+        typer.echo(f"remodal: embedded before the model learned more: {listed}; see remodal index --refresh", err=True)

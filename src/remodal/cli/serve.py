@@ -1,0 +1,81 @@
+"""``remodal serve``: a saved model behind HTTP and on a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ENDING_SECONDS = 5
+"""What is being answered may take so long to finish when the server is told to end."""
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A saved model's folder, or a run's folder.")],
+    assignments: Annotated[list[str] | None, typer.Argument(help="Settings, key=value: limits.")] = None,
+    index: Annotated[str | None, typer.Option(help="What remodal index made, to search in.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file whose first line clients have to know; needed beyond this machine.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
+    ] = None,
+) -> None:
+    """Answer, search, be taught and go back a version: over HTTP, and on a page at /.
+
+    Listens to this machine alone unless a host and a token file are given. OpenAPI documentation is at /docs.
+
+    \b
+    remodal serve my-model
+    remodal serve my-model --index holiday.index --port 9000
+    remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
+    """
+    import os
+
+    import torch
+    import uvicorn
+
+    from remodal.cache import cache_folder
+    from remodal.cli.asked import assigned
+    from remodal.cli.machine import default_threads
+    from remodal.errors import RemodalError, UnknownName
+    from remodal.serve.access import Access, is_loopback
+    from remodal.serve.settings import ServeSettings
+
+    given = assigned(assignments or [])
+    for name in given:
+        if not name.startswith(ServeSettings.prefix):
+            raise UnknownName("setting", name, [ServeSettings.prefix + one for one in ServeSettings.model_fields])
+    settings = ServeSettings.checked({name.removeprefix(ServeSettings.prefix): one for name, one in given.items()})
+    token = _token(token_file) if token_file else None
+    if token is None and not is_loopback(host):
+        raise RemodalError(f"--host {host} lets other machines in; that needs --token-file with a token of 16 letters")
+    torch.set_num_threads(threads or default_threads())
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from remodal.serve.app import application
+    from remodal.serve.service import Service
+
+    service = Service(model, cache_folder(), index, settings)
+    listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()
+    listening.listen()  # who comes before the model is loaded waits
+
+    def tell() -> None:
+        address = f"[{host}]" if ":" in host else host
+        typer.echo(f"{service.folder}, version {service.version}: http://{address}:{listening.getsockname()[1]}")
+
+    app = application(service, Access(host, token, settings.upload_bytes), tell)
+    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=ENDING_SECONDS)
+    uvicorn.Server(config).run([listening])
+
+
+def _token(file: Path) -> str:
+    from remodal.errors import RemodalError
+
+    lines = file.read_text(encoding="utf-8").splitlines()
+    token = lines[0].strip() if lines else ""
+    if len(token) < 16:
+        raise RemodalError(f"{file}: found a token of {len(token)} letters; valid: 16 or more on the first line")
+    return token

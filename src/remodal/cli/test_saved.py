@@ -1,0 +1,124 @@
+"""A model's life on the command line: predict, update, versions, rollback, index, search."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from remodal.cli.conftest import Cli
+
+
+def test_files_are_answered_a_line_each(cli: Cli, saved: Path, folder: Path) -> None:
+    done = cli("predict", saved, folder / "image/warm/0.png", folder / "audio/cold/1.wav", "--top", 1)
+    assert done.exit_code == 0
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"{folder / 'image/warm/0.png'}: image ")
+    assert "warm" in first
+    assert "cold" in second
+
+
+def test_folders_patterns_and_files_may_be_mixed(cli: Cli, saved: Path, folder: Path) -> None:
+    done = cli("predict", saved, folder / "text", str(folder / "image/*/0.png"), folder / "audio/cold/1.wav", "--csv")
+    rows = list(csv.DictReader(StringIO(done.stdout)))
+    media = dict.fromkeys(row["medium"] for row in rows)
+    assert len(media) == 16 + 2 + 1
+    assert {row["label"] for row in rows if row["rank"] == "1" and "/cold/" in row["medium"]} == {"cold"}
+
+
+def test_a_bad_file_gets_its_line_and_the_others_their_answers(cli: Cli, saved: Path, folder: Path) -> None:
+    (folder.parent / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    done = cli("predict", saved, folder.parent / "bad.png", "absent.wav", folder / "image/warm/0.png", "--json")
+    assert done.exit_code == 1
+    bad, absent, good = (json.loads(line) for line in done.stdout.splitlines())
+    assert "can't be decoded" in bad["problem"]
+    assert absent["problem"].startswith("can't be read (No such file")
+    assert (good["problem"], good["best"][0]["label"]) == (None, "warm")
+    assert "2 of 3 could not be answered" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_medium_comes_on_standard_input(saved: Path, lite_cache: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "remodal", "predict", saved, "-", "--json"],
+        input=b"a ship on the sea", capture_output=True, check=True, env={"REMODAL_CACHE": str(lite_cache), "PATH": ""},
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert (answer["medium"], answer["best"][0]["label"]) == ("standard input", "cold")
+
+
+def test_a_told_modality_is_kept_to_and_a_wrong_one_named(cli: Cli, saved: Path, folder: Path) -> None:
+    done = cli("predict", saved, folder / "image/warm/0.png", "--modality", "image", "--json", "--top", 9)
+    assert {one["modality"] for one in json.loads(done.stdout)["best"]} == {"image"}
+    failed = cli("predict", saved, folder / "image/warm/0.png", "--modality", "imagee")
+    assert failed.exit_code == 2
+    assert "did you mean 'image'?" in failed.stderr
+    unknown = cli("predict", saved, folder / "image/warm/0.png", "--modality", "video")
+    assert "has learned no class of video; it knows: " in unknown.stderr
+
+
+def test_one_format_is_asked_for(cli: Cli, saved: Path) -> None:
+    assert "valid: one of them" in cli("predict", saved, "x", "--json", "--csv").stderr
+
+
+@pytest.mark.parametrize("command", ["predict", "update", "versions", "rollback", "serve"])
+def test_a_model_that_is_not_there_is_one_line(cli: Cli, command: str, tmp_path: Path) -> None:
+    rest = {"predict": ["x"], "update": ["--data", tmp_path]}.get(command, [])
+    failed = cli(command, tmp_path / "no model", *rest)
+    assert failed.exit_code == 2
+    assert "no such folder; valid: the folder of a saved model or of a finished run" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_model_learns_and_goes_back(cli: Cli, saved: Path, own_data: Path) -> None:
+    taught = cli("update", saved, "--data", own_data)
+    assert taught.exit_code == 0, taught.stderr
+    assert "new: image: blue, red; text: ships, tea" in taught.stdout
+    assert "accuracy on what was held out of the classes known before" in taught.stdout
+    assert taught.stdout.splitlines()[-1] == f"{saved}: version 2"
+    first, second = cli("versions", saved).stdout.splitlines()[3:5]
+    assert (first.split()[0], "current" in first) == ("1", False)
+    assert (second.split()[0], "current" in second) == ("2", True)
+    assert cli("rollback", saved).stdout.startswith(f"{saved}: version 1, 6 classes")
+    assert cli("rollback", saved, "--to", 2).stdout.startswith(f"{saved}: version 2, 10 classes")
+    assert "found no version 9; valid: 1, 2" in cli("rollback", saved, "--to", 9).stderr
+
+
+def test_a_finished_run_is_a_model(cli: Cli, own_data: Path) -> None:
+    assert cli("run", "--stream", own_data, "--method", "nearest-mean", "--out", "run").exit_code == 0
+    done = cli("predict", "run", own_data / "image/red/0.png", "--json")
+    assert json.loads(done.stdout)["best"][0]["label"] == "red"
+    assert "stream" in Path("run/model/README.md").read_text()
+
+
+def test_stored_media_are_found_again(cli: Cli, saved: Path, folder: Path) -> None:
+    made = cli("index", saved, folder / "image", "--into", "my.index")
+    assert made.stdout.splitlines()[-1] == "my.index: 16 files; 16 embedded, 0 as they were, 0 gone"
+    assert cli("index", saved, folder / "audio", "--into", "my.index").exit_code == 0
+    hits = [json.loads(line) for line in cli("search", "my.index", "cold", "--top", 4, "--json").stdout.splitlines()]
+    assert {hit["label"] for hit in hits} == {"cold"}
+    by_sound = cli("search", "my.index", "--file", folder / "audio/warm/0.wav", "--modality", "image", "--top", 1)
+    assert "warm" in by_sound.stdout
+    assert "image" in by_sound.stdout
+
+
+def test_search_says_what_it_needs(cli: Cli, saved: Path, folder: Path) -> None:
+    assert "found no index" in cli("search", "absent.index", "words").stderr
+    cli("index", saved, folder / "image", "--into", "my.index")
+    assert "give either words or --file" in cli("search", "my.index").stderr
+    assert "did you mean 'image'?" in cli("search", "my.index", "x", "--modality", "imag").stderr
+    assert "neither a folder nor --refresh" in cli("index", saved, "--into", "my.index").stderr
+    assert "no index is given" in cli("index", saved, folder).stderr
+
+
+def test_serving_others_needs_a_token(cli: Cli, saved: Path, tmp_path: Path) -> None:
+    assert "needs --token-file" in cli("serve", saved, "--host", "0.0.0.0").stderr  # noqa: S104
+    (tmp_path / "token.txt").write_text("short\n")
+    failed = cli("serve", saved, "--host", "0.0.0.0", "--token-file", tmp_path / "token.txt")  # noqa: S104
+    assert "found a token of 5 letters; valid: 16 or more" in failed.stderr
+    assert "did you mean 'serve.files'?" in cli("serve", saved, "serve.file=3").stderr

@@ -1,0 +1,67 @@
+"""``remodal update``: a saved model learns what is new in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from remodal.streams.base import Column
+
+LISTED = 5
+"""Files set aside that are named."""
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
+    data: Annotated[Path, typer.Option(help="A folder <modality>/<class>/<files>, or one with a manifest.csv.")],
+    save_as: Annotated[
+        Path | None, typer.Option("--as", help="A folder for the result.", show_default="a next version of MODEL")
+    ] = None,
+    depth_unit: Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")] = None,
+    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+) -> None:
+    """Learn new classes, more items of known ones, or a new modality; the old version stays.
+
+    A quarter of a class is held out to measure with, unless it has fewer than eight files: then all are learned from.
+
+    \b
+    remodal update my-model --data new-birds/
+    remodal update my-model --data new-birds/ --as my-model-with-birds
+    remodal rollback my-model                    (it was a mistake)
+    """
+    from remodal.cli.console import progress_console, results_console, table
+    from remodal.cli.machine import checked_device
+    from remodal.cli.progress import shown_on
+    from remodal.updating import update
+
+    with shown_on(progress_console()) as progress:
+        done = update(model, data, save_as, device=checked_device(device), depth_unit=depth_unit, progress=progress)
+    console = results_console()
+    rows = []
+    for modality, before in done.before.items():
+        after = done.after[modality]
+        rows.append((modality, before.items, before.aware, after.aware, before.agnostic, after.agnostic))
+    if rows:
+        console.print("accuracy on what was held out of the classes known before")
+        head = ["modality", "items", "told: before", "after", "not told: before", "after"]
+        console.print(table(head, rows))
+    for what, columns in (("new", done.new), ("more of", done.more)):
+        if columns:
+            console.print(f"{what}: {_listed(columns)}")
+    for one in done.set_aside[:LISTED]:
+        console.print(f"set aside: {one.path}: {one.reason}")
+    if len(done.set_aside) > LISTED:
+        console.print(f"set aside: {len(done.set_aside) - LISTED:,} more")
+    console.print(f"{done.folder}: version {done.version}")
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    by_modality = {
+        modality: [column.name for column in columns if column.modality == modality]
+        for modality in dict.fromkeys(column.modality for column in columns)
+    }
+    return "; ".join(f"{modality}: {', '.join(names)}" for modality, names in by_modality.items())

@@ -1,0 +1,33 @@
+"""``remodal versions``: the versions of a saved model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A saved model's folder, or a run's folder.")],
+) -> None:
+    """List a model's versions, with their accuracy on what each holds out.
+
+    \b
+    remodal versions my-model
+    """
+    from remodal.cli.console import results_console, table
+    from remodal.modalities import MODALITIES
+    from remodal.saved import current_version, located, versions
+
+    folder = located(model)
+    current = current_version(folder)
+    listed = versions(folder)
+    known = [name for name in MODALITIES if any(name in one.about.accuracy for one in listed)]
+    rows = []
+    for one in listed:
+        accuracy = one.about.accuracy
+        of_modalities = [accuracy[name].agnostic if name in accuracy else None for name in known]
+        mark = "current" if one.version == current else ""
+        rows.append((one.version, mark, one.made, one.parent, len(one.about.classes), *of_modalities))
+    console = results_console()
+    console.print(table(["version", "", "made (UTC)", "from", "classes", *known], rows, words=3))

@@ -1,0 +1,92 @@
+"""What a user hands over to be answered: files, bytes, sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remodal.backbones import Backbone
+from remodal.errors import BadItem
+from remodal.modalities import get_modality, reader_of
+from remodal.modalities.base import MAX_FILE_BYTES
+
+
+class Text(str):
+    """A sentence, where a plain ``str`` would be the path of a file.
+
+    >>> Text("a domesticated animal that barks")
+    Text('a domesticated animal that barks')
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Text({str(self)!r})"
+
+
+Medium = str | Path | Text | bytes
+"""A path, encoded bytes, or a sentence."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A medium that was handed over, as the stem pass takes it."""
+
+    id: str
+    data: bytes
+    read_as: str
+    unit: str | None = None
+
+    def read(self) -> bytes:
+        """The encoded medium."""
+        return self.data
+
+
+def given(name: str, medium: Medium, modality: str | None) -> Given:
+    """The bytes and the decoder that reads them: as stated, or from the content, never from a Python type alone.
+
+    Raises:
+        BadItem: It can't be read, is too large, or no decoder reads it.
+    """
+    if isinstance(medium, Text):
+        return Given(name, medium.encode(), "text")
+    data = medium if isinstance(medium, bytes) else _read(Path(medium))
+    reader = get_modality(modality) if modality is not None else reader_of(data, name)
+    return Given(name, data, reader.name)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A medium as the stem of ``tower`` takes it: ``[frames, ...]``."""
+
+    name: str
+    tower: str
+    inputs: NDArray[np.generic]
+
+
+def decoded(one: Given, backbone: Backbone) -> Decoded:
+    """Decode a medium for the tower that reads it. Raises BadItem where it can't be decoded."""
+    tower = backbone.tower(one.read_as)
+    medium = get_modality(one.read_as).decode(one.data, where=one.id, unit=one.unit)
+    return Decoded(one.id, tower.name, tower.prepare(one.read_as, medium))
+
+
+def named(medium: Medium) -> str:
+    """A medium's name, for messages."""
+    if isinstance(medium, Text):
+        return medium[:40]
+    return "bytes" if isinstance(medium, bytes) else str(medium)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise BadItem(str(path), f"can't be read ({error.strerror}); a sentence is given as Text(...)") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise BadItem(str(path), f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
+    return data

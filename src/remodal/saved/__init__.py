@@ -1,0 +1,20 @@
+"""A model as a folder: plain tensors and JSON, every version of it, and its card; never a pickle.
+
+``config.json`` says all of a model but its tensors, and names the files that hold these with their hashes; it is
+replaced as one file, so a folder holds a whole model at any moment. What was the current version before stays
+(``versions/``).
+"""
+
+from __future__ import annotations
+
+from remodal.saved.description import About, Description, Source
+from remodal.saved.folder import Saved, changing, current_version, is_model, read, roll_back, versions, write, write_run
+from remodal.saved.held_out import HeldOut
+from remodal.saved.hub import push
+from remodal.saved.learned import Learned, about
+from remodal.saved.located import located
+
+__all__ = [
+    "About", "Description", "HeldOut", "Learned", "Saved", "Source", "about", "changing", "current_version", "is_model",
+    "located", "push", "read", "roll_back", "versions", "write", "write_run",
+]  # fmt: skip

@@ -1,0 +1,90 @@
+"""What a model remembers of its own learning, beside what its method learned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from remodal.backbones import Tokens
+from remodal.learning.prepare import PreparedStream
+from remodal.learning.settings import Features
+from remodal.methods.base import Method, TaskData
+from remodal.saved.description import About, Source
+from remodal.saved.held_out import HeldOut
+from remodal.streams.base import Column
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Classes in the order in which they came, where they came from, and items held out to measure with.
+
+    lineage: by modality, a hash over all that was learned of it, in order: two models of one kind with the same
+    lineage have learned the same. tasks: how often there was something to learn.
+    """
+
+    columns: tuple[Column, ...] = ()
+    sources: tuple[Source, ...] = ()
+    lineage: Mapping[str, str] = field(default_factory=dict)
+    tasks: int = 0
+    held_out: HeldOut = field(default_factory=HeldOut)
+
+    def after(self, data: TaskData, origin: str, licences: Sequence[str] = ()) -> Learned:
+        """With what was learned from ``data``. origin: where its items come from, in words."""
+        source = Source(
+            modality=data.modality,
+            classes=data.classes,
+            items=len(data.labels),
+            origin=origin,
+            licences=tuple(licences),
+        )
+        return replace(
+            self,
+            columns=tuple(dict.fromkeys([*self.columns, *data.columns])),
+            sources=(*self.sources, source),
+            lineage={**self.lineage, data.modality: _chained(self.lineage.get(data.modality, ""), data)},
+            tasks=self.tasks + 1,
+        )
+
+    def holding(self, modality: str, tokens: Tokens, labels: Sequence[str]) -> Learned:
+        """With held-out items of classes that are known, as far as there is room for them."""
+        return replace(self, held_out=self.held_out.added(modality, tokens, labels))
+
+    @classmethod
+    def from_run(cls, prepared: PreparedStream, origin: str) -> Learned:
+        """After all steps of a stream."""
+        learned = cls()
+        for step in prepared.steps:
+            if step.train is not None:
+                learned = learned.after(step.train, origin, step.licences)
+        for task in prepared.tasks:
+            labels = [task.train.classes[label] for label in task.test.labels.tolist()]
+            learned = learned.holding(task.train.modality, task.test.tokens, labels)
+        return learned
+
+
+def about(method: Method, name: str, backbone: str, features: Features, learned: Learned) -> About:
+    """What a model is and has learned, with its accuracy on what it holds out.
+
+    name, backbone: of the method and the frozen model, as they are asked for.
+    """
+    return About(
+        method=name,
+        settings=method.settings.model_dump(),
+        backbone=backbone,
+        features=features,
+        fingerprint=method.backbone.fingerprint,
+        seed=method.seed,
+        tasks=learned.tasks,
+        classes=learned.columns,
+        sources=learned.sources,
+        lineage=dict(learned.lineage),
+        accuracy=learned.held_out.accuracy(method, learned.columns),
+    )
+
+
+def _chained(before: str, data: TaskData) -> str:
+    digest = hashlib.sha256("\0".join([before, data.modality, *data.classes]).encode())
+    for tensor in (data.labels, data.tokens.lengths, data.tokens.frames):
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]

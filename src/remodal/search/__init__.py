@@ -1,0 +1,8 @@
+"""Search over stored media of any modality, by words or by another medium, in the shared text space."""
+
+from __future__ import annotations
+
+from remodal.search.index import Hit, Index, Stored
+from remodal.search.keeping import Kept, keep_up, refresh
+
+__all__ = ["Hit", "Index", "Kept", "Stored", "keep_up", "refresh"]

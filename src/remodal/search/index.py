@@ -1,0 +1,176 @@
+"""The database of an index: a LanceDB table, in a folder or in an object store.
+
+One row a file: where it is, a hash of its content, what the model found in it, its place in the text space, and the
+lineage of its modality at that time (what the model had learned of it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import pyarrow as pa
+
+from remodal.errors import RemodalError
+from remodal.modalities import get_modality
+
+TABLE = "media"
+IDENTITY = re.compile(r"[0-9a-f]{64}")
+OLD = timedelta(days=1)
+"""Superseded states of the table are kept so long, for processes that still read them."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of the index. folder: it was found below. vector: ``[d]``, of length one."""
+
+    path: str
+    folder: str
+    content: str
+    modality: str
+    label: str
+    probability: float
+    lineage: str
+    vector: tuple[float, ...]
+
+    @property
+    def id(self) -> str:
+        """A name that can stand in any query: a hash of the path."""
+        return sha256(self.path.encode()).hexdigest()
+
+
+class Hit(NamedTuple):
+    """A file that was found. nearness: the cosine, at most 1."""
+
+    id: str
+    path: str
+    modality: str
+    label: str
+    nearness: float
+
+
+class About(NamedTuple):
+    """What an index was made with. model: as it was named; fingerprint: of its backbone."""
+
+    model: str
+    fingerprint: str
+
+
+class Index:
+    """Stored files and their places in the text space.
+
+    uri: a folder, or an object store such as ``s3://bucket/index``.
+    """
+
+    def __init__(self, uri: str, table: Any) -> None:
+        self.uri = uri
+        self._table = table
+
+    @classmethod
+    def create(cls, uri: str, model: str, fingerprint: str, width: int) -> Self:
+        """An empty index for embeddings of ``width`` numbers; one that is there is opened."""
+        metadata = {"model": model, "fingerprint": fingerprint}
+        schema = pa.schema(
+            [
+                ("id", pa.string()),
+                ("path", pa.string()),
+                ("folder", pa.string()),
+                ("content", pa.string()),
+                ("modality", pa.string()),
+                ("label", pa.string()),
+                ("probability", pa.float32()),
+                ("lineage", pa.string()),
+                ("vector", pa.list_(pa.float32(), width)),
+            ],
+            metadata=metadata,
+        )
+        return cls(uri, _connected(uri).create_table(TABLE, schema=schema, exist_ok=True))
+
+    @classmethod
+    def open(cls, uri: str) -> Self:
+        """The index there.
+
+        Raises:
+            RemodalError: There is none.
+        """
+        missing = RemodalError(f"{uri}: found no index; valid: what remodal index MODEL FOLDER --into {uri} makes")
+        if "://" not in uri and not Path(uri).is_dir():
+            raise missing
+        database = _connected(uri)
+        if TABLE not in database.list_tables().tables:
+            raise missing
+        return cls(uri, database.open_table(TABLE))
+
+    @property
+    def about(self) -> About:
+        """What the index was made with."""
+        metadata = {key.decode(): value.decode() for key, value in (self._table.schema.metadata or {}).items()}
+        return About(metadata["model"], metadata["fingerprint"])
+
+    def __len__(self) -> int:
+        return int(self._table.count_rows())
+
+    def put(self, files: Sequence[Stored]) -> None:
+        """Add files, or replace what is stored of them; all or none."""
+        if files:
+            rows = pa.Table.from_pylist([{"id": one.id, **asdict(one)} for one in files], schema=self._table.schema)
+            merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge.execute(rows)
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Forget files."""
+        listed = [f"'{one}'" for one in ids if IDENTITY.fullmatch(one)]
+        if listed:
+            self._table.delete(f"id IN ({', '.join(listed)})")
+
+    def stored(self, folder: str | None = None) -> list[Stored]:
+        """What is stored of all files, or of those that were found below ``folder``."""
+        rows = self._table.to_arrow().drop_columns(["id"])
+        if folder is not None:
+            rows = rows.filter(pa.compute.equal(rows["folder"], folder))
+        return [Stored(**{**row, "vector": tuple(row["vector"])}) for row in rows.to_pylist()]
+
+    def stale(self, lineage: Mapping[str, str]) -> dict[str, int]:
+        """How many files of each modality were embedded when the model had not learned what it has now.
+
+        lineage: the model's, by modality.
+        """
+        rows = self._table.search().select(["modality", "lineage"]).limit(len(self) or 1).to_list()
+        counts: dict[str, int] = {}
+        for row in rows:
+            if lineage[row["modality"]] != row["lineage"]:
+                counts[row["modality"]] = counts.get(row["modality"], 0) + 1
+        return counts
+
+    def search(self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
+        """The ``top`` files nearest to ``vector``, nearest first; of some modalities, or of all."""
+        query = self._table.search(list(vector)).distance_type("cosine").limit(top)
+        if modalities:
+            names = ", ".join(f"'{get_modality(name).name}'" for name in modalities)
+            query = query.where(f"modality IN ({names})", prefilter=True)
+        rows = query.select(["id", "path", "modality", "label", "_distance"]).to_list()
+        return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in rows]
+
+    def path(self, identity: str) -> Path | None:
+        """Where the file with that id is; None where the index has none such."""
+        if not IDENTITY.fullmatch(identity):
+            return None
+        rows = self._table.search().where(f"id = '{identity}'").select(["path"]).limit(1).to_list()
+        return Path(rows[0]["path"]) if rows else None
+
+    def tidy(self) -> None:
+        """Join small pieces that updates left, and drop states nobody reads any more."""
+        self._table.optimize(cleanup_older_than=OLD)
+
+
+def _connected(uri: str) -> Any:
+    try:
+        import lancedb
+    except ImportError:
+        raise RemodalError("an index needs LanceDB; install it: pip install 'remodal[search]'") from None
+    return lancedb.connect(uri, read_consistency_interval=timedelta(0))  # another process may write

@@ -1,0 +1,112 @@
+"""Keeping an index true: to a folder whose files come, change and go, and to a model that learns on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import NamedTuple
+
+from remodal.errors import RemodalError
+from remodal.features.progress import Progress, Silent
+from remodal.files import visible_files
+from remodal.model import Model
+from remodal.search.index import Index, Stored
+from remodal.streams.base import Quarantined
+
+COMMIT_FILES = 256
+"""At most so many are lost when a process dies."""
+
+
+class Kept(NamedTuple):
+    """What was done. known: files whose content was there already, under whatever name."""
+
+    embedded: int
+    known: int
+    removed: int
+    refused: tuple[Quarantined, ...]
+
+
+def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None = None) -> Kept:
+    """Make the index hold the files below ``folder`` as they are now; other folders' files are left as they are.
+
+    A file whose content is known is not embedded again, and one that is gone leaves the index.
+
+    Raises:
+        RemodalError: There is no such folder, or the index was made with another frozen model.
+    """
+    _check(index, model)
+    root = folder.resolve()
+    if not root.is_dir():
+        raise RemodalError(f"{folder}: no such folder")
+    stored = index.stored()
+    here = {one.path: one for one in stored if one.folder == str(root)}
+    by_content = {one.content: one for one in stored}
+    files = {str(path): path for path in visible_files(root)}
+    new, known, moved, unreadable = [], 0, [], []
+    for name, path in files.items():
+        try:
+            with path.open("rb") as stream:
+                content = file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            unreadable.append(Quarantined(name, f"can't be read ({error.strerror})"))
+            continue
+        if name in here and here[name].content == content:
+            known += 1
+        elif content in by_content:
+            moved.append(replace(by_content[content], path=name, folder=str(root)))
+        else:
+            new.append((name, content))
+    index.put(moved)
+    refused = _embed(index, model, [(name, content, str(root)) for name, content in new], progress)
+    gone = [one.id for name, one in here.items() if name not in files]
+    gone += [here[one.path].id for one in refused if one.path in here]
+    index.remove(gone)
+    if moved or new or gone:
+        index.tidy()
+    return Kept(len(new) - len(refused), known + len(moved), len(gone), (*unreadable, *refused))
+
+
+def refresh(index: Index, model: Model, progress: Progress | None = None) -> Kept:
+    """Embed again, from cached tokens, the files of modalities that the model has learned more of since.
+
+    Raises:
+        RemodalError: The index was made with another frozen model.
+    """
+    _check(index, model)
+    lineage = model.lineage
+    stored = index.stored()
+    stale = [one for one in stored if lineage[one.modality] != one.lineage]
+    refused = _embed(index, model, [(one.path, one.content, one.folder) for one in stale], progress)
+    if stale:
+        index.tidy()
+    return Kept(len(stale) - len(refused), len(stored) - len(stale), 0, refused)
+
+
+def _embed(
+    index: Index, model: Model, files: Sequence[tuple[str, str, str]], progress: Progress | None
+) -> tuple[Quarantined, ...]:
+    """Embed and store files, given as (path, hash of the content, folder); those that could not be."""
+    refused, lineage = [], model.lineage
+    with (progress or Silent()).work("index", len(files)) as count:
+        for start in range(0, len(files), COMMIT_FILES):
+            some = files[start : start + COMMIT_FILES]
+            rows = []
+            answers = model.answers([Path(path) for path, *_ in some])
+            for (path, content, folder), answer in zip(some, answers, strict=True):
+                if answer.place is None:
+                    refused.append(Quarantined(path, answer.problem or ""))
+                else:
+                    (best,), place = answer.best, tuple(answer.place.tolist())
+                    found, learned = answer.modality, lineage[answer.modality]
+                    rows.append(Stored(path, folder, content, found, best.label, best.probability, learned, place))
+            index.put(rows)
+            count(len(some))
+    return tuple(refused)
+
+
+def _check(index: Index, model: Model) -> None:
+    made, here = index.about.fingerprint, model.backbone.fingerprint
+    if made != here:
+        raise RemodalError(f"{index.uri}: made with the backbone {made}, but the model's is {here}; make a new index")

@@ -1,0 +1,143 @@
+"""Stored media are found by words and by other media, and an index stays true to its folder and its model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import remodal
+from remodal.errors import RemodalError
+from remodal.search import Index, keep_up, refresh
+from remodal.updating import update
+
+
+@pytest.fixture
+def model(saved: Path, lite_cache: Path) -> remodal.Model:
+    """It knows red and blue pictures, high and low tones, tea and ships."""
+    return remodal.load(saved, cache=lite_cache)
+
+
+@pytest.fixture
+def store(folder: Path, tmp_path: Path) -> Path:
+    """Some of the media, in a folder that may be changed."""
+    root = tmp_path / "store"
+    for name in ("image/warm/0.png", "image/cold/1.png", "audio/warm/2.wav", "audio/cold/3.wav", "text/cold/4.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / name, root / name)
+    (root / ".hidden.png").write_bytes(b"not looked at")
+    return root
+
+
+@pytest.fixture
+def index(model: remodal.Model, tmp_path: Path) -> Index:
+    """An empty one."""
+    return Index.create(str(tmp_path / "index"), "model", model.backbone.fingerprint, model.backbone.width)
+
+
+def names(hits: list[remodal.search.Hit]) -> list[str]:
+    """What stands between the store and the suffix."""
+    return ["/".join(Path(hit.path).parts[-3:-1]) for hit in hits]
+
+
+def test_words_find_media_of_every_modality(index: Index, model: remodal.Model, store: Path) -> None:
+    assert keep_up(index, model, store)[:3] == (5, 0, 0)
+    warm = index.search(model.embed_words("warm").tolist(), top=2)
+    assert set(names(warm)) == {"image/warm", "audio/warm"}
+    assert warm[0].nearness >= warm[1].nearness > 0
+
+
+def test_a_medium_finds_media_of_other_modalities(
+    index: Index, model: remodal.Model, store: Path, folder: Path
+) -> None:
+    keep_up(index, model, store)
+    (answer,) = model.answers([folder / "audio/cold/7.wav"])
+    (hit,) = index.search(answer.place.tolist(), ["image"], top=1)
+    assert (hit.modality, hit.label) == ("image", "cold")
+
+
+def test_what_is_known_is_not_embedded_again(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    assert keep_up(index, model, store)[:3] == (0, 5, 0)
+    shutil.move(store / "image/warm/0.png", store / "renamed.png")
+    shutil.copy(store / "image/cold/1.png", store / "copied.png")
+    assert keep_up(index, model, store)[:3] == (0, 6, 1)
+    assert {Path(one.path).name for one in index.stored()} >= {"renamed.png", "copied.png"}
+
+
+def test_a_changed_file_is_embedded_again_and_a_removed_one_leaves(
+    index: Index, model: remodal.Model, store: Path, folder: Path
+) -> None:
+    keep_up(index, model, store)
+    shutil.copy(folder / "image/warm/5.png", store / "image/cold/1.png")
+    (store / "audio/cold/3.wav").unlink()
+    assert keep_up(index, model, store)[:3] == (1, 3, 1)
+    found = {"/".join(Path(one.path).parts[-3:-1]): one.label for one in index.stored()}
+    assert found["image/cold"] == "warm"
+    assert "audio/cold" not in found
+
+
+def test_a_file_that_cannot_be_read_is_told_of_and_leaves_the_index(
+    index: Index, model: remodal.Model, store: Path
+) -> None:
+    keep_up(index, model, store)
+    (store / "image/cold/1.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    done = keep_up(index, model, store)
+    assert [Path(one.path).name for one in done.refused] == ["1.png"]
+    assert len(index) == 4
+
+
+def test_two_folders_share_an_index(index: Index, model: remodal.Model, store: Path, folder: Path) -> None:
+    keep_up(index, model, store)
+    keep_up(index, model, folder / "text")
+    assert len(index) == 5 + 16
+    (store / "text/cold/4.txt").unlink()
+    assert keep_up(index, model, store).removed == 1
+    assert len(index) == 4 + 16
+
+
+def test_a_model_that_has_learned_more_makes_its_tower_stale(
+    index: Index, model: remodal.Model, store: Path, saved: Path, folder: Path, lite_cache: Path, tmp_path: Path
+) -> None:
+    keep_up(index, model, store)
+    assert index.stale(model.lineage) == {}
+    shutil.copytree(folder / "audio/warm", tmp_path / "more/audio/hum")
+    update(saved, tmp_path / "more", cache=lite_cache)
+    newer = remodal.load(saved, cache=lite_cache)
+    assert index.stale(newer.lineage) == {"image": 2, "audio": 2}
+    assert refresh(index, newer)[:2] == (4, 1)
+    assert index.stale(newer.lineage) == {}
+    assert len(index) == 5
+
+
+def test_file_names_with_quotes_are_kept_and_removed(index: Index, model: remodal.Model, store: Path) -> None:
+    odd = store / "it's \"odd\"; DROP TABLE media -- 'ü.txt"
+    odd.write_text("a ship on the sea")
+    keep_up(index, model, store)
+    assert odd.name in {Path(one.path).name for one in index.stored()}
+    odd.unlink()
+    assert keep_up(index, model, store).removed == 1
+
+
+def test_an_index_is_opened_again_by_another_process(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    again = Index.open(index.uri)
+    assert len(again) == 5
+    assert again.about == ("model", model.backbone.fingerprint)
+    stored = again.stored()[0]
+    assert again.path(stored.id) == Path(stored.path)
+    assert again.path("' OR 1=1") is None
+
+
+def test_there_is_no_index_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(RemodalError, match="found no index; valid: what remodal index"):
+        Index.open(str(tmp_path / "nothing"))
+    with pytest.raises(RemodalError, match="found no index"):
+        Index.open(str(tmp_path))
+
+
+def test_a_model_with_another_frozen_model_is_refused(tmp_path: Path, model: remodal.Model, store: Path) -> None:
+    other = Index.create(str(tmp_path / "index"), "model", "lite-0123", model.backbone.width)
+    with pytest.raises(RemodalError, match="made with the backbone lite-0123"):
+        keep_up(other, model, store)

@@ -1,0 +1,50 @@
+"""A server over a small model, asked in this process as over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+import remodal
+from remodal.search import Index, keep_up
+from remodal.serve.access import Access
+from remodal.serve.app import application
+from remodal.serve.service import Service
+from remodal.serve.settings import ServeSettings
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def index(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> str:
+    """Of all media that the model has learned from."""
+    model = remodal.load(saved, cache=lite_cache)
+    made = Index.create(str(tmp_path / "index"), str(saved), model.backbone.fingerprint, model.backbone.width)
+    keep_up(made, model, folder)
+    return made.uri
+
+
+@pytest.fixture
+def serve(saved: Path, lite_cache: Path) -> Iterator[Serve]:
+    """``serve(index=..., token=..., files=3)``: a client of a server that is up."""
+    with ExitStack() as running:
+
+        def start(
+            index: str | None = None, token: str | None = None, host: str = "127.0.0.1", **settings: object
+        ) -> TestClient:
+            chosen = ServeSettings.checked({"decoders": 1, **settings})
+            service = Service(str(saved), lite_cache, index, chosen)
+            app = application(service, Access(host, token, chosen.upload_bytes))
+            return running.enter_context(TestClient(app, base_url="http://127.0.0.1:8000"))
+
+        yield start
+
+
+@pytest.fixture
+def client(serve: Serve) -> TestClient:
+    """Of a server without an index."""
+    return serve()

@@ -1,0 +1,53 @@
+"""A process that decodes what clients send, and nothing else: ``python -m remodal.serve.decoder BACKBONE CACHE``.
+
+A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
+standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known) and the file.
+Frames out: ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or ``problem``.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import warnings
+from pathlib import Path
+
+from remodal.backbones import Backbone, load_backbone
+from remodal.errors import BadItem
+from remodal.media import decoded, given
+from remodal.serve import frames
+
+MAX_MEMORY = 3 << 30
+"""Bytes that the process may allocate."""
+
+
+def main(backbone: str, cache: str) -> None:
+    """Decode until standard input ends."""
+    # what a library prints must not come between the frames
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    warnings.filterwarnings("ignore", module="PIL")
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+    loaded = load_backbone(backbone, Path(cache))
+    out.write(frames.packed({"ready": True}))
+    out.flush()
+    while frame := frames.read(sys.stdin.buffer):
+        head, data = frame
+        out.write(_decoded(loaded, data, head["where"], head["modality"]))
+        out.flush()
+
+
+def _decoded(backbone: Backbone, data: bytes, where: str, modality: str | None) -> bytes:
+    try:
+        found = decoded(given(where, data, modality), backbone)
+    except BadItem as bad:
+        return frames.packed({"problem": bad.reason})
+    except MemoryError:
+        return frames.packed({"problem": "takes more memory to decode than a file may"})
+    head = {"tower": found.tower, "dtype": str(found.inputs.dtype), "shape": list(found.inputs.shape)}
+    return frames.packed(head, found.inputs.tobytes())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,92 @@
+"""The process that learns: ``python -m remodal.serve.learner MODEL CACHE INDEX DATA``; the last two may be missing.
+
+Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what the
+update did, when there is a new version; or ``problem``. The server may kill it at any moment:
+the model's current version stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from remodal.errors import RemodalError
+from remodal.features.progress import Counter
+from remodal.model import Model
+from remodal.training.threads import bound_spinning
+from remodal.updating import Updated, update
+
+TOLD_SECONDS = 0.2
+"""Between two lines about the same work."""
+
+
+class Told:
+    """Progress as lines of JSON."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+
+    @contextmanager
+    def work(self, name: str, total: int) -> Iterator[Counter]:
+        """A line at the start, and as it goes on."""
+        done, told_at = 0, time.monotonic()
+        self.tell(work=name, done=0, total=total)
+
+        def count(steps: int = 1) -> None:
+            nonlocal done, told_at
+            done += steps
+            if time.monotonic() - told_at > TOLD_SECONDS:
+                told_at = time.monotonic()
+                self.tell(work=name, done=done, total=total)
+
+        yield count
+
+    def note(self, line: str) -> None:
+        """Nothing: the server tells of results."""
+
+    def tell(self, **values: object) -> None:
+        """One line."""
+        self._out.write(json.dumps(values).encode() + b"\n")
+        self._out.flush()
+
+
+def main(model: str, cache: str, index: str = "", data: str = "") -> int:
+    """Update the model from ``data``, if there is some, and the index, if there is one; the exit status."""
+    # what a library prints must not come between the lines
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    os.nice(10)  # answering goes first
+    told = Told(out)
+    try:
+        if data:
+            told.tell(**_as_json(update(model, data, cache=Path(cache), progress=told)))
+        if index:
+            from remodal.search import Index, refresh
+
+            refresh(Index.open(index), Model.load(model, cache=Path(cache)), told)
+    except RemodalError as error:
+        told.tell(problem=str(error))
+        return 2
+    return 0
+
+
+def _as_json(done: Updated) -> dict[str, Any]:
+    return {
+        "version": done.version,
+        "new": [list(column) for column in done.new],
+        "more": [list(column) for column in done.more],
+        "before": {name: measured.model_dump() for name, measured in done.before.items()},
+        "after": {name: measured.model_dump() for name, measured in done.after.items()},
+        "set_aside": [one._asdict() for one in done.set_aside],
+    }
+
+
+if __name__ == "__main__":
+    bound_spinning()
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,159 @@
+"""The page at ``/``: drop any medium and see what it is, search, teach a class, go back a version.
+
+Built of Gradio's parts; everything it loads comes from this server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import gradio
+from fastapi import FastAPI
+
+from remodal.errors import RemodalError
+from remodal.modalities import MODALITIES
+from remodal.serve import drawings
+from remodal.serve.service import Service, Upload
+
+HERE = Path(__file__).parent
+NEAREST = 6
+"""Stored files shown beside an answer."""
+TOP = 5
+ASKED_SECONDS = 0.3
+"""Between two looks at a job."""
+ANY = "found from the file"
+
+
+def mounted(app: FastAPI, service: Service) -> FastAPI:
+    """``app`` with the page at its root."""
+    with gradio.Blocks(title="remodal", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
+        gradio.Markdown(
+            "# remodal\nOne model, any medium: drop a picture, a recording, a clip, a depth map or a sentence."
+        )
+        with gradio.Tab("Ask", id="ask"):
+            _ask(service)
+        if service.index is not None:
+            with gradio.Tab("Search", id="search"):
+                _search(service)
+        with gradio.Tab("Teach", id="teach"):
+            _teach(service)
+        with gradio.Tab("Versions", id="versions") as tab:
+            _versions(service, tab)
+    theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    page = gradio.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        footer_links=[],
+        max_file_size=service.settings.upload_bytes,
+        ssr_mode=False,
+        theme=theme,
+        css_paths=HERE / "page.css",
+        show_error=True,
+    )
+    return cast(FastAPI, page)
+
+
+def _ask(service: Service) -> None:
+    with gradio.Row():
+        with gradio.Column():
+            file = gradio.File(label="A file of any modality")
+            sound = gradio.Audio(sources=["microphone"], type="filepath", label="Or record a sound")
+            sentence = gradio.Textbox(label="Or a sentence", lines=2)
+            ask = gradio.Button("What is it?", variant="primary")
+        with gradio.Column():
+            told = gradio.HTML(label="Read as", elem_id="read-as")
+            modalities = gradio.Label(label="Modality", num_top_classes=TOP, elem_id="modalities")
+            classes = gradio.Label(label="Class", num_top_classes=TOP, elem_id="classes")
+    nearest = gradio.HTML(elem_id="nearest")
+
+    async def answer(path: str | None, recorded: str | None, text: str) -> tuple[Any, ...]:
+        chosen = path or recorded
+        upload = _upload(chosen) if chosen else Upload(text[:40], text.encode())
+        try:
+            said = await service.answer(upload, top=TOP)
+            found = said.answer
+            if found.place is None:
+                raise RemodalError(f"{upload.name}: {found.problem}")
+            hits = await service.near(found.place, top=NEAREST) if service.index is not None else []
+        except RemodalError as error:
+            return drawings.problem(str(error)), None, None, ""
+        best = {f"{one.label} ({one.modality})": one.probability for one in found.best}
+        shown = await asyncio.to_thread(drawings.medium, upload)
+        return shown, found.modalities, best, await asyncio.to_thread(drawings.hits, "Nearest stored items", hits)
+
+    outputs = [told, modalities, classes, nearest]
+    gradio.on([ask.click, sentence.submit], answer, [file, sound, sentence], outputs, api_visibility="private")
+    gradio.on([file.upload, sound.stop_recording], answer, [file, sound, sentence], outputs, api_visibility="private")
+
+
+def _search(service: Service) -> None:
+    with gradio.Row():
+        words = gradio.Textbox(label="What to look for, in words", scale=3)
+        file = gradio.File(label="Or a file", scale=1, height=120)
+    kinds = gradio.CheckboxGroup(list(MODALITIES), label="Only these (none: all)")
+    look = gradio.Button("Search", variant="primary")
+    found = gradio.HTML(elem_id="found")
+
+    async def search(text: str, path: str | None, modalities: list[str]) -> str:
+        try:
+            hits = await service.search(_upload(path) if path else text, modalities, 24)
+        except RemodalError as error:
+            return drawings.problem(str(error))
+        return await asyncio.to_thread(drawings.hits, f"{len(hits)} nearest", hits)
+
+    gradio.on([look.click, words.submit], search, [words, file, kinds], found, api_visibility="private")
+
+
+def _teach(service: Service) -> None:
+    name = gradio.Textbox(label="Name of the class")
+    modality = gradio.Dropdown([ANY, *MODALITIES], value=ANY, label="Modality")
+    files = gradio.File(label="Files to learn it from", file_count="multiple")
+    learn = gradio.Button("Learn", variant="primary")
+    progress = gradio.HTML(elem_id="progress")
+
+    async def teach(label: str, kind: str, paths: list[str] | None) -> AsyncIterator[str]:
+        try:
+            job = await service.teach(label, [_upload(path) for path in paths or []], None if kind == ANY else kind)
+        except RemodalError as error:
+            yield drawings.problem(str(error))
+            return
+        while job.state in ("waiting", "running"):
+            yield drawings.job(job)
+            await asyncio.sleep(ASKED_SECONDS)
+        yield drawings.job(job)
+
+    learn.click(teach, [name, modality, files], progress, api_visibility="private")
+
+
+def _versions(service: Service, tab: Any) -> None:
+    table = gradio.HTML(elem_id="version-table")
+    chosen = gradio.Dropdown([], label="Version")
+    back = gradio.Button("Go back to this version")
+    said = gradio.HTML(elem_id="went-back")
+
+    async def listed() -> tuple[str, Any]:
+        versions = await service.versions()
+        others = [str(one["version"]) for one in versions if not one["current"]]
+        return drawings.versions(versions), gradio.Dropdown(others, value=others[-1] if others else None)
+
+    async def go_back(version: str | None) -> tuple[str, Any, str]:
+        try:
+            if version is None:
+                raise RemodalError("there is no other version")
+            now = await service.roll_back(int(version))
+            message = drawings.note(f"Version {now} answers now.")
+        except RemodalError as error:
+            message = drawings.problem(str(error))
+        return *await listed(), message
+
+    tab.select(listed, None, [table, chosen], api_visibility="private")
+    back.click(go_back, chosen, [table, chosen, said], api_visibility="private")
+
+
+def _upload(path: str) -> Upload:
+    file = Path(path)
+    return Upload(file.name, file.read_bytes())

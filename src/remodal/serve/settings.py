@@ -1,0 +1,21 @@
+"""What can be set of a server, and its limits."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from remodal.settings import Settings
+
+
+class ServeSettings(Settings):
+    """Settings of a server; every limit holds before anything is decoded."""
+
+    prefix = "serve."
+
+    upload_bytes: int = Field(64 * 2**20, ge=1, description="bytes of one request, at most")
+    files: int = Field(64, ge=1, description="files of one request, at most")
+    decode_seconds: float = Field(20.0, gt=0, description="that one file may take to decode")
+    decoders: int = Field(2, ge=1, description="processes that decode")
+    batch: int = Field(32, ge=1, description="media that are answered together, at most")
+    waiting: int = Field(1024, ge=1, description="media that may wait for their batch")
+    jobs: int = Field(8, ge=1, description="updates that may wait for theirs")

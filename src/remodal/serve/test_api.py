@@ -1,0 +1,179 @@
+"""The routes: what they take, what they answer, what they refuse."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+import remodal
+from remodal.search import Index
+from remodal.serve.conftest import Serve
+
+
+def picture(green: int) -> bytes:
+    """A PNG."""
+    pixels = np.full((32, 32, 3), green, np.uint8)
+    pixels[..., 1] += 180
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def finished(client: TestClient, job: str) -> dict[str, Any]:
+    """A job when it is through."""
+    for _ in range(600):
+        found: dict[str, Any] = client.get(f"/jobs/{job}").json()
+        if found["state"] in ("done", "failed"):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def test_files_and_sentences_are_answered_as_the_model_answers_them(
+    client: TestClient, folder: Path, saved: Path, lite_cache: Path
+) -> None:
+    files = [folder / "image/warm/0.png", folder / "audio/cold/1.wav", folder / "text/cold/2.txt"]
+    uploads = [("files", (file.name, file.read_bytes())) for file in files]
+    found = client.post("/predict", files=uploads, data={"texts": ["hot tea"], "top": 2}).json()
+    expected = remodal.load(saved, cache=lite_cache).predict([*files, remodal.Text("hot tea")], top=2)
+    for answer, best in zip(found, expected, strict=True):
+        assert [(one["label"], one["modality"]) for one in answer["best"]] == [
+            (one.label, one.modality) for one in best
+        ]
+        assert answer["best"][0]["probability"] == pytest.approx(best[0].probability, abs=1e-4)
+        assert sum(answer["modalities"].values()) == pytest.approx(1.0, abs=1e-4)
+        assert (answer["version"], answer["problem"]) == (1, None)
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(client: TestClient, folder: Path) -> None:
+    good = (folder / "image/warm/0.png").read_bytes()
+    bad, empty, fine = client.post(
+        "/predict", files=[("files", ("a.png", good[:60])), ("files", ("b", b"")), ("files", ("c", good))]
+    ).json()
+    assert "can't be decoded" in bad["problem"]
+    assert empty["problem"].startswith("found an empty file")
+    assert fine["best"][0]["label"] == "warm"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"texts": ["x"], "modality": "imagee"}, "did you mean 'image'?"),
+        ({"texts": ["x"], "modality": "depth"}, "has learned no class of depth"),
+        ({}, "found nothing to answer"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(client: TestClient, data: dict[str, object], said: str) -> None:
+    refused = client.post("/predict", data=data)
+    assert refused.status_code == 400
+    assert said in refused.json()["detail"]
+
+
+def test_too_many_files_or_bytes_are_refused(serve: Serve) -> None:
+    client = serve(files=2, upload_bytes=10_000)
+    assert client.post("/predict", files=[("files", (str(n), b"x")) for n in range(3)]).status_code == 413
+    refused = client.post("/predict", files=[("files", ("big", b"x" * 20_000))])
+    assert refused.status_code == 413
+    assert "valid: at most 10,000" in refused.json()["detail"]
+
+
+def test_stored_media_are_found_by_words_and_by_files(serve: Serve, index: str, folder: Path) -> None:
+    client = serve(index=index)
+    by_words = client.post("/search", data={"words": "cold", "modality": ["image", "audio"], "top": 5}).json()
+    assert {hit["label"] for hit in by_words} == {"cold"}
+    assert {hit["modality"] for hit in by_words} <= {"image", "audio"}
+    sound = (folder / "audio/warm/3.wav").read_bytes()
+    (hit,) = client.post("/search", files={"file": ("w", sound)}, data={"modality": "image", "top": 1}).json()
+    assert (hit["modality"], hit["label"]) == ("image", "warm")
+    fetched = client.get(f"/media/{hit['id']}")
+    assert fetched.content == Path(hit["path"]).read_bytes()
+    assert fetched.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("identity", ["0" * 64, "..%2f..%2fetc%2fpasswd", "' OR 1=1", "x"])
+def test_only_stored_files_can_be_fetched(serve: Serve, index: str, identity: str) -> None:
+    assert serve(index=index).get(f"/media/{identity}").status_code == 404
+
+
+def test_without_an_index_search_says_so(client: TestClient) -> None:
+    assert "start it with --index" in client.post("/search", data={"words": "x"}).json()["detail"]
+
+
+def test_a_class_is_taught_while_the_old_version_answers(serve: Serve, index: str, saved: Path) -> None:
+    client = serve(index=index)
+    files = [("files", (f"../../{n}.exe", picture(7 * n))) for n in range(4)]
+    taught = client.post("/update", data={"label": "fresh grass"}, files=files)
+    assert taught.status_code == 202
+    asked = {"files": ("x.png", picture(3))}
+    (before,) = client.post("/predict", files=asked).json()
+    assert before["version"] == 1
+    assert before["best"][0]["label"] != "fresh grass"
+    job = finished(client, taught.json()["id"])
+    assert (job["state"], job["problem"]) == ("done", None)
+    assert job["result"]["new"] == [["image", "fresh grass"]]
+    assert job["result"]["after"]["image"]["agnostic"] == 1.0
+    (after,) = client.post("/predict", files=asked).json()
+    assert (after["version"], after["best"][0]["label"]) == (2, "fresh grass")
+    assert list((saved / ".staging").iterdir()) == []
+
+
+def test_a_version_can_be_gone_back_to(client: TestClient) -> None:
+    files = [("files", (str(n), picture(n))) for n in range(3)]
+    finished(client, client.post("/update", data={"label": "grass"}, files=files).json()["id"])
+    assert [(one["version"], one["current"]) for one in client.get("/versions").json()] == [(1, False), (2, True)]
+    assert client.post("/rollback", json={}).json() == {"version": 1}
+    assert client.get("/ready").json() == {"version": 1}
+    refused = client.post("/rollback", json={"version": 9})
+    assert (refused.status_code, "valid: 1, 2" in refused.json()["detail"]) == (400, True)
+
+
+def test_the_index_follows_the_model_forth_and_back(serve: Serve, index: str, saved: Path, lite_cache: Path) -> None:
+    client, lesson = serve(index=index), [("files", (str(n), picture(n))) for n in range(3)]
+    job = client.post("/update", data={"label": "grass"}, files=lesson).json()["id"]
+    assert finished(client, job)["state"] == "done"
+    assert Index.open(index).stale(remodal.load(saved, cache=lite_cache).lineage) == {}
+    assert client.post("/rollback", json={}).status_code == 200
+    assert Index.open(index).stale(remodal.load(saved, cache=lite_cache).lineage) != {}
+    for _ in range(300):
+        if not Index.open(index).stale(remodal.load(saved, cache=lite_cache).lineage):
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("the index is still of the version that was left")
+
+
+def test_a_lesson_that_cannot_be_read_is_refused_at_once(client: TestClient) -> None:
+    refused = client.post("/update", data={"label": "grass"}, files=[("files", ("bad.png", picture(1)[:60]))])
+    assert refused.status_code == 400
+    assert "bad.png: " in refused.json()["detail"]
+    assert (
+        "valid: the name of a class"
+        in client.post("/update", data={"label": " "}, files={"files": b"x"}).json()["detail"]
+    )
+
+
+def test_an_unknown_job_is_not_found(client: TestClient) -> None:
+    assert client.get("/jobs/none").status_code == 404
+
+
+def test_health_readiness_and_figures(client: TestClient) -> None:
+    assert client.get("/health").json()["status"] == "ok"
+    assert client.get("/ready").json() == {"version": 1}
+    client.post("/predict", data={"texts": ["hot tea"]})
+    written = client.get("/metrics").text
+    assert 'remodal_requests_total{route="/predict",status="200"} 1.0' in written
+    assert 'remodal_media_answered_total{modality="text"} 1.0' in written
+    assert "remodal_model_version 1.0" in written
+
+
+def test_the_routes_are_documented(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert set(paths) >= {"/predict", "/search", "/update", "/jobs/{identity}", "/versions", "/rollback", "/health"}
+    assert all(route.get("description") for path in paths.values() for route in path.values())

@@ -1,0 +1,105 @@
+"""Decoding in processes of its own: hostile files cost a process, never the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from remodal.backbones.lite import Lite
+from remodal.errors import BadItem
+from remodal.modalities import get_modality
+from remodal.serve.decoding import Decoders
+
+
+def with_decoders(
+    cache: Path, work: Callable[[Decoders], Awaitable[object]], count: int = 1, seconds: float = 20.0
+) -> None:
+    """Run ``work`` with decoding processes."""
+
+    async def run() -> None:
+        async with Decoders("lite", str(cache), count, seconds) as decoders:
+            await work(decoders)
+
+    asyncio.run(run())
+
+
+def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folder: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        for name, modality in (
+            ("image/warm/0.png", "image"),
+            ("audio/cold/1.wav", "audio"),
+            ("text/warm/2.txt", "text"),
+        ):
+            data = (folder / name).read_bytes()
+            found = await decoders.decode(data, name, None)
+            medium = get_modality(modality).decode(data, where=name)
+            assert found.tower == lite.tower(modality).name
+            assert np.array_equal(found.inputs, lite.tower(modality).prepare(modality, medium))
+
+    with_decoders(lite_cache, work)
+
+
+def test_what_cannot_be_decoded_says_why(lite_cache: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        with pytest.raises(BadItem, match="x: found an empty file"):
+            await decoders.decode(b"", "x", None)
+        with pytest.raises(BadItem, match="found text where audio is expected"):
+            await decoders.decode(b"a sentence", "x", "audio")
+
+    with_decoders(lite_cache, work)
+
+
+def test_a_process_that_dies_is_replaced(lite_cache: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        for process in list(decoders._all):
+            os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(BadItem, match="the decoder died of it"):
+            await decoders.decode(b"a sentence", "x", None)
+        assert (await decoders.decode(b"a sentence", "x", None)).tower == "text"
+
+    with_decoders(lite_cache, work)
+
+
+def test_a_process_that_hangs_is_replaced_in_time(lite_cache: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        for process in list(decoders._all):
+            os.kill(process.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(BadItem, match="takes longer than 0.5 s to decode"):
+            await decoders.decode(b"a sentence", "x", None)
+        assert time.monotonic() - started < 30
+        assert (await decoders.decode(b"a sentence", "x", None)).tower == "text"
+
+    with_decoders(lite_cache, work, seconds=0.5)
+
+
+def test_who_leaves_takes_no_answer_of_the_next(lite_cache: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        (process,) = decoders._all
+        os.kill(process.pid, signal.SIGSTOP)
+        left = asyncio.create_task(decoders.decode(b"a first sentence", "first", None))
+        await asyncio.sleep(0.1)
+        left.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        assert (await decoders.decode(b"a second sentence", "second", None)).name == "second"
+
+    with_decoders(lite_cache, work)
+
+
+def test_no_process_is_left(lite_cache: Path) -> None:
+    processes = []
+
+    async def work(decoders: Decoders) -> None:
+        processes.extend(decoders._all)
+
+    with_decoders(lite_cache, work, count=2)
+    assert len(processes) == 2
+    assert all(process.returncode is not None for process in processes)

@@ -1,0 +1,89 @@
+"""A saved model learns on: what is new in a folder becomes its next version, and the old one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from remodal.errors import RemodalError
+from remodal.features.progress import Progress, Silent
+from remodal.model import Model
+from remodal.saved import changing, is_model, located
+from remodal.saved.description import Measured
+from remodal.streams import lessons
+from remodal.streams.base import Column, Quarantined
+
+UNDIVIDED = 8
+"""A class with fewer files is learned from all of them: none is held out."""
+
+
+class Updated(NamedTuple):
+    """What an update did.
+
+    new: classes that were not known. more: classes of which more items came. before, after: accuracy on what was held
+    out of the old classes, by modality, with the new classes as candidates too after the update. set_aside: items that
+    could not be used.
+    """
+
+    folder: Path
+    version: int
+    new: tuple[Column, ...]
+    more: tuple[Column, ...]
+    before: Mapping[str, Measured]
+    after: Mapping[str, Measured]
+    set_aside: tuple[Quarantined, ...]
+
+
+def update(
+    model: str | Path,
+    data: str | Path,
+    save_as: str | Path | None = None,
+    *,
+    cache: Path | None = None,
+    device: str = "cpu",
+    depth_unit: str | None = None,
+    progress: Progress | None = None,
+) -> Updated:
+    """Learn new classes, more items of known ones, or a new modality from the folder ``data``.
+
+    model: see :meth:`Model.load`. save_as: a folder for the result, instead of a next version of ``model``.
+    Whatever happens on the way, the model's current version stays as it was.
+
+    Raises:
+        RemodalError: There is nothing to learn, ``save_as`` holds a model, or another process changes the model.
+    """
+    shown, source = progress or Silent(), located(model)
+    target = source if save_as is None else Path(save_as)
+    if save_as is not None and is_model(target):
+        raise RemodalError(f"{target}: holds a model already; choose another folder")
+    if save_as is None and source not in (Path(model), Path(model) / "model"):
+        raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
+    tasks, quarantined = lessons(data, undivided=UNDIVIDED, depth_unit=depth_unit)
+    with changing(target):
+        learner = Model.load(source, cache=cache, device=device)
+        known, held_out = learner.seen_, learner.learned_.held_out
+        before = held_out.accuracy(learner.method, known)
+        tasks, unusable = learner.usable(tasks, shown)
+        set_aside = (*quarantined, *unusable)
+        if not tasks:
+            raise RemodalError(f"{data}: no file can be used; the first: {': '.join(set_aside[0])}")
+        with shown.work("learn", len(tasks)) as count:
+            for task in tasks:
+                learner.learn(task, shown, origin=Path(data).resolve().name)
+                count()
+        after = held_out.accuracy(learner.method, learner.seen_)
+        learner.save(target)
+    taught = dict.fromkeys(
+        column for task in tasks for column in (Column(task.modality, name) for name in task.classes)
+    )
+    assert learner.saved_as is not None
+    return Updated(
+        target,
+        learner.saved_as[1],
+        tuple(column for column in taught if column not in known),
+        tuple(column for column in taught if column in known),
+        before,
+        after,
+        set_aside,
+    )

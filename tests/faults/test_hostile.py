@@ -1,0 +1,222 @@
+"""A thousand hostile or mutated files, and those that are built to be too much: refused in bounded memory and time."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+from serving import Server, served
+
+import remodal
+from remodal.errors import RemodalError
+from remodal.saved.description import Description
+
+FILES = 1000
+TOGETHER = 50
+MEMORY_BACK = 200 * 2**20
+"""Bytes that the server may hold more afterwards than before."""
+
+
+def png() -> bytes:
+    file = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def tiff() -> bytes:
+    file = BytesIO()
+    pages = [Image.fromarray(np.full((32, 32), 500 + page, np.uint16)) for page in range(3)]
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    return file.getvalue()
+
+
+def ogg() -> bytes:
+    file = BytesIO()
+    soundfile.write(file, np.sin(np.arange(8000) / 10), 16_000, format="OGG", subtype="VORBIS")
+    return file.getvalue()
+
+
+def mp4() -> bytes:
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.time_base = 64, 64, Fraction(1, 10)
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 20 * number, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def seeds(saved: Path) -> dict[str, bytes]:
+    """Whole files, by kind."""
+    return {
+        "png": png(),
+        "tiff": tiff(),
+        "ogg": ogg(),
+        "mp4": mp4(),
+        "safetensors": (saved / "model.safetensors").read_bytes()[:20_000],
+        "json": (saved / "config.json").read_bytes(),
+    }
+
+
+def mutated(data: bytes, draws: random.Random) -> bytes:
+    """Bits flipped, pieces cut out, doubled, or filled with one byte."""
+    out = bytearray(data)
+    for _ in range(draws.randint(1, 8)):
+        at, length = draws.randrange(len(out)), draws.randint(1, 64)
+        kind = draws.randrange(5)
+        if kind == 0:
+            out[at] ^= 1 << draws.randrange(8)
+        elif kind == 1 and len(out) > 2 * length:
+            del out[at : at + length]
+        elif kind == 2:
+            out[at:at] = out[at : at + length]
+        elif kind == 3:
+            out[at : at + length] = bytes([draws.choice((0, 255, draws.randrange(256)))]) * length
+        elif len(out) > 16:
+            del out[draws.randrange(8, len(out)) :]
+    return bytes(out)
+
+
+def hostile(saved: Path) -> Iterator[bytes]:
+    """``FILES`` of them, always the same."""
+    draws, whole = random.Random(20), list(seeds(saved).values())  # noqa: S311
+    for number in range(FILES):
+        yield mutated(whole[number % len(whole)], draws)
+
+
+def test_a_thousand_mutated_files_harm_nobody(saved: Path, lite_cache: Path) -> None:
+    with served(saved, lite_cache, "serve.decode_seconds=5") as server:
+        files = list(hostile(saved))
+        warmed = [told(answer) for answer in answered(server, files[:TOGETHER])]
+        before = server.memory()
+        counts = {"problem": 0, "answer": 0}
+        for start in range(0, FILES, TOGETHER):
+            for answer in answered(server, files[start : start + TOGETHER]):
+                counts["answer" if answer["problem"] is None else "problem"] += 1
+                assert (answer["problem"] is None) == bool(answer["best"])
+        assert sum(counts.values()) == FILES
+        assert counts["problem"] > FILES // 4
+        assert server.process.poll() is None
+        assert [told(answer) for answer in answered(server, files[:TOGETHER])] == warmed
+        assert server.memory() - before < MEMORY_BACK
+        assert [one["version"] for one in server.get("/versions")] == [1]
+
+
+def told(answer: dict[str, Any]) -> tuple[object, ...]:
+    """The problem, or the class and its modality."""
+    return answer["problem"], *(answer["best"][0][name] for name in ("label", "modality") if answer["best"])
+
+
+def answered(server: Server, files: list[bytes]) -> list[dict[str, Any]]:
+    """What the server says of them."""
+    uploads = [("files", (f"{number}", data)) for number, data in enumerate(files)]
+    response = server.post("/predict", files=uploads)
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()
+    return found
+
+
+def test_mutated_model_folders_are_refused_or_right(saved: Path, lite_cache: Path) -> None:
+    draws = random.Random(21)  # noqa: S311
+    whole = {name: (saved / name).read_bytes() for name in ("config.json", "model.safetensors", "held_out.safetensors")}
+    refused = 0
+    for number in range(90):
+        name = list(whole)[number % 3]
+        (saved / name).write_bytes(mutated(whole[name], draws))
+        if name != "config.json":
+            _sign(saved)
+        try:
+            remodal.load(saved, cache=lite_cache).predict([remodal.Text("x")])
+        except RemodalError as error:
+            refused += 1
+            assert "\n" not in str(error)
+        for restored, data in whole.items():
+            (saved / restored).write_bytes(data)
+    assert refused > 60
+
+
+def _sign(folder: Path) -> None:
+    """Make the hashes fit, as someone who means harm would."""
+    import hashlib
+
+    config = json.loads((folder / "config.json").read_text())
+    for key in ("weights", "held_out"):
+        data = (folder / config[key]["name"]).read_bytes()
+        config[key].update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    Description.model_validate_json(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """One chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def huge_png(side: int, *, data: bool) -> bytes:
+    """A PNG that says it is ``side`` pixels wide and high; with its pixels, all zero, or without."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+    packer = zlib.compressobj(9)
+    row = bytes(1 + 3 * side)
+    pixels = b"".join(packer.compress(row) for _ in range(side)) + packer.flush() if data else b""
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def long_ogg() -> bytes:
+    """Silence, more than ten minutes of it."""
+    file = BytesIO()
+    with soundfile.SoundFile(file, "w", 8000, 1, format="OGG", subtype="VORBIS") as sound:
+        for _ in range(11):
+            sound.write(np.zeros(60 * 8000, np.float32))
+    return file.getvalue()
+
+
+def long_mp4() -> bytes:
+    """Tens of thousands of equal frames, each of a few bytes."""
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=1000)
+        stream.width, stream.height = 16, 16
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        for number in range(40_000):
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: huge_png(100_000, data=False), "pixels"),
+        (lambda: huge_png(9_000, data=True), "pixels"),
+        (long_ogg, "valid: at most 600 s"),
+        (long_mp4, "frames"),
+        (lambda: b"a" * (2 * 2**20), "a text of"),
+    ],
+    ids=["a 100000x100000 PNG", "a decompression bomb", "a long silent Ogg", "a zip-like video", "a long text"],
+)
+def test_too_much_is_refused_in_bounded_memory_and_time(saved: Path, lite_cache: Path, make: object, said: str) -> None:
+    data = make()  # type: ignore[operator]
+    with served(saved, lite_cache) as server:
+        answered(server, [png()])
+        before = server.memory()
+        started = time.monotonic()
+        (answer,) = answered(server, [data])
+        assert said in str(answer["problem"])
+        assert time.monotonic() - started < 25
+        assert server.memory() - before < MEMORY_BACK

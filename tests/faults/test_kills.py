@@ -1,0 +1,168 @@
+"""Kills, a full disk, dropped connections: the model's current version answers on, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from serving import Server, served
+
+import remodal
+from remodal.saved import versions
+from remodal.search import Index
+
+FILES = 12
+
+
+def lesson(folder: Path) -> list[tuple[str, tuple[str, bytes]]]:
+    """Files for ``/update``."""
+    sounds = sorted((folder / "audio").rglob("*.wav"))[:FILES]
+    return [("files", (file.name, file.read_bytes())) for file in sounds]
+
+
+def learner(server: Server) -> int:
+    """The process that learns, once there is one."""
+    for _ in range(600):
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        for child in children:
+            if b"remodal.serve.learner" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.05)
+    raise AssertionError("no process that learns")
+
+
+def still_answers(server: Server, version: int) -> None:
+    """The version answers a sentence rightly."""
+    (answer,) = server.post("/predict", data={"texts": ["a cup of hot tea"]}).json()
+    assert (answer["version"], answer["best"][0]["label"]) == (version, "warm")
+
+
+def test_the_process_that_learns_is_killed(saved: Path, folder: Path, lite_cache: Path) -> None:
+    with served(saved, lite_cache) as server:
+        started = time.monotonic()
+        whole = server.finished(server.post("/update", data={"label": "hum"}, files=lesson(folder)).json()["id"])
+        seconds, answering = time.monotonic() - started, whole["result"]["version"]
+        failed = 0
+        for share in (0.0, 0.2, 0.4, 0.6, 0.8):
+            before = answering
+            job = server.post("/update", data={"label": "hum"}, files=lesson(folder)).json()["id"]
+            process = learner(server)
+            time.sleep(share * seconds)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            found = server.finished(job)
+            if found["state"] == "failed":
+                failed += 1
+                answering = int(found["problem"].removesuffix(" answers").rpartition(" ")[2])
+            else:
+                answering = found["result"]["version"]
+            assert answering in (before, before + 1)  # killed late, it may have saved the new version already
+            still_answers(server, answering)
+            assert [one["version"] for one in server.get("/versions") if one["current"]] == [answering]
+            assert list((saved / ".staging").iterdir()) == []
+        assert failed >= 2
+
+
+def test_the_server_is_killed_in_an_update(saved: Path, folder: Path, lite_cache: Path) -> None:
+    with served(saved, lite_cache) as server:
+        server.post("/update", data={"label": "hum"}, files=lesson(folder))
+        process = learner(server)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        os.kill(process, signal.SIGKILL)
+    assert list((saved / ".staging").iterdir()) != []
+    with served(saved, lite_cache) as server:
+        still_answers(server, 1)
+        assert list((saved / ".staging").iterdir()) == []
+
+
+def test_an_update_is_killed_again_and_again(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "audio/warm", tmp_path / "more/audio/hum")
+    environment = {**os.environ, "REMODAL_CACHE": str(lite_cache)}
+    command = [sys.executable, "-m", "remodal", "update", str(saved), "--data", str(tmp_path / "more")]
+    draws = random.Random(0)  # noqa: S311
+    started = time.monotonic()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    seconds = time.monotonic() - started
+    for _ in range(5):
+        before = len(versions(saved))
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            time.sleep(seconds * draws.uniform(0.3, 1.0))
+            process.kill()
+        found = versions(saved)
+        assert before <= len(found) <= before + 1
+        loaded = remodal.load(saved, cache=lite_cache)
+        assert loaded.saved_as is not None
+        assert loaded.saved_as[1] in {one.version for one in found}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+
+
+def test_an_index_is_killed_while_it_is_written(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "REMODAL_CACHE": str(lite_cache)}
+    uri = str(tmp_path / "index")
+    command = [sys.executable, "-m", "remodal", "index", str(saved), str(folder), "--into", uri]
+    started = time.monotonic()
+    subprocess.run([*command[:-1], str(tmp_path / "other")], env=environment, check=True, capture_output=True)
+    seconds = time.monotonic() - started
+    draws = random.Random(1)  # noqa: S311
+    for _ in range(5):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            time.sleep(seconds * draws.uniform(0.5, 1.0))
+            process.kill()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    stored, whole = Index.open(uri).stored(), Index.open(str(tmp_path / "other")).stored()
+    assert {one.path: one.label for one in stored} == {one.path: one.label for one in whole}
+    assert len(stored) == len(whole) == 48
+
+
+def test_a_full_disk_leaves_the_model_as_it_was(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "audio/warm", tmp_path / "more/audio/hum")
+    limit = (saved / "model.safetensors").stat().st_size // 2
+    script = (
+        "import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from remodal.cli import main; sys.argv[0] = 'remodal'; main()"
+    )
+    before = {file.name for file in saved.iterdir()}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "update", str(saved), "--data", str(tmp_path / "more")],
+        env={**os.environ, "REMODAL_CACHE": str(lite_cache)}, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert {file.name for file in saved.iterdir()} - {".lock"} == before - {".lock"}
+    assert remodal.load(saved, cache=lite_cache).saved_as == (saved.resolve(), 1)
+
+
+def test_connections_are_dropped_in_mid_upload(saved: Path, lite_cache: Path) -> None:
+    with served(saved, lite_cache) as server:
+        still_answers(server, 1)
+        before = len([name for name in server.open_files() if "tmp" in name])
+        host, port = server.url.removeprefix("http://").split(":")
+        for route in ("/predict", "/update", "/search") * 10:
+            with socket.create_connection((host, int(port))) as connection:
+                head = (
+                    f"POST {route} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n"
+                    "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; "
+                    'name="files"; filename="x"\r\n\r\n'
+                )
+                connection.sendall(head.encode() + b"x" * 2_000_000)
+        still_answers(server, 1)
+        for _ in range(100):  # what the requests held is freed as the next ones come
+            still_answers(server, 1)
+            held = [name for name in server.open_files() if "tmp" in name]
+            if len(held) <= before:
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(held)
+        assert server.get("/versions")[0]["version"] == 1

@@ -1,0 +1,76 @@
+"""A real server in a process of its own, for tests that kill it, starve it or look at its page."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+START_SECONDS = 120
+
+
+@dataclass
+class Server:
+    """process: the server's. url: where it listens."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def get(self, path: str) -> Any:
+        """JSON from a route."""
+        return httpx.get(self.url + path, timeout=60).raise_for_status().json()
+
+    def post(self, path: str, **asked: Any) -> httpx.Response:
+        """The answer to a POST."""
+        return httpx.post(self.url + path, timeout=120, **asked)
+
+    def finished(self, job: str) -> dict[str, Any]:
+        """An update when it is through."""
+        for _ in range(1200):
+            found: dict[str, Any] = self.get(f"/jobs/{job}")
+            if found["state"] in ("done", "failed"):
+                return found
+            time.sleep(0.1)
+        raise AssertionError(found)
+
+    def open_files(self) -> list[str]:
+        """What the process has open now."""
+        found = []
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(str(link.readlink()))
+        return found
+
+    def memory(self) -> int:
+        """Bytes that the process holds now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+        return int(line.split()[1]) * 1024
+
+
+@contextmanager
+def served(model: Path, cache: Path, *arguments: str, cwd: Path | None = None) -> Iterator[Server]:
+    """``remodal serve`` until the block ends."""
+    environment = {**os.environ, "REMODAL_CACHE": str(cache)}
+    asked = [sys.executable, "-m", "remodal", "serve", str(model), "--port", "0", *arguments]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, env=environment, cwd=cwd) as process:
+        try:
+            assert process.stdout is not None
+            started = time.monotonic()
+            line = process.stdout.readline()
+            assert line, f"the server ended after {time.monotonic() - started:.0f} s"
+            yield Server(process, line.split()[-1])
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
