@@ -60,9 +60,10 @@ def given(name: str, medium: Medium, modality: str | None) -> Given:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A medium as the stem of ``tower`` takes it: ``[frames, ...]``."""
+    """A medium as the stem of ``tower`` takes it: ``[frames, ...]``. read_as: the modality whose reader decoded it."""
 
     name: str
+    read_as: str
     tower: str
     inputs: NDArray[np.generic]
 
@@ -71,7 +72,7 @@ def decoded(one: Given, backbone: Backbone) -> Decoded:
     """Decode a medium for the tower that reads it. Raises BadItem where it can't be decoded."""
     tower = backbone.tower(one.read_as)
     medium = get_modality(one.read_as).decode(one.data, where=one.id, unit=one.unit)
-    return Decoded(one.id, tower.name, tower.prepare(one.read_as, medium))
+    return Decoded(one.id, one.read_as, tower.name, tower.prepare(one.read_as, medium))
 
 
 def named(medium: Medium) -> str:

@@ -2,7 +2,7 @@
 
 A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
 standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known) and the file.
-Frames out: ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or ``problem``.
+Frames out: ``read_as``, ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or ``problem``.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def _decoded(backbone: Backbone, data: bytes, where: str, modality: str | None) 
         return frames.packed({"problem": bad.reason})
     except MemoryError:
         return frames.packed({"problem": "takes more memory to decode than a file may"})
-    head = {"tower": found.tower, "dtype": str(found.inputs.dtype), "shape": list(found.inputs.shape)}
-    return frames.packed(head, found.inputs.tobytes())
+    inputs = found.inputs
+    head = {"read_as": found.read_as, "tower": found.tower, "dtype": str(inputs.dtype), "shape": list(inputs.shape)}
+    return frames.packed(head, inputs.tobytes())
 
 
 if __name__ == "__main__":

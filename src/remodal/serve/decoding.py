@@ -13,6 +13,7 @@ import numpy as np
 
 from remodal.errors import BadItem, RemodalError
 from remodal.media import Decoded
+from remodal.modalities import MODALITIES
 from remodal.serve import frames
 
 START_SECONDS = 120.0
@@ -95,12 +96,12 @@ async def _asked(process: Process, data: bytes, where: str, modality: str | None
 
 def _decoded(name: str, head: dict[str, object], payload: bytes) -> Decoded:
     """What the process sent, checked as if it came from the client: a codec that was taken over may have sent it."""
-    tower, dtype, shape = head["tower"], head["dtype"], head["shape"]
-    if not isinstance(tower, str) or dtype not in DTYPES or not isinstance(shape, list):
+    read_as, tower, dtype, shape = (head[key] for key in ("read_as", "tower", "dtype", "shape"))
+    if read_as not in MODALITIES or not isinstance(tower, str) or dtype not in DTYPES or not isinstance(shape, list):
         raise ValueError("not what a decoder sends")
     if any(not isinstance(side, int) or side < 1 for side in shape):
         raise ValueError("not a shape")
     array = np.frombuffer(payload, np.dtype(str(dtype)))
     if array.size != math.prod(shape):
         raise ValueError("not of the shape it says")
-    return Decoded(name, tower, array.reshape(shape))
+    return Decoded(name, str(read_as), tower, array.reshape(shape))

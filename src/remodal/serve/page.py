@@ -22,6 +22,8 @@ HERE = Path(__file__).parent
 NEAREST = 6
 """Stored files shown beside an answer."""
 TOP = 5
+TOGETHER = 16
+"""People whose questions of one kind are worked on at a time; what they ask still goes into common batches."""
 ASKED_SECONDS = 0.3
 """Between two looks at a job."""
 ANY = "found from the file"
@@ -42,6 +44,7 @@ def mounted(app: FastAPI, service: Service) -> FastAPI:
             _teach(service)
         with gradio.Tab("Versions", id="versions") as tab:
             _versions(service, tab)
+    blocks.queue(max_size=service.settings.waiting, default_concurrency_limit=TOGETHER, api_open=False)
     theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     page = gradio.mount_gradio_app(
         app,

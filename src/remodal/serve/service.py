@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from remodal.answering import Answer
 from remodal.errors import BadItem, RemodalError
-from remodal.media import Decoded, given
+from remodal.media import Decoded
 from remodal.modalities import get_modality
 from remodal.model import Model
 from remodal.saved import changing, current_version, located, roll_back, versions
@@ -148,9 +148,8 @@ class Service:
             raise RemodalError("found no file; valid: at least one to learn from")
         lessons = []
         for upload in uploads:
-            await self._decoders.decode(upload.data, upload.name, modality)
-            reader = modality or given(upload.name, upload.data, None).read_as
-            lessons.append(Lesson(reader, upload.data))
+            decoded = await self._decoders.decode(upload.data, upload.name, modality)
+            lessons.append(Lesson(decoded.read_as, upload.data))
         return await self.jobs.update(label, lessons)
 
     async def answer_with_current(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from remodal.serve.access import HEADERS
@@ -78,3 +80,24 @@ def test_bytes_are_counted_where_their_number_is_not_told(serve: Serve) -> None:
     assert refused.status_code == 413
     lying = client.post("/predict", content=b"x", headers={"content-length": "many"})
     assert lying.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../../../etc/passwd", "{saved}/config.json", "{saved}/../secret"])
+def test_the_page_gives_no_file_away(serve: Serve, saved: Path, path: str) -> None:
+    (saved.parent / "secret").write_text("for nobody else")
+    client = serve()
+    for route in ("/gradio_api/file=", "/file=", "/static/", "/assets/", "/gradio_api/stream/", "/custom_component/"):
+        answered = client.get(route + path.format(saved=saved))
+        assert answered.status_code in (403, 404, 405), (route, answered.status_code)
+        assert "for nobody else" not in answered.text
+        assert "root:" not in answered.text
+
+
+def test_the_pages_own_upload_keeps_to_the_limit(serve: Serve) -> None:
+    client = serve(upload_bytes=10_000)
+    refused = client.post("/gradio_api/upload", files={"files": ("x", b"x" * 20_000)})
+    assert refused.status_code == 413
+
+
+def test_the_page_offers_no_other_way_to_ask(serve: Serve) -> None:
+    assert serve().get("/gradio_api/info").json()["named_endpoints"] == {}

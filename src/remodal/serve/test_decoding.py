@@ -40,7 +40,7 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
             data = (folder / name).read_bytes()
             found = await decoders.decode(data, name, None)
             medium = get_modality(modality).decode(data, where=name)
-            assert found.tower == lite.tower(modality).name
+            assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
             assert np.array_equal(found.inputs, lite.tower(modality).prepare(modality, medium))
 
     with_decoders(lite_cache, work)
