@@ -20,6 +20,7 @@ from remodal.report.colours import colour
 Point = tuple[float, float]
 
 FAINTEST = 0.05  # opacity of a share of 0: a cell that is there, unlike one that is blank
+WAVE_WIDTH = 200
 
 
 def accuracy_over_tasks(aware: Matrix, agnostic: Matrix, modalities: Sequence[str]) -> Markup:
@@ -131,13 +132,22 @@ def drop_bar(drop: float | None, longest: float, modality: str, *, hollow: bool 
     return _tag("svg", bar, viewBox=f"0 0 {width} {height}", class_="bar", aria_hidden="true")
 
 
-def waveform(wave: NDArray[np.float32], modality: str) -> Markup:
-    """The extent of a sound ``[n]`` over time, its loudest sample filling the height."""
-    width, height = 200, 44
-    parts = np.array_split(wave, min(width, len(wave)))
+def extent(wave: NDArray[np.float32]) -> tuple[tuple[float, float], ...]:
+    """Lowest and highest value of each of at most ``WAVE_WIDTH`` parts of a sound ``[n]``, the loudest at -1 or 1.
+
+    >>> extent(np.array([0.0, 0.5, -2.0], np.float32))
+    ((0.0, 0.0), (0.25, 0.25), (-1.0, -1.0))
+    """
     peak = float(np.abs(wave).max()) or 1.0
-    low, high = (np.array([extreme(part) for part in parts]) / peak for extreme in (np.min, np.max))
-    x = np.linspace(0, width, len(parts))
+    parts = np.array_split(wave / peak, min(WAVE_WIDTH, len(wave)))
+    return tuple((round(float(part.min()), 3), round(float(part.max()), 3)) for part in parts)
+
+
+def waveform(extents: Sequence[tuple[float, float]], modality: str) -> Markup:
+    """What :func:`extent` found of a sound, over time."""
+    width, height = WAVE_WIDTH, 44
+    low, high = np.array(extents).T
+    x = np.linspace(0, width, len(extents))
     above, below = (height / 2 * (1 - edge) for edge in (high, low))
     outline = [*zip(x, above, strict=True), *reversed(list(zip(x, below, strict=True)))]
     path = "M" + "L".join(f"{a:.0f} {b:.1f}" for a, b in outline) + "z"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
 
 from remodal.errors import BadItem
 from remodal.features.source import Encoded
 from remodal.modalities import Visual, get_modality
 from remodal.modalities.audio import RATE
-from remodal.report.charts import waveform
+from remodal.report.charts import WAVE_WIDTH, extent
 from remodal.report.colours import VIRIDIS
 
 SIDE = 224  # px, the longer one of a picture that stands alone
@@ -25,12 +24,17 @@ FRAMES = 4  # at most, of a video or a sequence of depth maps
 LETTERS = 280  # at most, of a text
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the page shows of one medium. pictures: data URIs, in order. ends: of a depth scale, in metres."""
+class Shown(BaseModel):
+    """What a page shows of one medium, as plain data.
 
-    pictures: tuple[str, ...] = ()
-    chart: Markup | None = None
+    pictures: data URIs, in order. wave: of a sound, see :func:`~remodal.report.charts.extent`. ends: of a depth scale,
+    in metres.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    pictures: tuple[Annotated[str, Field(pattern=r"^data:image/webp;base64,[A-Za-z0-9+/]*={0,2}$")], ...] = ()
+    wave: Annotated[tuple[tuple[float, float], ...], Field(max_length=WAVE_WIDTH)] = ()
     text: str = ""
     ends: tuple[float, float] | None = None
     note: str = ""
@@ -48,14 +52,14 @@ def show(item: Encoded) -> Shown:
         return _show_audio(item.read_as, medium)
     if item.read_as == "depth":
         return _show_depth(medium)
-    return Shown(_pictures(_some(medium if medium.ndim == 4 else medium[None])))
+    return Shown(pictures=_pictures(_some(medium if medium.ndim == 4 else medium[None])))
 
 
 def _show_audio(modality: str, wave: NDArray[np.float32]) -> Shown:
     reader = get_modality(modality)
     assert isinstance(reader, Visual)
     note = f"{len(wave) / RATE:.1f} s: waveform, log-mel"
-    return Shown(_pictures(_some(reader.pictures(wave, PART))), chart=waveform(wave, modality), note=note)
+    return Shown(pictures=_pictures(_some(reader.pictures(wave, PART))), wave=extent(wave), note=note)
 
 
 def _show_depth(medium: NDArray[np.float32]) -> Shown:
@@ -66,7 +70,7 @@ def _show_depth(medium: NDArray[np.float32]) -> Shown:
     nearness = np.clip((far - metres) / max(far - near, 1e-6), 0, 1) * (len(VIRIDIS) - 1)
     channels = np.array([list(bytes.fromhex(colour[1:])) for colour in VIRIDIS]).T
     rgba = [np.interp(nearness, range(len(VIRIDIS)), channel) for channel in channels] + [255.0 * read]
-    return Shown(_pictures(np.stack(rgba, axis=-1).astype(np.uint8)), ends=(near, far))
+    return Shown(pictures=_pictures(np.stack(rgba, axis=-1).astype(np.uint8)), ends=(near, far))
 
 
 def _some(frames: NDArray[Any]) -> NDArray[Any]:

@@ -50,7 +50,7 @@ def _environment() -> Environment:
         percent=words.percent, points=words.points, count=words.count, seconds=words.seconds, size=words.size,
         colour=colour,
     )  # fmt: skip
-    environment.globals.update(plural=words.plural, viridis=", ".join(reversed(VIRIDIS)))
+    environment.globals.update(waveform=charts.waveform, plural=words.plural, viridis=", ".join(reversed(VIRIDIS)))
     return environment
 
 

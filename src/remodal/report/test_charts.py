@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from remodal.report.charts import accuracy_over_tasks, confusion, drop_bar, heat_map, waveform
+from remodal.report.charts import accuracy_over_tasks, confusion, drop_bar, extent, heat_map, waveform
 from remodal.report.colours import COLOURS, colour
 
 
@@ -62,5 +62,5 @@ def test_nothing_forgotten_is_no_bar() -> None:
 
 
 def test_silence_is_a_flat_line() -> None:
-    (outline,) = re.findall(r'd="M([^"]*)z"', waveform(np.zeros(5, np.float32), "audio"))
+    (outline,) = re.findall(r'd="M([^"]*)z"', waveform(extent(np.zeros(5, np.float32)), "audio"))
     assert {point.split()[1] for point in outline.split("L")} == {"22.0"}

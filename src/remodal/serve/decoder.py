@@ -1,8 +1,9 @@
 """A process that decodes what clients send, and nothing else: ``python -m remodal.serve.decoder BACKBONE CACHE``.
 
 A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
-standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known) and the file.
-Frames out: ``read_as``, ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or ``problem``.
+standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``draw``, and the
+file. Frames out: ``read_as`` and, to be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and
+what the tower's stem takes; or ``problem``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from remodal.backbones import Backbone, load_backbone
 from remodal.errors import BadItem
 from remodal.media import decoded, given
+from remodal.report.media import show
 from remodal.serve import frames
 
 MAX_MEMORY = 3 << 30
@@ -34,13 +36,16 @@ def main(backbone: str, cache: str) -> None:
     out.flush()
     while frame := frames.read(sys.stdin.buffer):
         head, data = frame
-        out.write(_decoded(loaded, data, head["where"], head["modality"]))
+        out.write(_answer(loaded, data, head["where"], head["modality"], draw=head["draw"]))
         out.flush()
 
 
-def _decoded(backbone: Backbone, data: bytes, where: str, modality: str | None) -> bytes:
+def _answer(backbone: Backbone, data: bytes, where: str, modality: str | None, *, draw: bool) -> bytes:
     try:
-        found = decoded(given(where, data, modality), backbone)
+        one = given(where, data, modality)
+        if draw:
+            return frames.packed({"read_as": one.read_as}, show(one).model_dump_json().encode())
+        found = decoded(one, backbone)
     except BadItem as bad:
         return frames.packed({"problem": bad.reason})
     except MemoryError:

@@ -7,17 +7,21 @@ import math
 import sys
 from asyncio import IncompleteReadError, Queue
 from asyncio.subprocess import PIPE, Process
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from remodal.errors import BadItem, RemodalError
+from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.media import Decoded
-from remodal.modalities import MODALITIES
+from remodal.modalities import MODALITIES, get_modality
+from remodal.report.media import Shown
 from remodal.serve import frames
 
 START_SECONDS = 120.0
 DTYPES = {"uint8", "int64", "float32"}
+Head = dict[str, Any]
+Found = TypeVar("Found")
 
 
 class Decoders:
@@ -44,16 +48,25 @@ class Decoders:
         Raises:
             BadItem: It can't be decoded, or took too long or too much memory.
         """
+        return await self._asked(_decoded, data, where, modality, draw=False)
+
+    async def draw(self, data: bytes, where: str) -> tuple[str, Shown]:
+        """The modality whose reader decodes one file, and what is shown of it. Raises BadItem as :meth:`decode`."""
+        return await self._asked(_shown, data, where, None, draw=True)
+
+    async def _asked(
+        self, read: Callable[[str, Head, bytes], Found], data: bytes, where: str, modality: str | None, *, draw: bool
+    ) -> Found:
         process = await self._idle.get()
         try:
             async with asyncio.timeout(self._seconds):
-                head, payload = await _asked(process, data, where, modality)
+                head, payload = await _exchanged(process, {"where": where, "modality": modality, "draw": draw}, data)
             if "problem" not in head:
-                return _decoded(where, head, payload)
+                return read(where, head, payload)
         except TimeoutError:
             process = await self._replaced(process)
             raise BadItem(where, f"takes longer than {self._seconds:g} s to decode") from None
-        except (IncompleteReadError, OSError, ValueError, KeyError, TypeError):
+        except (IncompleteReadError, OSError, ValueError, KeyError, TypeError, UnknownName):
             process = await self._replaced(process)
             raise BadItem(where, "can't be decoded: the decoder died of it") from None
         except asyncio.CancelledError:  # its answer would be taken for the next file's
@@ -86,16 +99,22 @@ class Decoders:
         await process.wait()
 
 
-async def _asked(process: Process, data: bytes, where: str, modality: str | None) -> tuple[dict[str, object], bytes]:
+async def _exchanged(process: Process, asked: Head, data: bytes) -> tuple[Head, bytes]:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(frames.packed({"where": where, "modality": modality}, data))
+    process.stdin.write(frames.packed(asked, data))
     await process.stdin.drain()
     return await frames.received(process.stdout)
 
 
-def _decoded(name: str, head: dict[str, object], payload: bytes) -> Decoded:
-    """What the process sent, checked as if it came from the client: a codec that was taken over may have sent it."""
+# What the process sent is checked as if it came from the client: a codec that was taken over may have sent it.
+
+
+def _shown(_: str, head: Head, payload: bytes) -> tuple[str, Shown]:
+    return get_modality(head["read_as"]).name, Shown.model_validate_json(payload)
+
+
+def _decoded(name: str, head: Head, payload: bytes) -> Decoded:
     read_as, tower, dtype, shape = (head[key] for key in ("read_as", "tower", "dtype", "shape"))
     if read_as not in MODALITIES or not isinstance(tower, str) or dtype not in DTYPES or not isinstance(shape, list):
         raise ValueError("not what a decoder sends")

@@ -8,14 +8,12 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from remodal.errors import BadItem
-from remodal.media import given
 from remodal.modalities import MODALITIES
+from remodal.report.charts import waveform
 from remodal.report.colours import colour
-from remodal.report.media import Shown, show
 from remodal.search import Hit
 from remodal.serve.jobs import Job
-from remodal.serve.service import Upload
+from remodal.serve.service import Drawn
 
 HERE = Path(__file__).parent
 
@@ -25,6 +23,7 @@ def _drawn(name: str, **values: object) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(colour=colour)
+    environment.globals.update(waveform=waveform)
     module = environment.get_template("drawings.html.jinja").make_module()
     return str(getattr(module, name)(**values))
 
@@ -39,21 +38,14 @@ def note(text: str) -> str:
     return _drawn("note", text=text)
 
 
-def medium(upload: Upload) -> str:
+def medium(drawn: Drawn) -> str:
     """A medium as it was decoded."""
-    shown, read_as = _shown(upload.name, upload.data)
-    return _drawn("medium", shown=shown, read_as=read_as)
+    return _drawn("medium", drawn=drawn)
 
 
-def hits(title: str, found: Sequence[Hit]) -> str:
+def hits(title: str, found: Sequence[tuple[Hit, Drawn]]) -> str:
     """Stored files: pictures, frames, depth in colour, sounds with a player, sentences."""
-    cards = []
-    for hit in found:
-        try:
-            shown, read_as = _shown(hit.path, Path(hit.path).read_bytes())
-        except OSError:
-            shown, read_as = Shown(note="is not there any more"), ""
-        cards.append((hit, Path(hit.path).name, shown, read_as))
+    cards = [(hit, Path(hit.path).name, drawn) for hit, drawn in found]
     return _drawn("hits", title=title, cards=cards)
 
 
@@ -66,11 +58,3 @@ def versions(listed: Sequence[Mapping[str, Any]]) -> str:
     """All versions, the latest first."""
     known = [name for name in MODALITIES if any(name in one["accuracy"] for one in listed)]
     return _drawn("versions", versions=list(reversed(listed)), known=known)
-
-
-def _shown(name: str, data: bytes) -> tuple[Shown, str]:
-    try:
-        item = given(name, data, None)
-    except BadItem as error:
-        return Shown(note=error.reason), ""
-    return show(item), item.read_as

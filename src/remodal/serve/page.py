@@ -6,7 +6,7 @@ Built of Gradio's parts; everything it loads comes from this server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from remodal.errors import RemodalError
 from remodal.modalities import MODALITIES
+from remodal.search import Hit
 from remodal.serve import drawings
 from remodal.serve.service import Service, Upload
 
@@ -85,8 +86,8 @@ def _ask(service: Service) -> None:
         except RemodalError as error:
             return drawings.problem(str(error)), None, None, ""
         best = {f"{one.label} ({one.modality})": one.probability for one in found.best}
-        shown = await asyncio.to_thread(drawings.medium, upload)
-        return shown, found.modalities, best, await asyncio.to_thread(drawings.hits, "Nearest stored items", hits)
+        shown = drawings.medium(await service.draw(upload))
+        return shown, found.modalities, best, await _cards(service, "Nearest stored items", hits)
 
     outputs = [told, modalities, classes, nearest]
     gradio.on([ask.click, sentence.submit], answer, [file, sound, sentence], outputs, api_visibility="private")
@@ -106,7 +107,7 @@ def _search(service: Service) -> None:
             hits = await service.search(_upload(path) if path else text, modalities, 24)
         except RemodalError as error:
             return drawings.problem(str(error))
-        return await asyncio.to_thread(drawings.hits, f"{len(hits)} nearest", hits)
+        return await _cards(service, f"{len(hits)} nearest", hits)
 
     gradio.on([look.click, words.submit], search, [words, file, kinds], found, api_visibility="private")
 
@@ -155,6 +156,11 @@ def _versions(service: Service, tab: Any) -> None:
 
     tab.select(listed, None, [table, chosen], api_visibility="private")
     back.click(go_back, chosen, [table, chosen, said], api_visibility="private")
+
+
+async def _cards(service: Service, title: str, hits: Sequence[Hit]) -> str:
+    drawn = await asyncio.gather(*(service.draw_stored(hit) for hit in hits))
+    return drawings.hits(title, list(zip(hits, drawn, strict=True)))
 
 
 def _upload(path: str) -> Upload:

@@ -16,6 +16,7 @@ from remodal.errors import BadItem, RemodalError
 from remodal.media import Decoded
 from remodal.modalities import get_modality
 from remodal.model import Model
+from remodal.report.media import Shown
 from remodal.saved import changing, current_version, located, roll_back, versions
 from remodal.search import Hit, Index
 from remodal.serve.batching import Batcher
@@ -46,6 +47,13 @@ class Upload(NamedTuple):
 
     name: str
     data: bytes
+
+
+class Drawn(NamedTuple):
+    """What is shown of a medium, and the modality whose reader decoded it; empty where none did."""
+
+    read_as: str
+    shown: Shown
 
 
 class Service:
@@ -129,6 +137,21 @@ class Service:
         if self.index is None:
             raise RemodalError("this server has no index to search in; start it with --index")
         return await asyncio.to_thread(self.index.search, place.tolist(), modalities, top)
+
+    async def draw(self, upload: Upload) -> Drawn:
+        """What is shown of a file; a note says so where it can't be read."""
+        try:
+            return Drawn(*await self._decoders.draw(upload.data, upload.name))
+        except BadItem as bad:
+            return Drawn("", Shown(note=bad.reason))
+
+    async def draw_stored(self, hit: Hit) -> Drawn:
+        """What is shown of a stored file."""
+        path = Path(hit.path)
+        try:
+            return await self.draw(Upload(path.name, await asyncio.to_thread(path.read_bytes)))
+        except OSError:
+            return Drawn("", Shown(note="is not there any more"))
 
     def stored_path(self, identity: str) -> Path | None:
         """Where a stored file is, by its id in the index; None where there is none such any more."""

@@ -15,6 +15,7 @@ import pytest
 from remodal.backbones.lite import Lite
 from remodal.errors import BadItem
 from remodal.modalities import get_modality
+from remodal.report.charts import WAVE_WIDTH
 from remodal.serve.decoding import Decoders
 
 
@@ -42,6 +43,18 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
             medium = get_modality(modality).decode(data, where=name)
             assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
             assert np.array_equal(found.inputs, lite.tower(modality).prepare(modality, medium))
+
+    with_decoders(lite_cache, work)
+
+
+def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        read_as, shown = await decoders.draw((folder / "audio/cold/1.wav").read_bytes(), "x")
+        assert read_as == "audio"
+        assert len(shown.wave) == WAVE_WIDTH
+        assert shown.pictures
+        with pytest.raises(BadItem, match="can't be decoded"):
+            await decoders.draw(b"\x89PNG\r\n\x1a\nnothing more", "x")
 
     with_decoders(lite_cache, work)
 
