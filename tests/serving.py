@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,12 @@ class Server:
 
 
 @contextmanager
-def served(model: Path, cache: Path, *arguments: str, cwd: Path | None = None) -> Iterator[Server]:
-    """``remodal serve`` until the block ends."""
+def served(
+    model: Path, cache: Path, *arguments: str, cwd: Path | None = None, inside: Sequence[str] = ()
+) -> Iterator[Server]:
+    """``remodal serve`` until the block ends. inside: a command that goes before it."""
     environment = {**os.environ, "REMODAL_CACHE": str(cache)}
-    asked = [sys.executable, "-m", "remodal", "serve", str(model), "--port", "0", *arguments]
+    asked = [*inside, sys.executable, "-m", "remodal", "serve", str(model), "--port", "0", *arguments]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, env=environment, cwd=cwd) as process:
         try:
             assert process.stdout is not None

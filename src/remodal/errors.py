@@ -6,7 +6,8 @@ A user's mistake is always a :class:`RemodalError`; the command line prints its 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class RemodalError(Exception):
@@ -39,3 +40,45 @@ class BadItem(RemodalError):
         super().__init__(f"{where}: {reason}")
         self.where = where
         self.reason = reason
+
+
+LONGEST = 400
+"""Letters of what a library says that are passed on."""
+
+
+@contextmanager
+def in_one_line(what: str) -> Iterator[None]:
+    """Whatever a library raises becomes a :class:`RemodalError`: ``what``, and the library's words, shortened.
+
+    For libraries that raise whatever their parts raise, such as clients of remote stores.
+
+    >>> with in_one_line("shelf: can't be read"):
+    ...     raise ValueError("no such\\n  shelf")
+    Traceback (most recent call last):
+    ...
+    remodal.errors.RemodalError: shelf: can't be read (no such shelf)
+    """
+    try:
+        yield
+    except RemodalError:
+        raise
+    except Exception as error:
+        raise RemodalError(f"{what} ({' '.join(str(error).split())[:LONGEST]})") from None
+
+
+@contextmanager
+def installed_with(extra: str) -> Iterator[None]:
+    """A block that imports what only ``remodal[extra]`` installs.
+
+    >>> with installed_with("serve"):
+    ...     import a_module_that_is_not_there
+    Traceback (most recent call last):
+    ...
+    remodal.errors.RemodalError: found no module 'a_module_that_is_not_there'; install it: pip install 'remodal[serve]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("remodal"):
+            raise
+        raise RemodalError(f"found no module {missing.name!r}; install it: pip install 'remodal[{extra}]'") from None

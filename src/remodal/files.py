@@ -34,6 +34,12 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def forget_parts(folder: Path) -> None:
+    """Remove what processes that were killed in :func:`replacing` have left; no other may be writing there."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """``text`` as UTF-8; the file is there whole."""
     with replacing(path) as part:

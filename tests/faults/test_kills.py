@@ -69,6 +69,7 @@ def test_the_process_that_learns_is_killed(saved: Path, folder: Path, lite_cache
             still_answers(server, answering)
             assert [one["version"] for one in server.get("/versions") if one["current"]] == [answering]
             assert list((saved / ".staging").iterdir()) == []
+            assert list(saved.rglob("*.part")) == []
         assert failed >= 2
 
 

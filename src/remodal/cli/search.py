@@ -38,8 +38,7 @@ def command(
     wanted = [get_modality(name.strip()).name for name in modality.split(",")] if modality else []
     opened = Index.open(index)
     loaded = Model.load(model or opened.about.model)
-    if loaded.backbone.fingerprint != opened.about.fingerprint:
-        raise RemodalError(f"{index}: made with another frozen model than {model}'s; make a new index")
+    opened.check(loaded.backbone.fingerprint)
     if file is not None:
         (answer,) = loaded.answers([file])
         if answer.place is None:

@@ -23,6 +23,7 @@ def command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
     ] = None,
+    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
 ) -> None:
     """Answer, search, be taught and go back a version: over HTTP, and on a page at /.
 
@@ -34,16 +35,23 @@ def command(
     remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
     """
     import os
+    import socket
 
     import torch
-    import uvicorn
 
     from remodal.cache import cache_folder
     from remodal.cli.asked import assigned
-    from remodal.cli.machine import default_threads
-    from remodal.errors import RemodalError, UnknownName
-    from remodal.serve.access import Access, is_loopback
-    from remodal.serve.settings import ServeSettings
+    from remodal.cli.machine import checked_device, default_threads
+    from remodal.errors import RemodalError, UnknownName, installed_with
+
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    with installed_with("serve"):
+        import uvicorn
+
+        from remodal.serve.access import Access, is_loopback
+        from remodal.serve.app import application
+        from remodal.serve.service import Service
+        from remodal.serve.settings import ServeSettings
 
     given = assigned(assignments or [])
     for name in given:
@@ -54,12 +62,10 @@ def command(
     if token is None and not is_loopback(host):
         raise RemodalError(f"--host {host} lets other machines in; that needs --token-file with a token of 16 letters")
     torch.set_num_threads(threads or default_threads())
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    from remodal.serve.app import application
-    from remodal.serve.service import Service
-
-    service = Service(model, cache_folder(), index, settings)
+    service = Service(model, cache_folder(), index, settings, checked_device(device))
     listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()
+    # asyncio does it only for sockets made with a protocol's number; without, each answer waits 40 ms for a delayed ACK
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.listen()  # who comes before the model is loaded waits
 
     def tell() -> None:

@@ -8,13 +8,25 @@ replaced as one file, so a folder holds a whole model at any moment. What was th
 from __future__ import annotations
 
 from remodal.saved.description import About, Description, Source
-from remodal.saved.folder import Saved, changing, current_version, is_model, read, roll_back, versions, write, write_run
+from remodal.saved.folder import (
+    InUse,
+    Saved,
+    changing,
+    current_version,
+    is_model,
+    read,
+    roll_back,
+    tidy,
+    versions,
+    write,
+    write_run,
+)
 from remodal.saved.held_out import HeldOut
 from remodal.saved.hub import push
 from remodal.saved.learned import Learned, about
 from remodal.saved.located import located
 
 __all__ = [
-    "About", "Description", "HeldOut", "Learned", "Saved", "Source", "about", "changing", "current_version", "is_model",
-    "located", "push", "read", "roll_back", "versions", "write", "write_run",
+    "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing", "current_version",
+    "is_model", "located", "push", "read", "roll_back", "tidy", "versions", "write", "write_run",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from remodal.errors import RemodalError
-from remodal.files import write_text
+from remodal.files import forget_parts, write_text
 from remodal.learning.checkpoint import read_state, write_state
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.results import versions as made_with
@@ -36,6 +36,10 @@ from remodal.saved.learned import Learned, about
 CONFIG = "config.json"
 CARD = "README.md"
 VERSIONS = "versions"
+
+
+class InUse(RemodalError):
+    """Another process is changing the model."""
 
 
 class Saved(NamedTuple):
@@ -55,16 +59,30 @@ def is_model(folder: Path) -> bool:
 def changing(folder: Path) -> Iterator[None]:
     """While the block runs, no other process adds a version or goes back to one.
 
+    A folder that was made for it goes again where the block fails before it holds a model.
+
     Raises:
-        RemodalError: Another one is at it.
+        InUse: Another one is at it.
     """
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0, is_singleton=True)  # so a block may stand inside another
     try:
         with lock:
+            forget_parts(folder)
             yield
     except Timeout:
-        raise RemodalError(f"{folder}: another process is changing this model; try again when it is done") from None
+        raise InUse(f"{folder}: another process is changing this model; try again when it is done") from None
+    except BaseException:
+        if made and not is_model(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def tidy(folder: Path) -> None:
+    """Remove what processes that died while they changed the model have left; nothing where one changes it now."""
+    with suppress(InUse), changing(folder):
+        pass  # it begins so
 
 
 def write(folder: Path, told: About, state: State, held_out: State, parent: int | None = None) -> Description:
@@ -79,22 +97,24 @@ def write(folder: Path, told: About, state: State, held_out: State, parent: int 
     try:
         write_state(folder / weights, state)
         write_state(folder / held, held_out)
+        written = Description(
+            version=number,
+            parent=parent,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            made_with=made_with(),
+            about=told,
+            weights=_file(folder / weights),
+            held_out=_file(folder / held),
+        )
+        if existing:
+            _keep(folder, described(folder / CONFIG))
+            _keep(folder, written)
+        _make_current(folder, written)
     except BaseException:
-        (folder / weights).unlink(missing_ok=True)
+        if not is_model(folder) or current_version(folder) != number:
+            for name in (_kept(number), weights, held):
+                (folder / name).unlink(missing_ok=True)
         raise
-    written = Description(
-        version=number,
-        parent=parent,
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        made_with=made_with(),
-        about=told,
-        weights=_file(folder / weights),
-        held_out=_file(folder / held),
-    )
-    if existing:
-        _keep(folder, described(folder / CONFIG))
-        _keep(folder, written)
-    _make_current(folder, written)
     return written
 
 
@@ -147,8 +167,12 @@ def roll_back(folder: Path, version: int | None = None) -> Description:
     return by_number[wanted]
 
 
+def _kept(number: int) -> str:
+    return f"{VERSIONS}/{number}.json"
+
+
 def _keep(folder: Path, description: Description) -> None:
-    file = folder / VERSIONS / f"{description.version}.json"
+    file = folder / _kept(description.version)
     if not file.exists():
         write_text(file, description.as_json())
 

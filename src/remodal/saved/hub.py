@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from remodal.errors import RemodalError
+from remodal.errors import in_one_line
 
 FILES = ("config.json", "*.safetensors", "README.md", "versions/*.json")
 """What is taken to a hub and fetched from it; nothing else of a folder is."""
@@ -16,7 +14,7 @@ def fetch(name: str) -> Path:
     """The folder of the model ``owner/name``, in the hub's cache. RemodalError where it can't be had."""
     from huggingface_hub import snapshot_download
 
-    with _one_line(f"{name}: no such folder, and not to be had from the hub"):
+    with in_one_line(f"{name}: no such folder, and not to be had from the hub"):
         return Path(snapshot_download(name, allow_patterns=list(FILES)))
 
 
@@ -25,17 +23,9 @@ def push(folder: Path, name: str, *, private: bool) -> str:
     from huggingface_hub import HfApi
 
     hub = HfApi()
-    with _one_line(f"{name}: can't be taken to the hub"):
+    with in_one_line(f"{name}: can't be taken to the hub"):
         address = str(hub.create_repo(name, private=private, exist_ok=True))
         hub.upload_folder(
             repo_id=name, folder_path=folder, allow_patterns=list(FILES), commit_message="A model of remodal's"
         )
     return address
-
-
-@contextmanager
-def _one_line(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the hub's client raises whatever its parts raise
-        raise RemodalError(f"{what} ({' '.join(str(error).split())[:160]})") from None

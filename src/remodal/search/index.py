@@ -6,20 +6,21 @@ lineage of its modality at that time (what the model had learned of it).
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 import pyarrow as pa
 
-from remodal.errors import RemodalError
+from remodal.errors import RemodalError, in_one_line, installed_with
 from remodal.modalities import get_modality
 
-TABLE = "media"
+TABLE, ABOUT = "media", "about"
 IDENTITY = re.compile(r"[0-9a-f]{64}")
 OLD = timedelta(days=1)
 """Superseded states of the table are kept so long, for processes that still read them."""
@@ -55,26 +56,44 @@ class Hit(NamedTuple):
 
 
 class About(NamedTuple):
-    """What an index was made with. model: as it was named; fingerprint: of its backbone."""
+    """What an index was made with. model: where it is, as it was last named. fingerprint: of its backbone."""
 
     model: str
     fingerprint: str
 
 
+Asked = ParamSpec("Asked")
+Given = TypeVar("Given")
+
+
+def _reaching(method: Callable[Concatenate[Index, Asked], Given]) -> Callable[Concatenate[Index, Asked], Given]:
+    """A method that reaches for the store, which may be far away, full, or not there any more."""
+
+    @functools.wraps(method)
+    def reaching(self: Index, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Given:
+        with in_one_line(f"{self.uri}: the index can't be used"):
+            return method(self, *args, **kwargs)
+
+    return reaching
+
+
 class Index:
-    """Stored files and their places in the text space.
+    """Stored files and their places in the text space. RemodalError where the store can't be used.
 
     uri: a folder, or an object store such as ``s3://bucket/index``.
     """
 
-    def __init__(self, uri: str, table: Any) -> None:
-        self.uri = uri
+    def __init__(self, uri: str, table: Any, about: About) -> None:
+        self.uri, self.about = uri, about
         self._table = table
 
     @classmethod
     def create(cls, uri: str, model: str, fingerprint: str, width: int) -> Self:
-        """An empty index for embeddings of ``width`` numbers; one that is there is opened."""
-        metadata = {"model": model, "fingerprint": fingerprint}
+        """An empty index for embeddings of ``width`` numbers; or the one there, which is told where its model is now.
+
+        Raises:
+            RemodalError: There is one that was made with another backbone, or none can be made.
+        """
         schema = pa.schema(
             [
                 ("id", pa.string()),
@@ -86,10 +105,21 @@ class Index:
                 ("probability", pa.float32()),
                 ("lineage", pa.string()),
                 ("vector", pa.list_(pa.float32(), width)),
-            ],
-            metadata=metadata,
+            ]
         )
-        return cls(uri, _connected(uri).create_table(TABLE, schema=schema, exist_ok=True))
+        about = About(model, fingerprint)
+        with in_one_line(f"{uri}: no index can be made there"):
+            database = _connected(uri)
+            if TABLE not in database.list_tables().tables:
+                database.create_table(ABOUT, [about._asdict()], mode="overwrite")
+                # last: without it there is no index
+                database.create_table(TABLE, schema=schema, exist_ok=True)
+            index = cls.open(uri)
+            index.check(fingerprint)
+            if index.about != about:
+                database.create_table(ABOUT, [about._asdict()], mode="overwrite")
+                index.about = about
+            return index
 
     @classmethod
     def open(cls, uri: str) -> Self:
@@ -101,20 +131,26 @@ class Index:
         missing = RemodalError(f"{uri}: found no index; valid: what remodal index MODEL FOLDER --into {uri} makes")
         if "://" not in uri and not Path(uri).is_dir():
             raise missing
-        database = _connected(uri)
-        if TABLE not in database.list_tables().tables:
-            raise missing
-        return cls(uri, database.open_table(TABLE))
+        with in_one_line(f"{uri}: the index can't be opened"):
+            database = _connected(uri)
+            if TABLE not in database.list_tables().tables:
+                raise missing
+            (about,) = database.open_table(ABOUT).to_arrow().to_pylist()
+            return cls(uri, database.open_table(TABLE), About(**about))
 
-    @property
-    def about(self) -> About:
-        """What the index was made with."""
-        metadata = {key.decode(): value.decode() for key, value in (self._table.schema.metadata or {}).items()}
-        return About(metadata["model"], metadata["fingerprint"])
+    def check(self, fingerprint: str) -> None:
+        """Raises RemodalError where the index was made with another backbone than the one of that fingerprint."""
+        if self.about.fingerprint != fingerprint:
+            made = self.about.fingerprint
+            raise RemodalError(
+                f"{self.uri}: made with the backbone {made}, but the model's is {fingerprint}; make a new index"
+            )
 
+    @_reaching
     def __len__(self) -> int:
         return int(self._table.count_rows())
 
+    @_reaching
     def put(self, files: Sequence[Stored]) -> None:
         """Add files, or replace what is stored of them; all or none."""
         if files:
@@ -122,12 +158,14 @@ class Index:
             merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             merge.execute(rows)
 
+    @_reaching
     def remove(self, ids: Iterable[str]) -> None:
         """Forget files."""
         listed = [f"'{one}'" for one in ids if IDENTITY.fullmatch(one)]
         if listed:
             self._table.delete(f"id IN ({', '.join(listed)})")
 
+    @_reaching
     def stored(self, folder: str | None = None) -> list[Stored]:
         """What is stored of all files, or of those that were found below ``folder``."""
         rows = self._table.to_arrow().drop_columns(["id"])
@@ -135,6 +173,7 @@ class Index:
             rows = rows.filter(pa.compute.equal(rows["folder"], folder))
         return [Stored(**{**row, "vector": tuple(row["vector"])}) for row in rows.to_pylist()]
 
+    @_reaching
     def stale(self, lineage: Mapping[str, str]) -> dict[str, int]:
         """How many files of each modality were embedded when the model had not learned what it has now.
 
@@ -147,6 +186,7 @@ class Index:
                 counts[row["modality"]] = counts.get(row["modality"], 0) + 1
         return counts
 
+    @_reaching
     def search(self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
         """The ``top`` files nearest to ``vector``, nearest first; of some modalities, or of all."""
         query = self._table.search(list(vector)).distance_type("cosine").limit(top)
@@ -156,6 +196,7 @@ class Index:
         rows = query.select(["id", "path", "modality", "label", "_distance"]).to_list()
         return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in rows]
 
+    @_reaching
     def path(self, identity: str) -> Path | None:
         """Where the file with that id is; None where the index has none such."""
         if not IDENTITY.fullmatch(identity):
@@ -163,14 +204,13 @@ class Index:
         rows = self._table.search().where(f"id = '{identity}'").select(["path"]).limit(1).to_list()
         return Path(rows[0]["path"]) if rows else None
 
+    @_reaching
     def tidy(self) -> None:
         """Join small pieces that updates left, and drop states nobody reads any more."""
         self._table.optimize(cleanup_older_than=OLD)
 
 
 def _connected(uri: str) -> Any:
-    try:
+    with installed_with("search"):
         import lancedb
-    except ImportError:
-        raise RemodalError("an index needs LanceDB; install it: pip install 'remodal[search]'") from None
     return lancedb.connect(uri, read_consistency_interval=timedelta(0))  # another process may write

@@ -36,7 +36,7 @@ def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None 
     Raises:
         RemodalError: There is no such folder, or the index was made with another frozen model.
     """
-    _check(index, model)
+    index.check(model.backbone.fingerprint)
     root = folder.resolve()
     if not root.is_dir():
         raise RemodalError(f"{folder}: no such folder")
@@ -74,7 +74,7 @@ def refresh(index: Index, model: Model, progress: Progress | None = None) -> Kep
     Raises:
         RemodalError: The index was made with another frozen model.
     """
-    _check(index, model)
+    index.check(model.backbone.fingerprint)
     lineage = model.lineage
     stored = index.stored()
     stale = [one for one in stored if lineage[one.modality] != one.lineage]
@@ -104,9 +104,3 @@ def _embed(
             index.put(rows)
             count(len(some))
     return tuple(refused)
-
-
-def _check(index: Index, model: Model) -> None:
-    made, here = index.about.fingerprint, model.backbone.fingerprint
-    if made != here:
-        raise RemodalError(f"{index.uri}: made with the backbone {made}, but the model's is {here}; make a new index")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 import remodal
 from remodal.errors import RemodalError
@@ -141,3 +143,40 @@ def test_a_model_with_another_frozen_model_is_refused(tmp_path: Path, model: rem
     other = Index.create(str(tmp_path / "index"), "model", "lite-0123", model.backbone.width)
     with pytest.raises(RemodalError, match="made with the backbone lite-0123"):
         keep_up(other, model, store)
+
+
+def test_an_index_goes_with_its_model(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    moved = Index.create(index.uri, "moved", model.backbone.fingerprint, model.backbone.width)
+    assert (moved.about.model, len(moved)) == ("moved", 5)
+    with pytest.raises(RemodalError, match="made with the backbone"):
+        Index.create(index.uri, "moved", "another", 7)
+    assert Index.open(index.uri).about == moved.about
+
+
+def test_an_index_in_an_object_store(
+    model: remodal.Model, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = {"ENDPOINT": f"http://{host}:{port}", "ALLOW_HTTP": "true", "REGION": "us-east-1"}
+    for name, value in {**address, "ACCESS_KEY_ID": "nobody", "SECRET_ACCESS_KEY": "nothing"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    try:
+        urlopen(Request(f"http://{host}:{port}/media", method="PUT"))
+        far = Index.create("s3://media/index", "model", model.backbone.fingerprint, model.backbone.width)
+        assert keep_up(far, model, store)[:3] == (5, 0, 0)
+        (store / "image/warm/0.png").unlink()
+        assert keep_up(far, model, store)[:3] == (0, 4, 1)
+        again = Index.open("s3://media/index")
+        assert again.about == far.about
+        assert names(again.search(model.embed_words("warm").tolist(), ["audio"], top=1)) == ["audio/warm"]
+        with pytest.raises(RemodalError, match="s3://media/other: found no index"):
+            Index.open("s3://media/other")
+        with pytest.raises(RemodalError, match=r"^s3://nowhere/index: the index can't be opened \(.*404"):
+            Index.open("s3://nowhere/index")
+    finally:
+        server.stop()
+    with pytest.raises(RemodalError, match="s3://media/index: the index can't be used"):
+        len(again)

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
 from remodal import __version__
+from remodal.saved import InUse
 from remodal.serve.batching import Busy
 from remodal.serve.service import Said, Service, Upload
 
@@ -139,9 +140,9 @@ def routes(service: Service) -> APIRouter:
 
 
 async def refused(_: Request, error: Exception) -> JSONResponse:
-    """The answer to a user's mistake: one line."""
-    busy = isinstance(error, Busy)
-    return JSONResponse({"detail": str(error)}, 503 if busy else 400, {"retry-after": "1"} if busy else {})
+    """The answer to a user's mistake: one line. 503 and 409 may be asked again later."""
+    status = 503 if isinstance(error, Busy) else 409 if isinstance(error, InUse) else 400
+    return JSONResponse({"detail": str(error)}, status, {} if status == 400 else {"retry-after": "1"})
 
 
 def measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from remodal.errors import RemodalError
+from remodal.saved import tidy
 from remodal.serve.batching import Busy
 from remodal.serve.staging import Lesson, Staging
 
@@ -52,11 +53,13 @@ class Jobs:
         self,
         model: Path,
         cache: Path,
+        device: str,
         index: str | None,
         waiting: int,
         answer_with_current: Callable[[], Awaitable[int]],
     ) -> None:
-        self._model, self._cache, self._index = model, cache, index
+        self._model = model
+        self._learner = [sys.executable, "-m", "remodal.serve.learner", str(model), str(cache), device, index or ""]
         self._staging = Staging(model)
         self._answer_with_current = answer_with_current
         self._queue: Queue[Job] = Queue(waiting)
@@ -110,7 +113,8 @@ class Jobs:
             try:
                 await self._work(job)
             except Exception as error:
-                # it may have died with a new version saved
+                # it may have died with a new version saved, or half of one
+                await asyncio.to_thread(tidy, self._model)
                 version = await self._answer_with_current()
                 job.state, job.problem = "failed", f"{' '.join(str(error).split())}; version {version} answers"
             finally:
@@ -123,10 +127,7 @@ class Jobs:
         """Have it done; RemodalError with what the process told last, or that it told nothing."""
         job.state = "running"
         data = [str(self._staging.folder(job.id))] if job.kind == "update" else []
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "remodal.serve.learner", str(self._model), str(self._cache), self._index or "", *data,
-            stdin=DEVNULL, stdout=PIPE,
-        )  # fmt: skip
+        process = await asyncio.create_subprocess_exec(*self._learner, *data, stdin=DEVNULL, stdout=PIPE)
         problem = ""
         try:
             assert process.stdout is not None

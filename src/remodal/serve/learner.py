@@ -1,4 +1,5 @@
-"""The process that learns: ``python -m remodal.serve.learner MODEL CACHE INDEX DATA``; the last two may be missing.
+"""The process that learns: ``python -m remodal.serve.learner MODEL CACHE DEVICE INDEX DATA``; the last two may be
+missing.
 
 Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what the
 update did, when there is a new version; or ``problem``. The server may kill it at any moment:
@@ -56,7 +57,7 @@ class Told:
         self._out.flush()
 
 
-def main(model: str, cache: str, index: str = "", data: str = "") -> int:
+def main(model: str, cache: str, device: str, index: str = "", data: str = "") -> int:
     """Update the model from ``data``, if there is some, and the index, if there is one; the exit status."""
     # what a library prints must not come between the lines
     out = os.fdopen(os.dup(1), "wb")
@@ -65,11 +66,11 @@ def main(model: str, cache: str, index: str = "", data: str = "") -> int:
     told = Told(out)
     try:
         if data:
-            told.tell(**_as_json(update(model, data, cache=Path(cache), progress=told)))
+            told.tell(**_as_json(update(model, data, cache=Path(cache), device=device, progress=told)))
         if index:
             from remodal.search import Index, refresh
 
-            refresh(Index.open(index), Model.load(model, cache=Path(cache)), told)
+            refresh(Index.open(index), Model.load(model, cache=Path(cache), device=device), told)
     except RemodalError as error:
         told.tell(problem=str(error))
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -57,21 +58,23 @@ class Drawn(NamedTuple):
 
 
 class Service:
-    """model: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous context."""
+    """model, device: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous context."""
 
-    def __init__(self, model: str, cache: Path, index: str | None, settings: ServeSettings) -> None:
+    def __init__(
+        self, model: str, cache: Path, index: str | None, settings: ServeSettings, device: str = "cpu"
+    ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
-        self._cache = cache
-        self.model = Model.load(self.folder, cache=cache)
+        self._load = partial(Model.load, self.folder, cache=cache, device=device)
+        self.model = self._load()
         """The version that answers now; replaced as a whole."""
-        if self.index is not None and self.index.about.fingerprint != self.model.backbone.fingerprint:
-            raise RemodalError(f"{index}: made with another frozen model than {model}'s; make a new index")
+        if self.index is not None:
+            self.index.check(self.model.backbone.fingerprint)
         backbone = self.model.about().backbone
         self._decoders = Decoders(backbone, str(cache), settings.decoders, settings.decode_seconds)
         self._batcher = Batcher(self._compute, settings.batch, settings.waiting, self.metrics.batch.observe)
-        self.jobs = Jobs(self.folder, cache, index, settings.jobs, self.answer_with_current)
+        self.jobs = Jobs(self.folder, cache, device, index, settings.jobs, self.answer_with_current)
         self._running = AsyncExitStack()
         self.ready = False
 
@@ -179,7 +182,7 @@ class Service:
         """Answer with the current version of the folder from the next batch on; its number."""
         current = await asyncio.to_thread(current_version, self.folder)
         if current != self.version:
-            self.model = await asyncio.to_thread(Model.load, self.folder, cache=self._cache)
+            self.model = await asyncio.to_thread(self._load)
             self.metrics.version.set(self.version)
         return self.version
 
