@@ -50,10 +50,17 @@ class Server:
         return found
 
     def memory(self) -> int:
-        """Bytes that the process holds now."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-        return int(line.split()[1]) * 1024
+        """Bytes that the process and those that decode for it hold now."""
+        own = self.process.pid
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+        return sum(resident(process) for process in (own, *children))
+
+
+def resident(process: int | str) -> int:
+    """Bytes that a process holds now."""
+    status = Path(f"/proc/{process}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) * 1024
 
 
 @contextmanager

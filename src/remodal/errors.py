@@ -63,7 +63,7 @@ def in_one_line(what: str) -> Iterator[None]:
     except RemodalError:
         raise
     except Exception as error:
-        raise RemodalError(f"{what} ({' '.join(str(error).split())[:LONGEST]})") from None
+        raise RemodalError(f"{what} ({' '.join(str(error).split())[:LONGEST]})") from error
 
 
 @contextmanager

@@ -131,6 +131,9 @@ def test_files_that_are_all_broken_change_nothing(saved: Path, lesson: Path, lit
     with pytest.raises(RemodalError, match=r"no file can be used; the first: image/fresh_grass/broken.png"):
         update(saved, lesson, cache=lite_cache)
     assert len(versions(saved)) == 1
+    with pytest.raises(RemodalError, match="no file can be used"):
+        update(saved, lesson, lesson.parent / "other", cache=lite_cache)
+    assert not (lesson.parent / "other").exists()
 
 
 def test_an_update_waits_for_no_other(saved: Path, lesson: Path, lite_cache: Path) -> None:

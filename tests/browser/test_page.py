@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving import Server, served
 
@@ -23,15 +26,42 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def server(
-    saved_once: Path, folder: Path, lite_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """Over a small model, with all it learned from in its index."""
+def media(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Red and blue pictures, high and low tones, sentences, and clips and depth maps besides."""
+    root = Path(shutil.copytree(folder, tmp_path_factory.mktemp("media") / "all"))
+    for label, channel in (("warm", 0), ("cold", 2)):
+        for modality in ("video", "depth"):
+            (root / modality / label).mkdir(parents=True)
+        for number in range(8):
+            write_clip(root / "video" / label / f"{number}.mp4", channel, number)
+            # a slope to the right, or down
+            slope = np.broadcast_to(np.linspace(500 + 20 * number, 4000, 64), (64, 64)).astype(np.uint16)
+            Image.fromarray(slope.T if channel else slope).save(root / "depth" / label / f"{number}.png")
+    return root
+
+
+def write_clip(path: Path, channel: int, number: int) -> None:
+    """A square of one colour that goes to the right."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for at in range(10):
+            pixels = np.full((64, 64, 3), 60 + number, np.uint8)
+            pixels[20:44, 4 * at : 4 * at + 20, channel] = 250
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture(scope="module")
+def server(media: Path, lite_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Over a model that has learned them, with all of them in its index."""
     root = tmp_path_factory.mktemp("served")
-    saved = Path(shutil.copytree(saved_once, root / "model"))
-    model = remodal.load(saved, cache=lite_cache)
+    model = remodal.Model(cache=lite_cache)
+    for task in remodal.stream(media, depth_unit="mm"):
+        model.learn(task)
+    saved = model.save(root / "model")
     index = Index.create(str(root / "index"), str(saved), model.backbone.fingerprint, model.backbone.width)
-    keep_up(index, model, folder)
+    keep_up(index, model, media)
     with served(saved, lite_cache, "--index", index.uri) as running:
         yield running
 
@@ -40,7 +70,9 @@ def server(
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        # a microphone that beeps, and leave to use it
+        heard = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", *heard])
         yield opened
         opened.close()
 
@@ -70,25 +102,58 @@ def shot(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("file", "modality", "label"),
-    [("image/warm/0.png", "image", "warm"), ("audio/cold/1.wav", "audio", "cold"), ("text/warm/2.txt", "text", "warm")],
+    [
+        ("image/warm/0.png", "image", "warm"),
+        ("audio/cold/1.wav", "audio", "cold"),
+        ("text/warm/2.txt", "text", "warm"),
+        ("video/warm/3.mp4", "video", "warm"),
+        ("depth/cold/4.png", "depth", "cold"),
+    ],
 )
-def test_a_dropped_file_is_answered(page: Page, folder: Path, file: str, modality: str, label: str) -> None:
-    page.locator("input[type=file]").first.set_input_files(folder / file)
+def test_a_dropped_file_is_answered(page: Page, media: Path, file: str, modality: str, label: str) -> None:
+    page.locator("input[type=file]").first.set_input_files(media / file)
     expect(page.locator("#modalities")).to_contain_text(modality, timeout=30_000)
     expect(page.locator("#classes h2, #classes .output-class").first).to_contain_text(label)
     expect(page.locator("#nearest li").first).to_contain_text(label)
     shot(page, f"ask-{modality}")
 
 
-def test_a_sentence_is_answered_by_keyboard_alone(page: Page) -> None:
-    page.get_by_label("Or a sentence").focus()
+def test_what_the_microphone_hears_is_answered(page: Page) -> None:
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_timeout(2500)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#read-as")).to_contain_text("s: waveform", timeout=30_000)
+    expect(page.locator("#classes")).to_contain_text("%")
+    shot(page, "ask-microphone")
+
+
+NAMES = "[...(document.activeElement.labels || []), document.activeElement].map(one => one.innerText.trim())"
+
+
+def focus_on(page: Page, name: str, key: str = "Tab") -> None:
+    """Press a key until what has that name has the focus."""
+    for _ in range(40):
+        page.keyboard.press(key)
+        if name in page.evaluate(NAMES):
+            return
+    raise AssertionError(f"{name}: not to be reached with {key}")
+
+
+def test_it_can_be_used_by_keyboard_alone(page: Page) -> None:
+    focus_on(page, "Or a sentence")
     page.keyboard.type("a ship on the sea")
-    for _ in range(5):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.innerText") == "What is it?":
-            break
+    focus_on(page, "What is it?")
     page.keyboard.press("Enter")
     expect(page.locator("#classes")).to_contain_text("cold (text)", timeout=30_000)
+    focus_on(page, "Search", "Shift+Tab")
+    page.keyboard.press("Enter")
+    focus_on(page, "What to look for, in words")
+    page.keyboard.type("warm")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found li").first).to_contain_text("warm", timeout=30_000)
+    focus_on(page, "Versions", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#version-table")).to_contain_text("answers now", timeout=30_000)
 
 
 def test_a_file_that_cannot_be_read_says_so(page: Page, tmp_path: Path) -> None:

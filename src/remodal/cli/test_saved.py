@@ -122,3 +122,16 @@ def test_serving_others_needs_a_token(cli: Cli, saved: Path, tmp_path: Path) -> 
     failed = cli("serve", saved, "--host", "0.0.0.0", "--token-file", tmp_path / "token.txt")  # noqa: S104
     assert "found a token of 5 letters; valid: 16 or more" in failed.stderr
     assert "did you mean 'serve.files'?" in cli("serve", saved, "serve.file=3").stderr
+    assert "did you mean 'cpu'?" in cli("serve", saved, "--device", "cpuu").stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"), [("serve", "uvicorn", "serve"), ("index", "lancedb", "search")]
+)
+def test_what_is_not_installed_is_named(
+    cli: Cli, saved: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, command: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # as if it weren't there
+    rest = [folder, "--into", "my.index"] if command == "index" else []
+    said = cli(command, saved, *rest).stderr.splitlines()[-1]
+    assert said == f"remodal: found no module '{module}'; install it: pip install 'remodal[{extra}]'"

@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from remodal.errors import RemodalError, in_one_line, installed_with
 from remodal.modalities import get_modality
@@ -37,7 +39,7 @@ class Stored:
     label: str
     probability: float
     lineage: str
-    vector: tuple[float, ...]
+    vector: NDArray[np.float32] = field(compare=False)
 
     @property
     def id(self) -> str:
@@ -111,7 +113,7 @@ class Index:
         with in_one_line(f"{uri}: no index can be made there"):
             database = _connected(uri)
             if TABLE not in database.list_tables().tables:
-                database.create_table(ABOUT, [about._asdict()], mode="overwrite")
+                database.create_table(ABOUT, [about._asdict()], exist_ok=True)
                 # last: without it there is no index
                 database.create_table(TABLE, schema=schema, exist_ok=True)
             index = cls.open(uri)
@@ -171,7 +173,11 @@ class Index:
         rows = self._table.to_arrow().drop_columns(["id"])
         if folder is not None:
             rows = rows.filter(pa.compute.equal(rows["folder"], folder))
-        return [Stored(**{**row, "vector": tuple(row["vector"])}) for row in rows.to_pylist()]
+        vectors = (
+            rows["vector"].combine_chunks().flatten().to_numpy().reshape(-1, rows.schema.field("vector").type.list_size)
+        )
+        listed = rows.drop_columns(["vector"]).to_pylist()
+        return [Stored(**row, vector=vector) for row, vector in zip(listed, vectors, strict=True)]
 
     @_reaching
     def stale(self, lineage: Mapping[str, str]) -> dict[str, int]:
@@ -179,12 +185,11 @@ class Index:
 
         lineage: the model's, by modality.
         """
-        rows = self._table.search().select(["modality", "lineage"]).limit(len(self) or 1).to_list()
-        counts: dict[str, int] = {}
-        for row in rows:
-            if lineage[row["modality"]] != row["lineage"]:
-                counts[row["modality"]] = counts.get(row["modality"], 0) + 1
-        return counts
+        counts = {
+            name: int(self._table.count_rows(f"modality = '{name}' AND lineage != '{learned}'"))
+            for name, learned in lineage.items()
+        }
+        return {name: count for name, count in counts.items() if count}
 
     @_reaching
     def search(self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:

@@ -98,9 +98,9 @@ def _embed(
                 if answer.place is None:
                     refused.append(Quarantined(path, answer.problem or ""))
                 else:
-                    (best,), place = answer.best, tuple(answer.place.tolist())
-                    found, learned = answer.modality, lineage[answer.modality]
-                    rows.append(Stored(path, folder, content, found, best.label, best.probability, learned, place))
+                    (best,), found, learned = answer.best, answer.modality, lineage[answer.modality]
+                    likeliest = best.label, best.probability
+                    rows.append(Stored(path, folder, content, found, *likeliest, learned, answer.place))
             index.put(rows)
             count(len(some))
     return tuple(refused)

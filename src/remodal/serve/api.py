@@ -45,6 +45,13 @@ class HitOut(BaseModel):
     nearness: float
 
 
+class IndexOut(BaseModel):
+    """An index. stale: files by modality that will be embedded again."""
+
+    files: int
+    stale: dict[str, int]
+
+
 class Rollback(BaseModel):
     """version: to go back to; by default the one that the current one learned on from."""
 
@@ -84,6 +91,11 @@ def routes(service: Service) -> APIRouter:
         wanted = words if file is None else Upload(file.filename or "file", await file.read())
         hits = await service.search(wanted or "", modality or (), top)
         return [HitOut(**hit._asdict()) for hit in hits]
+
+    @router.get("/index")
+    async def index() -> IndexOut:
+        """How many files can be found, and how many were embedded before the model learned what it knows now."""
+        return IndexOut(files=await service.stored(), stale=await service.stale())
 
     @router.get("/media/{identity}")
     async def medium(identity: str) -> FileResponse:

@@ -49,6 +49,11 @@ def hits(title: str, found: Sequence[tuple[Hit, Drawn]]) -> str:
     return _drawn("hits", title=title, cards=cards)
 
 
+def stale(counts: Mapping[str, int]) -> str:
+    """That some stored files' places are of an earlier version of the model; nothing where there are none."""
+    return _drawn("stale", counts=counts)
+
+
 def job(one: Job) -> str:
     """How an update goes on, and what it did."""
     return _drawn("job", job=one)

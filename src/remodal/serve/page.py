@@ -22,6 +22,8 @@ from remodal.serve.service import Service, Upload
 HERE = Path(__file__).parent
 NEAREST = 6
 """Stored files shown beside an answer."""
+FOUND = 24
+"""Stored files that a search shows."""
 TOP = 5
 TOGETHER = 16
 """People whose questions of one kind are worked on at a time; what they ask still goes into common batches."""
@@ -104,10 +106,11 @@ def _search(service: Service) -> None:
 
     async def search(text: str, path: str | None, modalities: list[str]) -> str:
         try:
-            hits = await service.search(_upload(path) if path else text, modalities, 24)
+            hits = await service.search(_upload(path) if path else text, modalities, FOUND)
+            stale = await service.stale()
         except RemodalError as error:
             return drawings.problem(str(error))
-        return await _cards(service, f"{len(hits)} nearest", hits)
+        return drawings.stale(stale) + await _cards(service, f"{len(hits)} nearest", hits)
 
     gradio.on([look.click, words.submit], search, [words, file, kinds], found, api_visibility="private")
 

@@ -112,6 +112,11 @@ class Service:
         self.metrics.answered.labels(said.answer.modality).inc()
         return said
 
+    def _indexed(self) -> Index:
+        if self.index is None:
+            raise RemodalError("this server has no index to search in; start it with --index")
+        return self.index
+
     def _compute(self, questions: Sequence[Question]) -> list[Said]:
         """A batch, by one model from its first medium to its last."""
         model, version = self.model, self.version
@@ -137,9 +142,19 @@ class Service:
 
     async def near(self, place: NDArray[np.float32], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
         """Stored files near a place ``[d]`` in the text space. Raises RemodalError where there is no index."""
-        if self.index is None:
-            raise RemodalError("this server has no index to search in; start it with --index")
-        return await asyncio.to_thread(self.index.search, place.tolist(), modalities, top)
+        return await asyncio.to_thread(self._indexed().search, place.tolist(), modalities, top)
+
+    async def stored(self) -> int:
+        """How many files the index holds. Raises RemodalError where there is none."""
+        return await asyncio.to_thread(len, self._indexed())
+
+    async def stale(self) -> dict[str, int]:
+        """How many stored files of each modality were embedded before the model learned what it knows now.
+
+        Raises:
+            RemodalError: There is no index.
+        """
+        return await asyncio.to_thread(self._indexed().stale, self.model.lineage)
 
     async def draw(self, upload: Upload) -> Drawn:
         """What is shown of a file; a note says so where it can't be read."""

@@ -13,6 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import remodal
+from remodal.saved import changing
 from remodal.search import Index
 from remodal.serve.conftest import Serve
 
@@ -139,6 +140,7 @@ def test_the_index_follows_the_model_forth_and_back(serve: Serve, index: str, sa
     job = client.post("/update", data={"label": "grass"}, files=lesson).json()["id"]
     assert finished(client, job)["state"] == "done"
     assert Index.open(index).stale(remodal.load(saved, cache=lite_cache).lineage) == {}
+    assert client.get("/index").json() == {"files": 48, "stale": {}}
     assert client.post("/rollback", json={}).status_code == 200
     assert Index.open(index).stale(remodal.load(saved, cache=lite_cache).lineage) != {}
     for _ in range(300):
@@ -147,6 +149,13 @@ def test_the_index_follows_the_model_forth_and_back(serve: Serve, index: str, sa
         time.sleep(0.1)
     else:
         raise AssertionError("the index is still of the version that was left")
+
+
+def test_a_version_is_not_gone_back_to_while_another_process_learns(client: TestClient, saved: Path) -> None:
+    with changing(saved):
+        refused = client.post("/rollback", json={})
+    assert (refused.status_code, refused.headers["retry-after"]) == (409, "1")
+    assert "another process is changing this model" in refused.json()["detail"]
 
 
 def test_a_lesson_that_cannot_be_read_is_refused_at_once(client: TestClient) -> None:
