@@ -42,6 +42,31 @@ def show(
 
 
 @app.command()
+def export(
+    stream: StreamArgument,
+    into: Annotated[Path, typer.Option(help="A new folder.")],
+    split: Annotated[str | None, typer.Option(help="train or test.", show_default="both")] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="Of each class, at most.", show_default="all")] = None,
+    depth_unit: UnitOption = None,
+) -> None:
+    """Write a stream's items as files, with a manifest that says what each one is: to look at, or to try a model on.
+
+    \b
+    remodal data export everyday --into media --split test --items 5
+    """
+    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.progress import shown_on
+    from remodal.errors import UnknownName
+    from remodal.streams import export as write
+
+    if split not in (None, "train", "test"):
+        raise UnknownName("split", split or "", ["train", "test"])
+    with shown_on(progress_console()) as progress:
+        written = write(stream, into, split=split, items=items, depth_unit=depth_unit, progress=progress)
+    results_console().print(f"{into}: {written:,} files")
+
+
+@app.command()
 def verify(stream: StreamArgument, depth_unit: UnitOption = None) -> None:
     """Check hashes, and that each item decodes; exit status 1 where something is wrong.
 

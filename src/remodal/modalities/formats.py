@@ -20,22 +20,24 @@ class Format(NamedTuple):
     Attributes:
         name: What people call it.
         readers: The modalities whose decoder reads it.
+        suffix: How the names of its files end; empty where none of ours decodes it.
         opener: Pillow's class that parses the header, for a picture.
     """
 
     name: str
     readers: tuple[str, ...] = ()
+    suffix: str = ""
     opener: type[ImageFile] | None = None
 
 
-PNG = Format("PNG", ("image", "depth"), PngImageFile)
-TIFF = Format("TIFF", ("image", "depth"), TiffImageFile)
-JPEG = Format("JPEG", ("image",), JpegImageFile)
-GIF = Format("GIF", ("image",), GifImageFile)
-BMP = Format("BMP", ("image",), BmpImageFile)
-WEBP = Format("WebP", ("image",), WebPImageFile)
-MP3 = Format("MP3", ("audio",))
-TEXT = Format("text", ("text",))
+PNG = Format("PNG", ("image", "depth"), ".png", PngImageFile)
+TIFF = Format("TIFF", ("image", "depth"), ".tiff", TiffImageFile)
+JPEG = Format("JPEG", ("image",), ".jpg", JpegImageFile)
+GIF = Format("GIF", ("image",), ".gif", GifImageFile)
+BMP = Format("BMP", ("image",), ".bmp", BmpImageFile)
+WEBP = Format("WebP", ("image",), ".webp", WebPImageFile)
+MP3 = Format("MP3", ("audio",), ".mp3")
+TEXT = Format("text", ("text",), ".txt")
 UNKNOWN = Format("bytes that are neither UTF-8 text nor of a known format")
 
 _MAGIC = (
@@ -46,17 +48,17 @@ _MAGIC = (
     (b"GIF87a", GIF),
     (b"GIF89a", GIF),
     (b"BM", BMP),
-    (b"OggS", Format("Ogg", ("audio",))),
-    (b"fLaC", Format("FLAC", ("audio",))),
+    (b"OggS", Format("Ogg", ("audio",), ".ogg")),
+    (b"fLaC", Format("FLAC", ("audio",), ".flac")),
     (b"ID3", MP3),
-    (b"\x1aE\xdf\xa3", Format("Matroska or WebM", ("video",))),
+    (b"\x1aE\xdf\xa3", Format("Matroska or WebM", ("video",), ".mkv")),
 )
 _RIFF = {
-    b"WAVE": Format("WAV", ("audio",)),
-    b"AVI ": Format("AVI", ("video",)),
+    b"WAVE": Format("WAV", ("audio",), ".wav"),
+    b"AVI ": Format("AVI", ("video",), ".avi"),
     b"WEBP": WEBP,
 }
-_MP4 = Format("MP4", ("video",))
+_MP4 = Format("MP4", ("video",), ".mp4")
 _NOT_VIDEO = {brand: Format("HEIF picture") for brand in (b"avif", b"avis", b"heic", b"heix", b"mif1")} | {
     b"M4A ": Format("AAC sound")
 }

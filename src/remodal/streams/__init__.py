@@ -21,6 +21,8 @@ from remodal.modalities import get_modality
 from remodal.streams.base import Item, Quarantined, Split, Step, Stream, Task
 from remodal.streams.disguise import disguised
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
+from remodal.streams.exporting import NOTICE, spread
+from remodal.streams.exporting import export as write_files
 from remodal.streams.folder import LAYOUT, list_folder
 from remodal.streams.listing import Listing, learnable
 from remodal.streams.manifest import NAME, list_manifest
@@ -38,6 +40,7 @@ __all__ = [
     "StreamSettings",
     "Task",
     "check",
+    "export",
     "lessons",
     "list_streams",
     "stream",
@@ -147,6 +150,36 @@ def verify(
                 problems.append(problem)
             count()
     return problems
+
+
+def export(
+    name_or_path: str | Path,
+    folder: str | Path,
+    *,
+    split: str | None = None,
+    items: int | None = None,
+    depth_unit: str | None = DEFAULTS.depth_unit,
+    progress: Progress | None = None,
+) -> int:
+    """Write a stream's items as files and a manifest; how many (see :mod:`remodal.streams.exporting`).
+
+    Args:
+        name_or_path: See :func:`stream`.
+        folder: A new one. Its manifest makes it a stream with the same classes, splits and sources.
+        split: ``"train"`` or ``"test"``; both by default.
+        items: Of each class, at most.
+        depth_unit: Of depth files that state none.
+        progress: Shows how it goes on.
+
+    Raises:
+        RemodalError: There is no such stream, or something in the folder.
+    """
+    _, listing = _listed(name_or_path, StreamSettings.checked({"depth_unit": depth_unit}))
+    chosen = [item for item in listing.items if split in (None, item.split)]
+    chosen = chosen if items is None else spread(chosen, items)
+    notice = HERE / name_or_path / NOTICE if name_or_path in embedded_names() else None
+    write_files(chosen, Path(folder), notice, progress)
+    return len(chosen)
 
 
 def check(item: Item) -> Quarantined | None:
