@@ -57,9 +57,3 @@ def write_csv(path: Path, head: Sequence[str], body: Iterable[Sequence[object]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(head)
         writer.writerows(body)
-
-
-def visible_files(folder: Path) -> list[Path]:
-    """All files below ``folder``, sorted, without those that are hidden or in hidden folders."""
-    inside = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]

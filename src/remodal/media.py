@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from remodal.backbones import Backbone
 from remodal.errors import BadItem
-from remodal.modalities import get_modality, reader_of
+from remodal.modalities import MODALITIES, get_modality, reader_of
 from remodal.modalities.base import MAX_FILE_BYTES
 
 
@@ -26,6 +26,9 @@ class Text(str):
     def __repr__(self) -> str:
         return f"Text({str(self)!r})"
 
+
+SUFFIXES = frozenset().union(*(one.suffixes for one in MODALITIES.values()))
+"""How the names of files end that are taken for media."""
 
 Medium = str | Path | Text | bytes
 """A path, encoded bytes, or a sentence."""
@@ -73,6 +76,12 @@ def decoded(one: Given, backbone: Backbone) -> Decoded:
     tower = backbone.tower(one.read_as)
     medium = get_modality(one.read_as).decode(one.data, where=one.id, unit=one.unit)
     return Decoded(one.id, one.read_as, tower.name, tower.prepare(one.read_as, medium))
+
+
+def media_below(folder: Path) -> list[Path]:
+    """All files below ``folder`` that are named as media are, sorted, without those in hidden folders or hidden."""
+    inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def named(medium: Medium) -> str:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remodal.files import visible_files
-
 if TYPE_CHECKING:
     from remodal.media import Medium
 
@@ -32,7 +30,8 @@ def command(
 ) -> None:
     """Say what is in files of any modality.
 
-    A file that can't be read gets its line with the reason; the others are answered, and the exit status is 1.
+    Of a folder, the files that are named as media are. A file that can't be read gets its line with the reason; the
+    others are answered, and the exit status is 1.
 
     \b
     remodal predict runs/demo photo.jpg recording.ogg
@@ -70,12 +69,14 @@ def command(
 
 def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:
     """What the arguments stand for, with its name; a name that stands for nothing is kept, and told of in its turn."""
+    from remodal.media import media_below
+
     for name in files:
         path = Path(name)
         if name == STANDARD_INPUT:
             yield "standard input", _standard_input()
         elif path.is_dir():
-            yield from ((str(file), file) for file in visible_files(path))
+            yield from ((str(file), file) for file in media_below(path))
         elif not path.exists() and (matched := sorted(glob(name, recursive=True))):  # noqa: PTH207  # absolute too
             yield from ((file, Path(file)) for file in matched if Path(file).is_file())
         else:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
-from remodal.files import visible_files
+from remodal.media import media_below
 from remodal.model import Model
 from remodal.search.index import Index, Stored
 from remodal.streams.base import Quarantined
@@ -43,7 +43,7 @@ def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None 
     stored = index.stored()
     here = {one.path: one for one in stored if one.folder == str(root)}
     by_content = {one.content: one for one in stored}
-    files = {str(path): path for path in visible_files(root)}
+    files = {str(path): path for path in media_below(root)}
     new, known, moved, unreadable = [], 0, [], []
     for name, path in files.items():
         try:

@@ -29,6 +29,7 @@ def store(folder: Path, tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / name, root / name)
     (root / ".hidden.png").write_bytes(b"not looked at")
+    (root / "manifest.csv").write_text("neither")
     return root
 
 
