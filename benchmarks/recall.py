@@ -23,10 +23,12 @@ from remodal.answering import answered
 from remodal.backbones import Backbone
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
+from remodal.familiarity import Familiarity
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method, methods
+from remodal.saved import HeldOut
 from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
 
@@ -53,7 +55,7 @@ def places(backbone: Backbone, method: Method, prepared: PreparedStream) -> dict
     for task in prepared.tasks:
         modality, tokens = task.train.modality, task.test.tokens
         labels = [task.train.classes[label] for label in task.test.labels.tolist()]
-        answers = answered(method, tokens, seen, labels, top=1)
+        answers = answered(method, tokens, seen, Familiarity(HeldOut(), backbone), labels, top=1)
         learned = torch.stack([torch.from_numpy(answer.place) for answer in answers if answer.place is not None])
         tower = backbone.tower(modality)
         frozen = functional.normalize(tower.align(tower.features(tokens)), dim=-1)

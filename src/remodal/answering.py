@@ -12,11 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.backbones import Tokens
+from remodal.familiarity import Familiarity
 from remodal.methods.base import Method
 from remodal.streams.base import Column
 
 LEARNED_SHARE = 0.5
 """Of an embedding's two halves, what was learned and what the frozen model says."""
+UNFAMILIAR = 0.02
+"""Media less familiar than so are unlike anything learned: of what was learned, at most so many are."""
 
 
 class Prediction(NamedTuple):
@@ -32,7 +35,9 @@ class Answer(NamedTuple):
 
     medium: its name. best: the likeliest classes, best first. modalities: the probability of each modality that the
     model knows. place: where it stands in the text space, ``[d]``, of length one. problem: why the medium could not be
-    answered; the others are empty then.
+    answered; the others are empty then. familiarity: share of what the model holds out that is no more like the rest of
+    it than the medium is, see :mod:`remodal.familiarity`; 0 where no class of a modality of this encoder was learned,
+    None where too little is held out to say.
     """
 
     medium: str
@@ -40,6 +45,12 @@ class Answer(NamedTuple):
     modalities: dict[str, float]
     place: NDArray[np.float32] | None
     problem: str | None = None
+    familiarity: float | None = None
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the medium is unlike anything that the model has learned, so that its answer says little."""
+        return self.familiarity is not None and self.familiarity <= UNFAMILIAR
 
     @property
     def modality(self) -> str:
@@ -52,7 +63,14 @@ def refused(medium: str, problem: str) -> Answer:
     return Answer(medium, (), {}, None, problem)
 
 
-def answered(method: Method, tokens: Tokens, columns: Sequence[Column], names: Sequence[str], top: int) -> list[Answer]:
+def answered(
+    method: Method,
+    tokens: Tokens,
+    columns: Sequence[Column],
+    familiarity: Familiarity,
+    names: Sequence[str],
+    top: int,
+) -> list[Answer]:
     """What the method says of items that one tower has read. names: of the items.
 
     Half of an item's place is the mean of the anchors of its modality's classes, weighted by their probabilities
@@ -64,14 +82,18 @@ def answered(method: Method, tokens: Tokens, columns: Sequence[Column], names: S
     answers = []
     with torch.inference_mode():
         rows = method.scores(tokens, columns).nan_to_num(nan=-torch.inf).double().softmax(dim=1)
-        frozen = functional.normalize(tower.align(tower.features(tokens)), dim=-1)
-        for name, row, direction in zip(names, rows, frozen, strict=True):
+        features = tower.features(tokens)
+        frozen = functional.normalize(tower.align(features), dim=-1)
+        read = any(method.backbone.tower(column.modality) is tower for column in columns)
+        known = familiarity(features, tokens.tower) if read else [0.0] * len(features)
+        for name, row, direction, familiar in zip(names, rows, frozen, known, strict=True):
             shares = _by_modality(row, columns)
             modality = max(shares, key=lambda one: shares[one])
             inside = torch.tensor([column.modality == modality for column in columns])
             learned = functional.normalize(row.masked_fill(~inside, 0.0).float() @ anchors, dim=-1)
             place = functional.normalize(LEARNED_SHARE * learned + (1 - LEARNED_SHARE) * direction, dim=-1)
-            answers.append(Answer(name, _likeliest(row, columns, top), shares, place.numpy()))
+            best = _likeliest(row, columns, top)
+            answers.append(Answer(name, best, shares, place.numpy(), familiarity=familiar))
     return answers
 
 

@@ -17,6 +17,7 @@ from remodal.answering import Answer, Prediction, answered, refused
 from remodal.backbones import Tokens, Tower, load_backbone
 from remodal.cache import cache_folder
 from remodal.errors import BadItem, RemodalError
+from remodal.familiarity import Familiarity
 from remodal.features.extract import extract, stem
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
@@ -83,6 +84,7 @@ class Model:
         """Classes, where they came from, and what was held out of them."""
         self.saved_as: tuple[Path, int] | None = None
         """Folder and version that the model was loaded from or saved as, last."""
+        self._familiarity = Familiarity(HeldOut(), self.backbone)
 
     def __repr__(self) -> str:
         method, backbone, _ = self._named
@@ -215,7 +217,11 @@ class Model:
         modality: str | None,
         top: int,
     ) -> list[Answer]:
-        return answered(self.method, Tokens.stack(tower.name, tokens), self.candidates(modality), names, top)
+        if self._familiarity.held_out is not self.learned_.held_out:
+            with torch.inference_mode():
+                self._familiarity = Familiarity(self.learned_.held_out, self.backbone)
+        stacked, columns = Tokens.stack(tower.name, tokens), self.candidates(modality)
+        return answered(self.method, stacked, columns, self._familiarity, names, top)
 
     def save(self, folder: str | Path) -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.

@@ -11,31 +11,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from remodal.answering import Answer
 
-CSV_HEAD = ("medium", "rank", "label", "modality", "probability", "problem")
+CSV_HEAD = ("medium", "rank", "label", "modality", "probability", "familiarity", "problem")
 
 
 def as_text(name: str, answer: Answer) -> str:
-    """The likeliest modality and the classes, with their probabilities."""
+    """The likeliest modality and the classes, with their probabilities; and whether they say anything."""
     if answer.problem is not None:
         return f"{name}: can't be answered: {answer.problem}"
     modality, share = max(answer.modalities.items(), key=lambda one: one[1])
     classes = ", ".join(f"{one.label} {one.probability:.2f}" for one in answer.best)
-    return f"{name}: {modality} {share:.2f}: {classes}"
+    doubt = " (unlike anything it has learned)" if answer.unfamiliar else ""
+    return f"{name}: {modality} {share:.2f}: {classes}{doubt}"
 
 
 def as_json(name: str, answer: Answer) -> str:
-    """One object: ``medium``, ``best``, ``modalities``, ``problem`` (null where there is none)."""
+    """One object: ``medium``, ``best``, ``modalities``, ``familiarity``, ``problem`` (null where there is none)."""
     best = [one._asdict() for one in answer.best]
-    content = {"medium": name, "best": best, "modalities": answer.modalities, "problem": answer.problem}
+    told = {"modalities": answer.modalities, "familiarity": answer.familiarity, "problem": answer.problem}
+    content = {"medium": name, "best": best, **told}
     return json.dumps(content, ensure_ascii=False)
 
 
 def as_csv(name: str, answer: Answer) -> str:
     """A row a class, or one with the problem; see ``CSV_HEAD``."""
     if answer.problem is not None:
-        return csv_row([name, "", "", "", "", answer.problem])
+        return csv_row([name, "", "", "", "", "", answer.problem])
+    familiarity = "" if answer.familiarity is None else f"{answer.familiarity:.4f}"
     rows = [
-        csv_row([name, rank, one.label, one.modality, f"{one.probability:.6f}", ""])
+        csv_row([name, rank, one.label, one.modality, f"{one.probability:.6f}", familiarity, ""])
         for rank, one in enumerate(answer.best, start=1)
     ]
     return "\n".join(rows)

@@ -17,6 +17,7 @@ from remodal.learning.prepare import BATCH
 from remodal.methods.base import Method, State
 from remodal.saved.description import Measured
 from remodal.streams.base import Column
+from remodal.streams.subsets import spread
 
 PER_CLASS = 5
 """Items that are kept of a class: about 20 MB for the 82 classes of ``everyday``."""
@@ -86,15 +87,3 @@ class HeldOut:
             tokens = Tokens(backbone.tower(modality).name, tensors["frames"], tensors["lengths"])
             kept[modality] = Kept(tokens, tuple(labels))
         return cls(kept)
-
-
-def spread(entries: Sequence[int], count: int) -> list[int]:
-    """At most ``count`` of ``entries``, evenly spaced.
-
-    >>> spread([3, 5, 7, 9, 11], 2), spread([1, 2], 5), spread([1, 2], 0)
-    ([3, 7], [1, 2], [])
-    """
-    if count <= 0:
-        return []
-    step = max(1.0, len(entries) / count)
-    return [entries[int(at * step)] for at in range(min(count, len(entries)))]

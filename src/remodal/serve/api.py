@@ -26,11 +26,16 @@ class Found(BaseModel):
 
 
 class AnswerOut(BaseModel):
-    """What the model says of one medium; ``problem`` says why it could not."""
+    """What the model says of one medium; ``problem`` says why it could not.
+
+    familiarity: share of the model's held-out items that are no more like the others than the medium is; at .02 or less
+    it is unlike anything learned, and its answer says little. null: too little is held out to say.
+    """
 
     medium: str
     modalities: dict[str, float]
     best: list[Found]
+    familiarity: float | None
     problem: str | None
     version: int
 
@@ -178,6 +183,7 @@ def _answer(said: Said) -> AnswerOut:
         medium=answer.medium,
         modalities=answer.modalities,
         best=best,
+        familiarity=answer.familiarity,
         problem=answer.problem,
         version=said.version,
     )

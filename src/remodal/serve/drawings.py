@@ -38,9 +38,9 @@ def note(text: str) -> str:
     return _drawn("note", text=text)
 
 
-def medium(drawn: Drawn) -> str:
-    """A medium as it was decoded."""
-    return _drawn("medium", drawn=drawn)
+def medium(drawn: Drawn, *, unfamiliar: bool) -> str:
+    """A medium as it was decoded, and whether it is unlike anything learned."""
+    return _drawn("medium", drawn=drawn, unfamiliar=unfamiliar)
 
 
 def hits(title: str, found: Sequence[tuple[Hit, Drawn]]) -> str:

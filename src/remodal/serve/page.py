@@ -88,7 +88,7 @@ def _ask(service: Service) -> None:
         except RemodalError as error:
             return drawings.problem(str(error)), None, None, ""
         best = {f"{one.label} ({one.modality})": one.probability for one in found.best}
-        shown = drawings.medium(await service.draw(upload))
+        shown = drawings.medium(await service.draw(upload), unfamiliar=found.unfamiliar)
         return shown, found.modalities, best, await _cards(service, "Nearest stored items", hits)
 
     outputs = [told, modalities, classes, nearest]

@@ -21,14 +21,14 @@ from remodal.modalities import get_modality
 from remodal.streams.base import Item, Quarantined, Split, Step, Stream, Task
 from remodal.streams.disguise import disguised
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
-from remodal.streams.exporting import NOTICE, spread
+from remodal.streams.exporting import NOTICE
 from remodal.streams.exporting import export as write_files
 from remodal.streams.folder import LAYOUT, list_folder
 from remodal.streams.listing import Listing, learnable
 from remodal.streams.manifest import NAME, list_manifest
 from remodal.streams.orders import ORDERS, make_schedule
 from remodal.streams.settings import StreamSettings
-from remodal.streams.subsets import few_shot, validation
+from remodal.streams.subsets import few_shot, samples, validation
 
 __all__ = [
     "ORDERS",
@@ -175,8 +175,8 @@ def export(
         RemodalError: There is no such stream, or something in the folder.
     """
     _, listing = _listed(name_or_path, StreamSettings.checked({"depth_unit": depth_unit}))
-    chosen = [item for item in listing.items if split in (None, item.split)]
-    chosen = chosen if items is None else spread(chosen, items)
+    of_split = [item for item in listing.items if split in (None, item.split)]
+    chosen = of_split if items is None else samples(of_split, items)
     notice = HERE / name_or_path / NOTICE if name_or_path in embedded_names() else None
     write_files(chosen, Path(folder), notice, progress)
     return len(chosen)

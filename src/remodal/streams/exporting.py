@@ -44,18 +44,3 @@ def export(items: Sequence[Item], folder: Path, notice: Path | None = None, prog
     write_csv(folder / NAME, (*REQUIRED, *OPTIONAL), rows)
     if notice is not None:
         shutil.copyfile(notice, folder / NOTICE)
-
-
-def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """At most ``count`` items of each class, from all over those there are.
-
-    Neighbours tend to be of one source.
-    """
-    classes = defaultdict[tuple[str, str], list[Item]](list)
-    for item in items:
-        classes[item.modality, item.label].append(item)
-    chosen = []
-    for own in classes.values():
-        kept = min(count, len(own))
-        chosen += [own[len(own) * number // kept] for number in range(kept)]
-    return chosen
