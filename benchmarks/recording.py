@@ -12,7 +12,19 @@ from typing import Any
 from remodal.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "numpy", "onnxruntime", "pillow", "soundfile", "av", "lmdb", "pyarrow", "tokenizers")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "onnxruntime",
+    "pillow",
+    "soundfile",
+    "av",
+    "lmdb",
+    "pyarrow",
+    "tokenizers",
+    "lancedb",
+    "uvicorn",
+)
 
 
 def record(name: str, figures: dict[str, Any]) -> None:
