@@ -86,6 +86,29 @@ def test_the_server_is_killed_in_an_update(saved: Path, folder: Path, lite_cache
         assert list((saved / ".staging").iterdir()) == []
 
 
+def test_what_was_dropped_on_the_page_goes_with_the_server(saved: Path, folder: Path, lite_cache: Path) -> None:
+    def dropped(server: Server) -> Path:
+        """Where a file is that was dropped on the page."""
+        file = {"files": ("private.png", (folder / "image/warm/0.png").read_bytes())}
+        (path,) = server.post("/gradio_api/upload", files=file).json()
+        return Path(path)
+
+    with served(saved, lite_cache) as server:
+        kept = dropped(server)
+        assert kept.is_file()
+        assert [path.name for path in (lite_cache / "uploads").iterdir()] == [f"{server.process.pid}-page"]
+        assert (lite_cache / "uploads" / f"{server.process.pid}-page").stat().st_mode & 0o077 == 0
+    assert not kept.exists()
+    with served(saved, lite_cache) as server:
+        kept = dropped(server)
+        server.process.kill()
+        server.process.wait()
+    assert kept.is_file()
+    with served(saved, lite_cache):
+        assert not kept.exists()
+    assert list((lite_cache / "uploads").iterdir()) == []
+
+
 def test_an_update_is_killed_again_and_again(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "audio/warm", tmp_path / "more/audio/hum")
     environment = {**os.environ, "REMODAL_CACHE": str(lite_cache)}

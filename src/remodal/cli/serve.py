@@ -35,7 +35,9 @@ def command(
     remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
     """
     import os
+    import signal
     import socket
+    import sys
 
     import torch
 
@@ -43,8 +45,12 @@ def command(
     from remodal.cli.asked import assigned
     from remodal.cli.machine import checked_device, default_threads
     from remodal.errors import RemodalError, UnknownName, installed_with
+    from remodal.serve.own_folders import OwnFolders
 
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    uploads = OwnFolders(cache_folder() / "uploads")
+    # Gradio reads these when it is imported
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder("page"))
     with installed_with("serve"):
         import uvicorn
 
@@ -72,9 +78,16 @@ def command(
         address = f"[{host}]" if ":" in host else host
         typer.echo(f"{service.folder}, version {service.version}: http://{address}:{listening.getsockname()[1]}")
 
-    app = application(service, Access(host, token, settings.upload_bytes), tell)
-    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=ENDING_SECONDS)
-    uvicorn.Server(config).run([listening])
+    # uvicorn ends, and then raises the signal again that told it to: what is below is still to be done
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    uploads.forget_the_dead()
+    uploads.make("page")
+    try:
+        app = application(service, Access(host, token, settings.upload_bytes), tell)
+        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=ENDING_SECONDS)
+        uvicorn.Server(config).run([listening])
+    finally:
+        uploads.forget("page")
 
 
 def _token(file: Path) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.modalities import get_modality
+from remodal.serve.own_folders import OwnFolders
 from remodal.streams.manifest import NAME
 
 FOLDER = ".staging"
@@ -23,15 +22,11 @@ class Lesson(NamedTuple):
     data: bytes
 
 
-class Staging:
-    """model: its folder."""
+class Staging(OwnFolders):
+    """A folder a job. model: the model's."""
 
     def __init__(self, model: Path) -> None:
-        self._folder = model / FOLDER
-
-    def folder(self, job: str) -> Path:
-        """Of one job of this process."""
-        return self._folder / f"{os.getpid()}-{job}"
+        super().__init__(model / FOLDER)
 
     def keep(self, job: str, label: str, lessons: Sequence[Lesson]) -> Path:
         """A folder that teaches ``label``, as :func:`~remodal.streams.lessons` reads it.
@@ -39,9 +34,8 @@ class Staging:
         Raises:
             RemodalError: It can't be written.
         """
-        folder = self.folder(job)
         try:
-            folder.mkdir(parents=True)
+            folder = self.make(job)
             with (folder / NAME).open("w", newline="", encoding="utf-8") as file:
                 rows = csv.writer(file)
                 rows.writerow(["path", "modality", "label"])
@@ -54,23 +48,3 @@ class Staging:
             self.forget(job)
             raise RemodalError(f"the files can't be kept to learn from ({error.strerror})") from None
         return folder
-
-    def forget(self, job: str) -> None:
-        """Remove what a job has left."""
-        shutil.rmtree(self.folder(job), ignore_errors=True)
-
-    def forget_the_dead(self) -> None:
-        """Remove what servers that were killed have left."""
-        for folder in self._folder.glob("*-*"):
-            if not _alive(int(folder.name.partition("-")[0])):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
