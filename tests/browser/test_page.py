@@ -192,6 +192,12 @@ def test_a_class_is_taught_and_gone_back_on(page: Page, server: Server, folder: 
     assert server.get("/ready")["version"] != before + 1
 
 
+def test_the_routes_can_be_read_about(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/docs")
+    expect(page.locator("#operations-default-predict_predict_post")).to_contain_text("/predict", timeout=30_000)
+    shot(page, "docs")
+
+
 def test_it_is_readable_on_a_phone(browser: Browser, server: Server, folder: Path) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(server.url)

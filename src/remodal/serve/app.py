@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi_offline import FastAPIOffline
 from starlette.responses import Response
 
 from remodal import __version__
@@ -31,7 +32,7 @@ def application(service: Service, access: Access, on_ready: Callable[[], object]
             on_ready()
             yield
 
-    app = FastAPI(title="remodal", version=__version__, lifespan=running)
+    app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running)
     app.add_exception_handler(RemodalError, refused)
     app.middleware("http")(measured(service))
     app.include_router(routes(service))
