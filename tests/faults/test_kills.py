@@ -40,6 +40,11 @@ def learner(server: Server) -> int:
     raise AssertionError("no process that learns")
 
 
+def uploaded(cache: Path) -> list[Path]:
+    """Files that clients sent and that are still there."""
+    return [path for path in (cache / "uploads").rglob("*") if path.is_file() and path.name != ".lock"]
+
+
 def still_answers(server: Server, version: int) -> None:
     """The version answers a sentence rightly."""
     (answer,) = server.post("/predict", data={"texts": ["a cup of hot tea"]}).json()
@@ -68,7 +73,7 @@ def test_the_process_that_learns_is_killed(saved: Path, folder: Path, lite_cache
             assert answering in (before, before + 1)  # killed late, it may have saved the new version already
             still_answers(server, answering)
             assert [one["version"] for one in server.get("/versions") if one["current"]] == [answering]
-            assert list((saved / ".staging").iterdir()) == []
+            assert uploaded(lite_cache) == []
             assert list(saved.rglob("*.part")) == []
         assert failed >= 2
 
@@ -80,10 +85,10 @@ def test_the_server_is_killed_in_an_update(saved: Path, folder: Path, lite_cache
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
         os.kill(process, signal.SIGKILL)
-    assert list((saved / ".staging").iterdir()) != []
+    assert uploaded(lite_cache) != []
     with served(saved, lite_cache) as server:
         still_answers(server, 1)
-        assert list((saved / ".staging").iterdir()) == []
+        assert uploaded(lite_cache) == []
 
 
 def test_what_was_dropped_on_the_page_goes_with_the_server(saved: Path, folder: Path, lite_cache: Path) -> None:
@@ -96,8 +101,9 @@ def test_what_was_dropped_on_the_page_goes_with_the_server(saved: Path, folder: 
     with served(saved, lite_cache) as server:
         kept = dropped(server)
         assert kept.is_file()
-        assert [path.name for path in (lite_cache / "uploads").iterdir()] == [f"{server.process.pid}-page"]
-        assert (lite_cache / "uploads" / f"{server.process.pid}-page").stat().st_mode & 0o077 == 0
+        assert uploaded(lite_cache) == [kept]
+        own = kept.relative_to(lite_cache / "uploads").parts[0]
+        assert (lite_cache / "uploads" / own).stat().st_mode & 0o077 == 0
     assert not kept.exists()
     with served(saved, lite_cache) as server:
         kept = dropped(server)
@@ -106,7 +112,7 @@ def test_what_was_dropped_on_the_page_goes_with_the_server(saved: Path, folder: 
     assert kept.is_file()
     with served(saved, lite_cache):
         assert not kept.exists()
-    assert list((lite_cache / "uploads").iterdir()) == []
+    assert [path.name for path in (lite_cache / "uploads").iterdir()] == [".lock"]
 
 
 def test_an_update_is_killed_again_and_again(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+PAGE = "page"
+"""Folder of what is dropped on the page."""
 ENDING_SECONDS = 5
 """What is being answered may take so long to finish when the server is told to end."""
 
@@ -45,12 +47,12 @@ def command(
     from remodal.cli.asked import assigned
     from remodal.cli.machine import checked_device, default_threads
     from remodal.errors import RemodalError, UnknownName, installed_with
-    from remodal.serve.own_folders import OwnFolders
+    from remodal.serve.own_folders import UPLOADS, OwnFolders
 
-    uploads = OwnFolders(cache_folder() / "uploads")
+    uploads = OwnFolders(cache_folder() / UPLOADS)
     # Gradio reads these when it is imported
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder("page"))
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder(PAGE))
     with installed_with("serve"):
         import uvicorn
 
@@ -78,16 +80,13 @@ def command(
         address = f"[{host}]" if ":" in host else host
         typer.echo(f"{service.folder}, version {service.version}: http://{address}:{listening.getsockname()[1]}")
 
-    # uvicorn ends, and then raises the signal again that told it to: what is below is still to be done
+    # uvicorn ends, and then raises the signal again that told it to: its folders are still to be removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    uploads.forget_the_dead()
-    uploads.make("page")
-    try:
+    with uploads:
+        uploads.make(PAGE)
         app = application(service, Access(host, token, settings.upload_bytes), tell)
         config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=ENDING_SECONDS)
         uvicorn.Server(config).run([listening])
-    finally:
-        uploads.forget("page")
 
 
 def _token(file: Path) -> str:

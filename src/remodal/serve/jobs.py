@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from remodal.errors import RemodalError
 from remodal.saved import tidy
 from remodal.serve.batching import Busy
+from remodal.serve.own_folders import UPLOADS
 from remodal.serve.staging import Lesson, Staging
 
 REMEMBERED = 100
@@ -60,14 +61,14 @@ class Jobs:
     ) -> None:
         self._model = model
         self._learner = [sys.executable, "-m", "remodal.serve.learner", str(model), str(cache), device, index or ""]
-        self._staging = Staging(model)
+        self._staging = Staging(cache / UPLOADS)
         self._answer_with_current = answer_with_current
         self._queue: Queue[Job] = Queue(waiting)
         self._task: Task[None] | None = None
         self.all: dict[str, Job] = {}
 
     async def __aenter__(self) -> Self:
-        self._staging.forget_the_dead()
+        self._staging.__enter__()
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -75,8 +76,7 @@ class Jobs:
         assert self._task is not None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        for job in self.all.values():
-            self._staging.forget(job.id)
+        self._staging.__exit__()
 
     async def update(self, label: str, lessons: Sequence[Lesson]) -> Job:
         """Queue an update that teaches ``label`` from files.
@@ -126,7 +126,7 @@ class Jobs:
     async def _work(self, job: Job) -> None:
         """Have it done; RemodalError with what the process told last, or that it told nothing."""
         job.state = "running"
-        data = [str(self._staging.folder(job.id))] if job.kind == "update" else []
+        data = [str(self._staging.lessons(job.id))] if job.kind == "update" else []
         process = await asyncio.create_subprocess_exec(*self._learner, *data, stdin=DEVNULL, stdout=PIPE)
         problem = ""
         try:

@@ -1,4 +1,4 @@
-"""Where files to learn from wait, below the model's folder; they go with their job, or with the next server."""
+"""Where files to learn from wait until their job is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from remodal.modalities import get_modality
 from remodal.serve.own_folders import OwnFolders
 from remodal.streams.manifest import NAME
 
-FOLDER = ".staging"
+TAUGHT = "taught on the server"
+"""Name of the folder that a job learns from, and so what the model's card says of where its items came from."""
 
 
 class Lesson(NamedTuple):
@@ -23,19 +24,22 @@ class Lesson(NamedTuple):
 
 
 class Staging(OwnFolders):
-    """A folder a job. model: the model's."""
+    """A folder a job."""
 
-    def __init__(self, model: Path) -> None:
-        super().__init__(model / FOLDER)
+    def lessons(self, job: str) -> Path:
+        """What a job learns from, as :func:`~remodal.streams.lessons` reads it."""
+        return self.folder(job) / TAUGHT
 
-    def keep(self, job: str, label: str, lessons: Sequence[Lesson]) -> Path:
-        """A folder that teaches ``label``, as :func:`~remodal.streams.lessons` reads it.
+    def keep(self, job: str, label: str, lessons: Sequence[Lesson]) -> None:
+        """Keep files that teach ``label``.
 
         Raises:
-            RemodalError: It can't be written.
+            RemodalError: They can't be written.
         """
+        folder = self.lessons(job)
         try:
-            folder = self.make(job)
+            self.make(job)
+            folder.mkdir()
             with (folder / NAME).open("w", newline="", encoding="utf-8") as file:
                 rows = csv.writer(file)
                 rows.writerow(["path", "modality", "label"])
@@ -47,4 +51,3 @@ class Staging(OwnFolders):
         except OSError as error:
             self.forget(job)
             raise RemodalError(f"the files can't be kept to learn from ({error.strerror})") from None
-        return folder

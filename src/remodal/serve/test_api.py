@@ -37,6 +37,11 @@ def finished(client: TestClient, job: str) -> dict[str, Any]:
     raise AssertionError(found)
 
 
+def staged(cache: Path) -> list[Path]:
+    """What waits to be learned from."""
+    return list((cache / "uploads").glob("*/*/taught*"))
+
+
 def test_files_and_sentences_are_answered_as_the_model_answers_them(
     client: TestClient, folder: Path, saved: Path, lite_cache: Path
 ) -> None:
@@ -107,7 +112,9 @@ def test_without_an_index_search_says_so(client: TestClient) -> None:
     assert "start it with --index" in client.post("/search", data={"words": "x"}).json()["detail"]
 
 
-def test_a_class_is_taught_while_the_old_version_answers(serve: Serve, index: str, saved: Path) -> None:
+def test_a_class_is_taught_while_the_old_version_answers(
+    serve: Serve, index: str, saved: Path, lite_cache: Path
+) -> None:
     client = serve(index=index)
     files = [("files", (f"../../{n}.exe", picture(7 * n))) for n in range(4)]
     taught = client.post("/update", data={"label": "fresh grass"}, files=files)
@@ -122,7 +129,8 @@ def test_a_class_is_taught_while_the_old_version_answers(serve: Serve, index: st
     assert job["result"]["after"]["image"]["agnostic"] == 1.0
     (after,) = client.post("/predict", files=asked).json()
     assert (after["version"], after["best"][0]["label"]) == (2, "fresh grass")
-    assert list((saved / ".staging").iterdir()) == []
+    assert staged(lite_cache) == []
+    assert "taught on the server" in (saved / "README.md").read_text()
 
 
 def test_a_version_can_be_gone_back_to(client: TestClient) -> None:
