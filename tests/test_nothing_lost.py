@@ -93,7 +93,7 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
 
     draws, killed = random.Random(0), tmp_path / "killed"  # noqa: S311  # not for secrets
     kills = 0
-    for attempt in range(KILLS):
+    while kills < KILLS:
         process = started(stream, killed, cache, order)
         try:
             process.wait(timeout=draws.uniform(0.25, 0.6) * seconds)
@@ -102,8 +102,11 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
             process.wait()
             kills += 1
         if (killed / "results.json").exists():
-            assert kills >= 2, f"only {kills} kills before the run was through at attempt {attempt}"
-            break
+            if kills >= 2:
+                break
+            # the machine was slower when the whole run was timed: once more, and sooner
+            shutil.rmtree(killed)
+            kills, seconds = 0, 0.7 * seconds
     finished(stream, killed, cache, order)
 
     expected, found = (json.loads((folder / "results.json").read_text()) for folder in (whole, killed))

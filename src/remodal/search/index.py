@@ -112,8 +112,9 @@ class Index:
         about = About(model, fingerprint)
         with in_one_line(f"{uri}: no index can be made there"):
             database = _connected(uri)
-            if TABLE not in database.list_tables().tables:
-                database.create_table(ABOUT, [about._asdict()], exist_ok=True)
+            there = database.list_tables().tables
+            if TABLE not in there:
+                database.create_table(ABOUT, [about._asdict()], mode="overwrite" if ABOUT in there else "create")
                 # last: without it there is no index
                 database.create_table(TABLE, schema=schema, exist_ok=True)
             index = cls.open(uri)
