@@ -79,18 +79,19 @@ def answered(
     """
     tower = method.backbone.towers[tokens.tower]
     anchors = method.backbone.anchors([column.name for column in columns])
+    modalities = dict.fromkeys(column.modality for column in columns)
+    inside = {one: torch.tensor([column.modality == one for column in columns]) for one in modalities}
     answers = []
     with torch.inference_mode():
         rows = method.scores(tokens, columns).nan_to_num(nan=-torch.inf).double().softmax(dim=1)
         features = tower.features(tokens)
         frozen = functional.normalize(tower.align(features), dim=-1)
-        read = any(method.backbone.tower(column.modality) is tower for column in columns)
+        read = any(method.backbone.tower(one) is tower for one in modalities)
         known = familiarity(features, tokens.tower) if read else [0.0] * len(features)
         for name, row, direction, familiar in zip(names, rows, frozen, known, strict=True):
             shares = _by_modality(row, columns)
             modality = max(shares, key=lambda one: shares[one])
-            inside = torch.tensor([column.modality == modality for column in columns])
-            learned = functional.normalize(row.masked_fill(~inside, 0.0).float() @ anchors, dim=-1)
+            learned = functional.normalize(row.masked_fill(~inside[modality], 0.0).float() @ anchors, dim=-1)
             place = functional.normalize(LEARNED_SHARE * learned + (1 - LEARNED_SHARE) * direction, dim=-1)
             best = _likeliest(row, columns, top)
             answers.append(Answer(name, best, shares, place.numpy(), familiarity=familiar))

@@ -91,6 +91,11 @@ class Model:
         return f"Model({method!r}, {backbone!r}): {len(self.seen_)} classes"
 
     @property
+    def backbone_name(self) -> str:
+        """What :func:`~remodal.backbones.load_backbone` takes for the frozen model."""
+        return self._named[1]
+
+    @property
     def seen_(self) -> list[Column]:
         """Classes learned so far, with their modalities."""
         return list(self.learned_.columns)

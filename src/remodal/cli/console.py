@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from remodal.streams.base import Quarantined
+
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
+LISTED = 5
+"""Refused files that are named."""
 
 
 def results_console() -> Console:
@@ -45,6 +51,23 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Counts of named things in one line.
+
+    >>> counted({"image": 1200, "audio": 3})
+    '1,200 image, 3 audio'
+    """
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def print_refused(console: Console, what: str, refused: Sequence[Quarantined]) -> None:
+    """A line for each of the first files that could not be used, and one for all the others. what: became of them."""
+    for one in refused[:LISTED]:
+        console.print(f"{what}: {one.path}: {one.reason}")
+    if len(refused) > LISTED:
+        console.print(f"{what}: {len(refused) - LISTED:,} more")
 
 
 def megabytes(count: float) -> str:

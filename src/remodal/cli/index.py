@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-LISTED = 5
-"""Refused files that are named."""
-
 
 def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
@@ -26,7 +23,7 @@ def command(
     remodal index my-model holiday/ --into holiday.index
     remodal index my-model --into holiday.index --refresh      (when the model has learned more)
     """
-    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.console import counted, print_refused, progress_console, results_console
     from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.errors import RemodalError
@@ -48,14 +45,10 @@ def command(
             done["--refresh"] = refresh(index, loaded, progress)
         if folder is not None:
             done[str(folder)] = keep_up(index, loaded, folder, progress)
-    refused = [one for each in done.values() for one in each.refused]
-    for one in refused[:LISTED]:
-        console.print(f"can't be indexed: {one.path}: {one.reason}")
-    if len(refused) > LISTED:
-        console.print(f"can't be indexed: {len(refused) - LISTED:,} more")
+    print_refused(console, "can't be indexed", [one for each in done.values() for one in each.refused])
     for what, each in done.items():
         console.print(f"{what}: {each.embedded:,} embedded, {each.known:,} as they were, {each.removed:,} gone")
     console.print(f"{into}: {len(index):,} files")
     if stale := index.stale(loaded.lineage):
-        listed = ", ".join(f"{count:,} {modality}" for modality, count in stale.items())
+        listed = counted(stale)
         console.print(f"the model has learned more since these were embedded: {listed}; --refresh embeds them again")

@@ -27,7 +27,7 @@ def command(
     """
     import json as to_json
 
-    from remodal.cli.console import results_console, table
+    from remodal.cli.console import counted, results_console, table
     from remodal.errors import BadItem, RemodalError
     from remodal.modalities import get_modality
     from remodal.model import Model
@@ -54,5 +54,5 @@ def command(
         rows = [(hit.modality, hit.label, hit.path, hit.nearness) for hit in hits]
         results_console().print(table(["modality", "likeliest class", "file", "nearness"], rows, words=3))
     if stale := opened.stale(loaded.lineage):
-        listed = ", ".join(f"{count:,} {name}" for name, count in stale.items())
+        listed = counted(stale)
         typer.echo(f"remodal: embedded before the model learned more: {listed}; see remodal index --refresh", err=True)

@@ -11,9 +11,6 @@ import typer
 if TYPE_CHECKING:
     from remodal.streams.base import Column
 
-LISTED = 5
-"""Files set aside that are named."""
-
 
 def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
@@ -33,7 +30,7 @@ def command(
     remodal update my-model --data new-birds/ --as my-model-with-birds
     remodal rollback my-model                    (it was a mistake)
     """
-    from remodal.cli.console import progress_console, results_console, table
+    from remodal.cli.console import print_refused, progress_console, results_console, table
     from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.updating import update
@@ -52,10 +49,7 @@ def command(
     for what, columns in (("new", done.new), ("more of", done.more)):
         if columns:
             console.print(f"{what}: {_listed(columns)}")
-    for one in done.set_aside[:LISTED]:
-        console.print(f"set aside: {one.path}: {one.reason}")
-    if len(done.set_aside) > LISTED:
-        console.print(f"set aside: {len(done.set_aside) - LISTED:,} more")
+    print_refused(console, "set aside", done.set_aside)
     console.print(f"{done.folder}: version {done.version}")
 
 

@@ -117,7 +117,7 @@ class Index:
                 database.create_table(ABOUT, [about._asdict()], mode="overwrite" if ABOUT in there else "create")
                 # last: without it there is no index
                 database.create_table(TABLE, schema=schema, exist_ok=True)
-            index = cls.open(uri)
+            index = cls._opened(uri, database)
             index.check(fingerprint)
             if index.about != about:
                 database.create_table(ABOUT, [about._asdict()], mode="overwrite")
@@ -138,8 +138,12 @@ class Index:
             database = _connected(uri)
             if TABLE not in database.list_tables().tables:
                 raise missing
-            (about,) = database.open_table(ABOUT).to_arrow().to_pylist()
-            return cls(uri, database.open_table(TABLE), About(**about))
+            return cls._opened(uri, database)
+
+    @classmethod
+    def _opened(cls, uri: str, database: Any) -> Self:
+        (about,) = database.open_table(ABOUT).to_arrow().to_pylist()
+        return cls(uri, database.open_table(TABLE), About(**about))
 
     def check(self, fingerprint: str) -> None:
         """Raises RemodalError where the index was made with another backbone than the one of that fingerprint."""

@@ -6,12 +6,13 @@ Nothing waits for company: a lone request is a batch of one at once.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, Queue, Task
+from asyncio import Future, Queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from remodal.errors import RemodalError
+from remodal.serve.background import Background
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
@@ -21,7 +22,7 @@ class Busy(RemodalError):
     """More requests wait than may."""
 
 
-class Batcher(Generic[Asked, Given]):
+class Batcher(Background, Generic[Asked, Given]):
     """compute: one answer for each of a batch, in its order; it runs in one thread. size: of a batch, at most.
 
     waiting: how many may wait. on_batch: told the size of each batch.
@@ -37,16 +38,9 @@ class Batcher(Generic[Asked, Given]):
         self._compute, self._size, self._on_batch = compute, size, on_batch
         self._queue: Queue[tuple[Asked, Future[Given]]] = Queue(waiting)
         self._thread = ThreadPoolExecutor(1, "answers")
-        self._task: Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
-        return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await super().__aexit__()
         self._thread.shutdown()
 
     async def ask(self, one: Asked) -> Given:

@@ -6,17 +6,17 @@ import asyncio
 import json
 import secrets
 import sys
-from asyncio import Queue, Task
+from asyncio import Queue
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from remodal.errors import RemodalError
 from remodal.saved import tidy
+from remodal.serve.background import Background
 from remodal.serve.batching import Busy
-from remodal.serve.own_folders import UPLOADS
 from remodal.serve.staging import Lesson, Staging
 
 REMEMBERED = 100
@@ -45,9 +45,9 @@ class Job:
         return asdict(self)
 
 
-class Jobs:
-    """model: its folder. answer_with_current: has the folder's current version answer, and gives its number. waiting:
-    jobs that may wait.
+class Jobs(Background):
+    """model: its folder. answer_with_current: has the folder's current version answer, and gives its number. staging:
+    where files wait; it is kept open around. waiting: jobs that may wait.
     """
 
     def __init__(
@@ -56,27 +56,16 @@ class Jobs:
         cache: Path,
         device: str,
         index: str | None,
+        staging: Staging,
         waiting: int,
         answer_with_current: Callable[[], Awaitable[int]],
     ) -> None:
         self._model = model
         self._learner = [sys.executable, "-m", "remodal.serve.learner", str(model), str(cache), device, index or ""]
-        self._staging = Staging(cache / UPLOADS)
+        self._staging = staging
         self._answer_with_current = answer_with_current
         self._queue: Queue[Job] = Queue(waiting)
-        self._task: Task[None] | None = None
         self.all: dict[str, Job] = {}
-
-    async def __aenter__(self) -> Self:
-        self._staging.__enter__()
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._staging.__exit__()
 
     async def update(self, label: str, lessons: Sequence[Lesson]) -> Job:
         """Queue an update that teaches ``label`` from files.

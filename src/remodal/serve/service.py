@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from remodal.answering import Answer
+from remodal.answering import Answer, refused
 from remodal.errors import BadItem, RemodalError
 from remodal.media import Decoded
 from remodal.modalities import get_modality
@@ -24,8 +24,9 @@ from remodal.serve.batching import Batcher
 from remodal.serve.decoding import Decoders
 from remodal.serve.jobs import Job, Jobs
 from remodal.serve.metrics import Metrics
+from remodal.serve.own_folders import UPLOADS
 from remodal.serve.settings import ServeSettings
-from remodal.serve.staging import Lesson
+from remodal.serve.staging import Lesson, Staging
 
 
 class Question(NamedTuple):
@@ -71,14 +72,15 @@ class Service:
         """The version that answers now; replaced as a whole."""
         if self.index is not None:
             self.index.check(self.model.backbone.fingerprint)
-        backbone = self.model.about().backbone
-        self._decoders = Decoders(backbone, str(cache), settings.decoders, settings.decode_seconds)
+        self._decoders = Decoders(self.model.backbone_name, str(cache), settings.decoders, settings.decode_seconds)
         self._batcher = Batcher(self._compute, settings.batch, settings.waiting, self.metrics.batch.observe)
-        self.jobs = Jobs(self.folder, cache, device, index, settings.jobs, self.answer_with_current)
+        self._staging = Staging(cache / UPLOADS)
+        self.jobs = Jobs(self.folder, cache, device, index, self._staging, settings.jobs, self.answer_with_current)
         self._running = AsyncExitStack()
         self.ready = False
 
     async def __aenter__(self) -> Self:
+        self._running.enter_context(self._staging)
         for part in (self._decoders, self._batcher, self.jobs):
             await self._running.enter_async_context(part)
         self.metrics.version.set(self.version)
@@ -107,7 +109,7 @@ class Service:
             decoded = await self._decoders.decode(upload.data, upload.name, modality)
         except BadItem as bad:
             self.metrics.refused.inc()
-            return Said(Answer(upload.name, (), {}, None, bad.reason), self.version)
+            return Said(refused(upload.name, bad.reason), self.version)
         said = await self._batcher.ask(Question(decoded, modality, top))
         self.metrics.answered.labels(said.answer.modality).inc()
         return said

@@ -12,6 +12,7 @@ found by whoever reads it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,7 @@ def stream(
     if chosen.train_items is not None:
         items = few_shot(items, chosen.train_items, seed)
     if not items:
-        first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
-        raise RemodalError(f"{name_or_path}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
+        raise _nothing_to_learn(name_or_path, quarantined)
     if chosen.disguised:
         items = tuple(disguised(item) for item in items)
     schedule = make_schedule(items, order=order, seed=seed, classes_per_task=chosen.classes_per_task)
@@ -118,8 +118,7 @@ def lessons(
     if not folder.is_dir():
         found = "found a file" if folder.exists() else "no such folder"
         raise RemodalError(f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}")
-    list_source = list_manifest if (folder / NAME).exists() else list_folder
-    items, quarantined = list_source(folder, depth_unit, undivided)
+    items, quarantined = _listed_folder(folder, depth_unit, undivided)
     tasks: list[Task] = []
     for modality in dict.fromkeys(item.modality for item in items):
         train, test = (
@@ -131,8 +130,7 @@ def lessons(
             held_out = tuple(item for item in test if item.label in classes)
             tasks.append(Task(len(tasks), modality, classes, train, held_out))
     if not tasks:
-        first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
-        raise RemodalError(f"{root}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
+        raise _nothing_to_learn(root, quarantined)
     return tuple(tasks), quarantined
 
 
@@ -191,14 +189,24 @@ def check(item: Item) -> Quarantined | None:
     return None
 
 
+def _nothing_to_learn(where: str | Path, quarantined: Sequence[Quarantined]) -> RemodalError:
+    first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
+    return RemodalError(f"{where}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
+
+
+def _listed_folder(root: Path, depth_unit: str | None, undivided: int = 0) -> Listing:
+    """By its manifest, or by its layout."""
+    list_source = list_manifest if (root / NAME).exists() else list_folder
+    return list_source(root, depth_unit, undivided)
+
+
 def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Listing]:
     """A stream's name and its items."""
     if name_or_path in embedded_names():
         return str(name_or_path), list_embedded(HERE / name_or_path)
     root = Path(name_or_path)
     if root.is_dir():
-        list_source = list_manifest if (root / NAME).exists() else list_folder
-        return root.resolve().name, list_source(root, settings.depth_unit)
+        return root.resolve().name, _listed_folder(root, settings.depth_unit)
     if root.exists():
         raise RemodalError(f"{root}: found a file; valid: a folder, or one of {', '.join(embedded_names())}")
     unknown = UnknownName("stream", str(name_or_path), embedded_names())
