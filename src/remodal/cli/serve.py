@@ -46,7 +46,7 @@ def command(
     from remodal.cache import cache_folder
     from remodal.cli.asked import assigned
     from remodal.cli.machine import checked_device, default_threads
-    from remodal.errors import RemodalError, UnknownName, installed_with
+    from remodal.errors import UnknownName, installed_with
     from remodal.serve.own_folders import UPLOADS, OwnFolders
 
     uploads = OwnFolders(cache_folder() / UPLOADS)
@@ -56,8 +56,9 @@ def command(
     with installed_with("serve"):
         import uvicorn
 
-        from remodal.serve.access import Access, is_loopback
+        from remodal.serve.access import Access
         from remodal.serve.app import application
+        from remodal.serve.connections import Patient
         from remodal.serve.service import Service
         from remodal.serve.settings import ServeSettings
 
@@ -66,9 +67,7 @@ def command(
         if not name.startswith(ServeSettings.prefix):
             raise UnknownName("setting", name, [ServeSettings.prefix + one for one in ServeSettings.model_fields])
     settings = ServeSettings.checked({name.removeprefix(ServeSettings.prefix): one for name, one in given.items()})
-    token = _token(token_file) if token_file else None
-    if token is None and not is_loopback(host):
-        raise RemodalError(f"--host {host} lets other machines in; that needs --token-file with a token of 16 letters")
+    access = Access(host, _token(token_file) if token_file else None, settings.upload_bytes, settings.public_url)
     torch.set_num_threads(threads or default_threads())
     service = Service(model, cache_folder(), index, settings, checked_device(device))
     listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()
@@ -84,8 +83,16 @@ def command(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with uploads:
         uploads.make(PAGE)
-        app = application(service, Access(host, token, settings.upload_bytes), tell)
-        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=ENDING_SECONDS)
+        config = uvicorn.Config(
+            application(service, access, tell),
+            http=Patient,
+            ws="none",
+            limit_concurrency=settings.connections + 1,  # uvicorn refuses what reaches its limit
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=ENDING_SECONDS,
+        )
         uvicorn.Server(config).run([listening])
 
 

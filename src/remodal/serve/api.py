@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from remodal import __version__
 from remodal.saved import InUse
 from remodal.serve.batching import Busy
 from remodal.serve.service import Said, Service, Upload
+
+MAX_VERSION = 10**9
 
 
 class Found(BaseModel):
@@ -60,12 +63,18 @@ class IndexOut(BaseModel):
 class Rollback(BaseModel):
     """version: to go back to; by default the one that the current one learned on from."""
 
-    version: int | None = None
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
+
+
+class Problem(BaseModel):
+    """Why a request was refused, in one line."""
+
+    detail: str
 
 
 def routes(service: Service) -> APIRouter:
     """All of them, over one service."""
-    router = APIRouter()
+    router = APIRouter(responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
     limit = service.settings.files
 
     @router.post("/predict")
@@ -136,11 +145,13 @@ def routes(service: Service) -> APIRouter:
         """Go back to an earlier version; the one that is left stays."""
         return {"version": await service.roll_back(wanted.version)}
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health")
     async def health() -> dict[str, str]:
         """The process lives."""
         return {"status": "ok", "remodal": __version__}
 
+    @router.head("/ready", include_in_schema=False)
     @router.get("/ready")
     async def ready() -> dict[str, int]:
         """The model answers; 503 where it doesn't yet."""
@@ -160,6 +171,15 @@ async def refused(_: Request, error: Exception) -> JSONResponse:
     """The answer to a user's mistake: one line. 503 and 409 may be asked again later."""
     status = 503 if isinstance(error, Busy) else 409 if isinstance(error, InUse) else 400
     return JSONResponse({"detail": str(error)}, status, {} if status == 400 else {"retry-after": "1"})
+
+
+async def malformed(_: Request, error: Exception) -> JSONResponse:
+    """The answer to what is not what a route takes: one line, whatever was found."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    found = " ".join(repr(first.get("input")).split())[:80]
+    return JSONResponse({"detail": f"{ascii(where)[1:-1]}: found {ascii(found)[1:-1]}; {first['msg'].lower()}"}, 400)
 
 
 def measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:

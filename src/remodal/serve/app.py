@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import FastAPI, Form
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from starlette.responses import Response
@@ -14,7 +15,8 @@ from starlette.responses import Response
 from remodal import __version__
 from remodal.errors import RemodalError
 from remodal.serve.access import COOKIE, Access, Guard
-from remodal.serve.api import measured, refused, routes
+from remodal.serve.api import malformed, measured, refused, routes
+from remodal.serve.guesses import Guesses
 from remodal.serve.page import mounted
 from remodal.serve.service import Service
 
@@ -32,8 +34,10 @@ def application(service: Service, access: Access, on_ready: Callable[[], object]
             on_ready()
             yield
 
+    guesses = Guesses()
     app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running)
     app.add_exception_handler(RemodalError, refused)
+    app.add_exception_handler(RequestValidationError, malformed)
     app.middleware("http")(measured(service))
     app.include_router(routes(service))
 
@@ -44,9 +48,9 @@ def application(service: Service, access: Access, on_ready: Callable[[], object]
     @app.post("/login", include_in_schema=False)
     async def logged_in(token: Annotated[str, Form()]) -> Response:
         if not access.fits(token):
-            return HTMLResponse(LOGIN, 401)
+            return HTMLResponse(LOGIN, 401 if await guesses.answered() else 429)
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=access.encrypted)
         return answer
 
-    return Guard(mounted(app, service), access)
+    return Guard(mounted(app, service), access, guesses)

@@ -12,11 +12,13 @@ from typing import Any, cast
 
 import gradio
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from remodal.errors import RemodalError
 from remodal.modalities import MODALITIES
 from remodal.search import Hit
 from remodal.serve import drawings
+from remodal.serve.page_calls import PageCalls
 from remodal.serve.service import Service, Upload
 
 HERE = Path(__file__).parent
@@ -54,12 +56,18 @@ def mounted(app: FastAPI, service: Service) -> FastAPI:
         blocks,
         path="/",
         footer_links=[],
+        run_history=False,
         max_file_size=service.settings.upload_bytes,
         ssr_mode=False,
         theme=theme,
         css_paths=HERE / "page.css",
         show_error=True,
     )
+    # Gradio refuses files that nobody uploaded only where it was launched, which mounting isn't
+    blocks.has_launched = True
+    mount = page.routes[-1]
+    assert isinstance(mount, Mount)
+    mount.app = PageCalls(mount.app, blocks, service.settings.connections // 2)
     return cast(FastAPI, page)
 
 

@@ -19,3 +19,7 @@ class ServeSettings(Settings):
     batch: int = Field(32, ge=1, description="media that are answered together, at most")
     waiting: int = Field(1024, ge=1, description="media that may wait for their batch")
     jobs: int = Field(8, ge=1, description="updates that may wait for theirs")
+    connections: int = Field(512, ge=16, description="connections that may be open, at most")
+    public_url: str | None = Field(
+        None, description="under which a proxy shows the server, such as https://models.example.org"
+    )
