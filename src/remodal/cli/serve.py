@@ -87,7 +87,7 @@ def command(
             application(service, access, tell),
             http=Patient,
             ws="none",
-            limit_concurrency=settings.connections + 1,  # uvicorn refuses what reaches its limit
+            limit_concurrency=settings.connections,
             log_level="warning",
             server_header=False,
             proxy_headers=False,

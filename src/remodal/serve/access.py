@@ -120,7 +120,7 @@ class Access:
         if self.public_url is None and not self.loopback:
             return True
         name = _host_name(headers)
-        return is_loopback(name) or name == self._public
+        return is_loopback(name) or (name != "" and name == self._public)
 
     def _same_site(self, headers: Headers) -> bool:
         """Whether a browser says that a page of this very server asks; other clients say nothing."""

@@ -34,14 +34,28 @@ def serve(saved: Path, lite_cache: Path) -> Iterator[Serve]:
     with ExitStack() as running:
 
         def start(
-            index: str | None = None, token: str | None = None, host: str = "127.0.0.1", **settings: object
+            index: str | None = None,
+            token: str | None = None,
+            host: str = "127.0.0.1",
+            base_url: str = "http://127.0.0.1:8000",
+            **settings: object,
         ) -> TestClient:
             chosen = ServeSettings.checked({"decoders": 1, **settings})
             service = Service(str(saved), lite_cache, index, chosen)
-            app = application(service, Access(host, token, chosen.upload_bytes))
-            return running.enter_context(TestClient(app, base_url="http://127.0.0.1:8000"))
+            app = application(service, Access(host, token, chosen.upload_bytes, chosen.public_url))
+            return running.enter_context(TestClient(app, base_url=base_url))
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def standing(saved_once: Path, lite_cache: Path) -> Iterator[TestClient]:
+    """Of one server for a whole module's questions, for tests that change nothing; it takes 10,000 bytes a request."""
+    service = Service(str(saved_once), lite_cache, None, ServeSettings.checked({"decoders": 1}))
+    with TestClient(
+        application(service, Access("127.0.0.1", None, 10_000)), base_url="http://127.0.0.1:8000"
+    ) as client:
+        yield client
 
 
 @pytest.fixture

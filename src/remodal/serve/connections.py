@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from asyncio import TimerHandle, Transport
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -24,7 +25,7 @@ LOOK_SECONDS = 1.0
 
 
 class Patient(H11Protocol):
-    """HTTP/1.1 with limited patience; fewer than ``limit_concurrency`` connections."""
+    """HTTP/1.1 with limited patience; at most ``limit_concurrency`` connections."""
 
     _look_again: TimerHandle
     _since = 0.0
@@ -32,13 +33,19 @@ class Patient(H11Protocol):
     _came = 0
     """Bytes that it has sent since."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As uvicorn makes it; the limit is kept here, since uvicorn refuses where this makes room."""
+        super().__init__(*args, **kwargs)
+        self._most, self.limit_concurrency = self.limit_concurrency, None
+
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin to wait, or refuse where there is no room."""
         super().connection_made(transport)
         self._look_again = self.loop.call_later(LOOK_SECONDS, self._look)
         self._turn()
-        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
-            self._make_room()
+        held = [one for one in self.connections if isinstance(one, Patient) and not one.transport.is_closing()]
+        if self._most is not None and len(held) > self._most:
+            self._make_room([one for one in held if one.waits and one is not self])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -81,10 +88,9 @@ class Patient(H11Protocol):
         else:
             self._look_again = self.loop.call_later(LOOK_SECONDS, self._look)
 
-    def _make_room(self) -> None:
-        others = [one for one in self.connections if isinstance(one, Patient) and one.waits and one is not self]
-        if others:
-            min(others, key=lambda one: one._deadline).transport.abort()
+    def _make_room(self, waited_for: Sequence[Patient]) -> None:
+        if waited_for:
+            min(waited_for, key=lambda one: one._deadline).transport.abort()
         else:
             self._refuse("503 Service Unavailable", "as many connections are open as may be; try again soon")
 

@@ -182,13 +182,15 @@ class Service:
         """Queue an update that teaches a class from files; each is decoded before it is taken.
 
         Raises:
-            RemodalError: The label is blank, or a file can't be read.
+            RemodalError: The label is blank, a file can't be read, or there is no such modality.
         """
         label = " ".join(label.split())
         if not label:
             raise RemodalError("found a blank name; valid: the name of a class")
         if not uploads:
             raise RemodalError("found no file; valid: at least one to learn from")
+        if modality is not None:
+            get_modality(modality)
         lessons = []
         for upload in uploads:
             decoded = await self._decoders.decode(upload.data, upload.name, modality)
