@@ -88,10 +88,10 @@ def test_each_is_named_in_one_line_and_everything_else_works(shell: Shell, saved
     lines = done.stderr.splitlines()
     assert len(lines) == len(BROKEN)
     for name, (_, problem) in BROKEN.items():
-        start = f"remodal: the installed package {name} is left out, the method {name!r} with it ("
+        start = f"remodal: the installed package {name} can't be used, so its method {name!r} is missing ("
         (line,) = [line for line in lines if line.startswith(start)]
         assert problem in line
-        assert line.endswith(f"mend it: pip install --upgrade {name}, or to do without it: pip uninstall {name}")
+        assert line.endswith(f"mend it: correct it, or pip install --upgrade {name}, or pip uninstall {name}")
         assert line.isprintable()
 
     answered = shell("-m", "remodal", "predict", saved, folder / "image/warm/0.png")
@@ -107,7 +107,7 @@ def test_the_doctor_finds_them(shell: Shell) -> None:
     assert done.returncode == 1
     for name in BROKEN:
         (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"methods of {name}: ")]
-        assert f"mend it: pip install --upgrade {name}" in line
+        assert f"mend it: correct it, or pip install --upgrade {name}" in line
     assert "all that is needed is there" not in done.stdout
 
 
@@ -116,7 +116,7 @@ def test_who_asks_for_its_method_is_told_why_it_is_not_there(shell: Shell, folde
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     said = done.stderr.splitlines()[-1]
-    assert said.startswith("remodal: method 'divides' can't be used: the installed package divides is left out")
+    assert said.startswith("remodal: found no method 'divides': the installed package divides can't be used")
     assert "ZeroDivisionError: division by zero" in said
 
 

@@ -49,7 +49,7 @@ class Registry(Generic[T]):
         """
         if name not in self._entries:
             if name in self._left_out:
-                raise RemodalError(f"{self.kind} {name!r} can't be used: {self._left_out[name]}")
+                raise RemodalError(f"found no {self.kind} {name!r}: {self._left_out[name]}")
             raise UnknownName(self.kind, name, self._entries)
         return self._entries[name]
 

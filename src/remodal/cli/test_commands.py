@@ -15,9 +15,9 @@ from remodal.cli.conftest import Cli
 from remodal.methods import methods
 
 COMMANDS = [
-    ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",), ("cache", "info"),
-    ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",), ("index",), ("search",),
-    ("serve",),
+    ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",),
+    ("cache", "info"), ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",),
+    ("index",), ("search",), ("serve",),
 ]  # fmt: skip
 
 

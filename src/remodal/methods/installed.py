@@ -33,10 +33,10 @@ class LeftOut(NamedTuple):
     @property
     def mend(self) -> str:
         """What puts it right."""
-        return f"pip install --upgrade {self.package}, or to do without it: pip uninstall {self.package}"
+        return f"correct it, or pip install --upgrade {self.package}, or pip uninstall {self.package}"
 
     def __str__(self) -> str:
-        what = f"the installed package {self.package} is left out, the method {self.method!r} with it"
+        what = f"the installed package {self.package} can't be used, so its method {self.method!r} is missing"
         return f"{what} ({self.problem}); mend it: {self.mend}"
 
 
