@@ -186,7 +186,11 @@ class Model:
         return [answers[at] for at in range(len(media))]
 
     def embed_words(self, words: str) -> NDArray[np.float32]:
-        """The place ``[d]`` of some words in the text space, of length one."""
+        """The place ``[d]`` of some words in the text space, of length one. Raises RemodalError for half characters."""
+        try:
+            words.encode()
+        except UnicodeEncodeError as error:
+            raise RemodalError(f"words: found {error.object[error.start]!r}; valid: characters of Unicode") from None
         return self.backbone.embed_name(words).numpy()
 
     def candidates(self, modality: str | None = None) -> list[Column]:

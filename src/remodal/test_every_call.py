@@ -111,6 +111,8 @@ def test_what_is_asked_for_is_checked_before_anything_is_read(learned: Learned, 
     for ask in (model.predict, lambda media, modality: list(model.answers(media, modality)), model.answer_decoded):
         with pytest.raises(RemodalError, match="unknown modality 'imge'; did you mean 'image'"):
             ask([], "imge")
+    with pytest.raises(RemodalError, match=r"words: found '\\ud83d'; valid: characters of Unicode"):
+        model.embed_words("half a \ud83d")
     with pytest.raises(RemodalError, match="media: found one str; valid: a list of media, of one too"):
         model.predict(str(media["image"]))
 
