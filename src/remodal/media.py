@@ -54,8 +54,8 @@ def given(name: str, medium: Medium, modality: str | None) -> Given:
     Raises:
         BadItem: It can't be read, is too large, or no decoder reads it.
     """
-    if isinstance(medium, Text):
-        return Given(name, medium.encode(), "text")
+    if isinstance(medium, Text):  # half a surrogate pair is refused where text is decoded
+        return Given(name, medium.encode(errors="surrogatepass"), modality or "text")
     data = medium if isinstance(medium, bytes) else _read(Path(medium))
     reader = get_modality(modality) if modality is not None else reader_of(data, name)
     return Given(name, data, reader.name)

@@ -28,6 +28,7 @@ from remodal.learning.settings import Features
 from remodal.media import Decoded, Given, Medium, given, named
 from remodal.methods import methods
 from remodal.methods.base import State
+from remodal.modalities import get_modality
 from remodal.saved import About, HeldOut, Learned, about, changing, located, push, read, write
 from remodal.streams.base import Column, Quarantined, Step, Stream, Task
 from remodal.training.trainer import Trainer
@@ -148,7 +149,7 @@ class Model:
 
         media: paths of files, encoded bytes, or sentences as :class:`Text`. modality: of all of them, where it is
         known; otherwise a decoder is found from each file's content and the model finds the modality.
-        Raises BadItem where a medium can't be read.
+        Raises BadItem where a medium can't be read, and RemodalError where no class of ``modality`` was learned.
         """
         found = []
         for answer in self.answers(media, modality, top):
@@ -164,6 +165,7 @@ class Model:
 
         Takes what :meth:`predict` takes.
         """
+        _check_question(media, top)
         self.candidates(modality)
         with (progress or Silent()).work("predict", len(media)) as count:
             for start in range(0, len(media), HANDFUL):
@@ -173,6 +175,8 @@ class Model:
 
     def answer_decoded(self, media: Sequence[Decoded], modality: str | None = None, top: int = 1) -> list[Answer]:
         """What the model says of media that were decoded elsewhere; nothing is cached."""
+        _check_question(media, top)
+        self.candidates(modality)
         answers: dict[int, Answer] = {}
         for tower in self.backbone.towers.values():
             own = [at for at, one in enumerate(media) if one.tower == tower.name]
@@ -182,11 +186,17 @@ class Model:
         return [answers[at] for at in range(len(media))]
 
     def embed_words(self, words: str) -> NDArray[np.float32]:
-        """The place ``[d]`` of some words in the text space, of length one."""
+        """The place ``[d]`` of some words in the text space, of length one. Raises RemodalError for half characters."""
+        try:
+            words.encode()
+        except UnicodeEncodeError as error:
+            raise RemodalError(f"words: found {error.object[error.start]!r}; valid: characters of Unicode") from None
         return self.backbone.embed_name(words).numpy()
 
     def candidates(self, modality: str | None = None) -> list[Column]:
         """The classes that may be an answer: all, or those of a modality. Raises RemodalError where there is none."""
+        if modality is not None:
+            get_modality(modality)
         columns = [column for column in self.seen_ if modality in (None, column.modality)]
         if not self.seen_:
             raise RemodalError("the model has learned nothing yet; call learn(task) first")
@@ -301,3 +311,10 @@ class Model:
 
     def _store(self) -> FeatureStore:
         return FeatureStore(self._cache / "features")
+
+
+def _check_question(media: object, top: int) -> None:
+    if isinstance(media, str | bytes | Path):
+        raise RemodalError(f"media: found one {type(media).__name__}; valid: a list of media, of one too")
+    if type(top) is not int or top < 1:
+        raise RemodalError(f"top: found {top!r}; valid: a whole number, 1 or more")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from remodal.errors import UnknownName
+from remodal.errors import RemodalError, UnknownName
 
 T = TypeVar("T")
 
@@ -27,24 +28,45 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
+        self._left_out: dict[str, str] = {}
 
     def add(self, name: str) -> Callable[[T], T]:
         """A decorator that registers what it decorates under ``name``."""
 
         def register(entry: T) -> T:
             if name in self._entries:
-                raise ValueError(f"{self.kind} {name!r} is registered twice")
+                homes = " and in ".join(getattr(one, "__module__", repr(one)) for one in (self._entries[name], entry))
+                raise ValueError(f"{self.kind} {name!r} is registered twice, in {homes}")
             self._entries[name] = entry
             return entry
 
         return register
 
     def get(self, name: str) -> T:
-        """What ``name`` stands for; UnknownName, with the nearest valid name, where nothing does."""
+        """What ``name`` stands for; UnknownName, with the nearest valid name, where nothing does.
+
+        RemodalError, with the reason, where it was left out.
+        """
         if name not in self._entries:
+            if name in self._left_out:
+                raise RemodalError(f"found no {self.kind} {name!r}: {self._left_out[name]}")
             raise UnknownName(self.kind, name, self._entries)
         return self._entries[name]
 
     def names(self) -> list[str]:
         """All names, sorted."""
         return sorted(self._entries)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Tell ``why`` to whoever asks for ``name``, unless something is registered under it."""
+        self._left_out[name] = why
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """A block whose registrations count when it ends well, and are undone when it doesn't."""
+        before = dict(self._entries)
+        try:
+            yield
+        except BaseException:
+            self._entries = before
+            raise

@@ -46,7 +46,7 @@ app.command("serve")(serve.command)
 app.command("update")(update.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
-app.command("methods")(methods.command)
+app.add_typer(methods.app, name="methods")
 app.add_typer(data.app, name="data")
 app.command("report")(report.command)
 app.add_typer(cache.app, name="cache")
@@ -77,6 +77,7 @@ def _remodal(
     remodal serve my-model                  all of it over HTTP, and on a page
     remodal update my-model --data folder   learn what is new in a folder; the old version stays
     remodal methods                         what can learn, and its settings
+    remodal methods new mine --into folder  a method of your own, to start from
     remodal data show everyday              look at the data
     remodal doctor                          is all that is needed there?
     """

@@ -27,7 +27,7 @@ def command() -> None:
 
     findings = list(packages())
     if not any(finding.mend for finding in findings):  # what follows imports them
-        findings += [*machine(), *cache(), *weights(), *streams()]
+        findings += [*machine(), *cache(), *weights(), *streams(), *installed_methods()]
     console = results_console()
     console.print(table(["", "found"], [finding[:2] for finding in findings], words=2))
     wrong = [finding for finding in findings if finding.mend]
@@ -120,3 +120,11 @@ def streams() -> Iterator[Finding]:
             yield Finding(f"stream {name}", f"{altered[0].path}: {altered[0].reason}", again)
         else:
             yield Finding(f"stream {name}", "intact")
+
+
+def installed_methods() -> Iterator[Finding]:
+    """Packages that bring methods of their own: can each of them be used?"""
+    from remodal.methods import left_out
+
+    for one in left_out:
+        yield Finding(f"methods of {one.package}", one.problem, one.mend)

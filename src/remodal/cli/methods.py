@@ -1,25 +1,52 @@
-"""``remodal methods``: what can learn, and what can be set."""
+"""``remodal methods``: what can learn, what can be set, and a method of one's own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from remodal.settings import Settings
 
 
-def command(
-    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
-    settings: Annotated[bool, typer.Option("--settings", help="The settings of each method.")] = False,
-) -> None:
-    """List the methods, or the settings of one.
+class ListsByDefault(TyperGroup):
+    """A group of commands whose ``list`` is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``list`` before what names no command and asks for no help."""
+        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=ListsByDefault, rich_markup_mode="rich")
+
+
+@app.callback()
+def _methods() -> None:
+    """List the methods, show the settings of one, or start one of your own.
 
     \b
     remodal methods
     remodal methods comm
     remodal methods --settings
+    remodal methods new my-method --into my-method
+    """
+
+
+@app.command("list")
+def listed(
+    name: Annotated[str | None, typer.Argument(help="One method, with its settings.")] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="The settings of each method.")] = False,
+) -> None:
+    """List the methods, or the settings of one; what is meant where no command is named.
+
+    \b
+    remodal methods list
+    remodal methods comm
     """
     import inspect
 
@@ -42,6 +69,31 @@ def command(
         console.print(table(["setting", "default", ""], rows, words=3) if rows else "  nothing can be set\n")
     console.print("any method: settings of the stream")
     console.print(table(["setting", "default", ""], _rows(StreamSettings), words=3))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What it will be called; letters a-z, digits, dashes.")],
+    into: Annotated[Path, typer.Option(help="A new folder.")],
+) -> None:
+    """Write a package with a small method that passes all checks, to be changed into your own.
+
+    \b
+    remodal methods new my-method --into my-method
+    """
+    from shlex import quote
+
+    from remodal.cli.console import results_console
+    from remodal.methods.new import write_package
+
+    console = results_console()
+    for file in write_package(name, into):
+        console.print(f"{file}")
+    console.print("\nnext:")
+    folder = quote(str(into))
+    run = f"remodal run --stream everyday --method {name} --out runs/{name}"
+    for line in (f"pip install -e {folder}", f"pytest {folder}", f"remodal methods {name}", run):
+        console.print(f"  {line}")
 
 
 def _rows(settings: type[Settings]) -> list[tuple[str, str, str]]:

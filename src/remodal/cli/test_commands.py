@@ -15,9 +15,9 @@ from remodal.cli.conftest import Cli
 from remodal.methods import methods
 
 COMMANDS = [
-    ("run",), ("methods",), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",), ("cache", "info"),
-    ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",), ("index",), ("search",),
-    ("serve",),
+    ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",),
+    ("cache", "info"), ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",),
+    ("index",), ("search",), ("serve",),
 ]  # fmt: skip
 
 
@@ -58,6 +58,7 @@ def test_a_methods_settings_are_those_that_run_takes(cli: Cli) -> None:
     default = methods.get("ridge").options.model_fields["width"].default
     assert width == ["width", str(default), "random", "features"]
     assert "stream.classes_per_task" in done.stdout
+    assert cli("methods", "list", "ridge").stdout == done.stdout
     assert "blend_weight" in cli("methods", "--settings").stdout
     failed = cli("methods", "rigde")
     assert (failed.exit_code, "did you mean 'ridge'?" in failed.stderr) == (2, True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 from remodal.methods import (
     cmcl,
     coda_prompt,
@@ -26,12 +24,13 @@ from remodal.methods import (
     zero_shot,
 )
 from remodal.methods.base import Method, State, TaskData, methods
+from remodal.methods.installed import load_installed
 
 __all__ = [
     "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune", "joint",
-    "l2p", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "remodal", "ridge", "s_prompts",
-    "slca", "zero_shot",
+    "l2p", "left_out", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "remodal", "ridge",
+    "s_prompts", "slca", "zero_shot",
 ]  # fmt: skip
 
-for _installed in entry_points(group="remodal.methods"):
-    _installed.load()  # a method of another package's registers itself as it is imported
+left_out = load_installed(methods)
+"""Packages of methods that can't be used, and why."""

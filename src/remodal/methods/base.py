@@ -87,8 +87,16 @@ class Method(ABC):
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """One number a candidate, ``[n, len(columns)]``: higher is likelier, comparable within a row.
 
+        columns: at least one, each once, in any order; any classes, of one modality or of several, learned or not.
+
         -inf where the candidate's modality is read by another tower; NaN in the columns that the method can't score
-        (a class it has not learned and can't know by its name). An item's row depends on the item alone.
+        (a class it has not learned and can't know by its name); both whichever other candidates are asked for. A
+        softmax over a row gives the probabilities that a user is told. An item's row depends on the item alone.
+
+        A method may normalise over the candidates of a modality that are asked for. So a row's scores of the learned
+        classes of a modality may all be higher or lower by one number than when other candidates are asked for too, and
+        so may its scores of classes that were not learned: the order within a modality is the same, and which modality
+        comes first may not be.
         """
 
     @abstractmethod

@@ -184,6 +184,8 @@ class Remodal(TowerMethod[Regressions]):
             prior = (self.chosen.router_sharpness * routed).log_softmax(1)
         for index, modality in enumerate(modalities):
             asked = [at for at, column in enumerate(columns) if column in modality.columns]
+            if not asked:
+                continue
             of_asked = [modality.columns.index(columns[at]) for at in asked]
             scores = self._outputs(modality, tower, tokens, of_asked)
             if naming := modality.calibration.naming:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import wraps
 from unittest import SkipTest
 
+import torch
 from torch import Tensor
 
+from remodal.adaptation.routed import readable
+from remodal.backbones import Tokens
 from remodal.learning.evaluate import best
 from remodal.learning.prepare import PreparedStream
+from remodal.methods.base import Method
 from remodal.streams.base import Column
 from remodal.testing.candidate import Candidate, apart
 from remodal.testing.toy import toy_stream
@@ -54,6 +58,25 @@ def expect_close(found: Tensor, expected: Tensor, columns: Sequence[Column], wha
     pairs = zip(best(found), best(expected))
     changed = sum(columns[one].name != columns[other].name for one, other in pairs)
     expect(not changed, f"{changed} answers to {what} changed", "the same answers")
+
+
+def expect_well_formed(
+    scores: Tensor, tokens: Tokens, columns: Sequence[Column], seen: Set[Column], method: Method, question: str
+) -> None:
+    """A number a candidate; -inf where another tower reads it; NaN in whole columns of classes not ``seen``."""
+    shape = (len(tokens), len(columns))
+    asked = f"where {question} are asked for"
+    expect(tuple(scores.shape) == shape, f"scores of shape {tuple(scores.shape)} {asked}", f"{shape}")
+    for index, (column, own) in enumerate(zip(columns, readable(tokens, columns, method.backbone))):
+        found = scores[:, index]
+        where = f"for {column.modality} {column.name!r} on tokens of {tokens.tower!r} {asked}"
+        if column not in seen and found.isnan().all():
+            continue
+        if own:
+            expect(bool(found.isfinite().all()), f"{found[~found.isfinite()][:1].tolist()} {where}", "finite scores")
+        else:
+            finite = found[found != -torch.inf][:1].tolist()
+            expect(not finite, f"{finite} {where}", "-inf, because another tower reads it")
 
 
 def five_tasks() -> PreparedStream:

@@ -45,7 +45,7 @@ class LearnsWithoutUse(Honest):
         return scores.masked_fill(~readable(tokens, columns, self.backbone), -torch.inf)
 
 
-@caught_by("learns", "scores of shape (16, 9); expected (16, 10)")
+@caught_by("learns", "scores of shape (16, 9) where all are asked for; expected (16, 10)")
 class ForgetsACandidate(Honest):
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         return super().scores(tokens, columns[:-1])
