@@ -36,6 +36,7 @@ def command(
     remodal serve my-model --index holiday.index --port 9000
     remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
     """
+    import logging
     import os
     import signal
     import socket
@@ -69,6 +70,7 @@ def command(
     token = _token(token_file) if token_file else None
     if token is None and not is_loopback(host):
         raise RemodalError(f"--host {host} lets other machines in; that needs --token-file with a token of 16 letters")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     torch.set_num_threads(threads or default_threads())
     service = Service(model, cache_folder(), index, settings, checked_device(device))
     listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()

@@ -16,7 +16,11 @@ from remodal.backbones.lite import Lite
 from remodal.errors import BadItem
 from remodal.modalities import get_modality
 from remodal.report.charts import WAVE_WIDTH
+from remodal.serve.admission import Pixels
 from remodal.serve.decoding import Decoders
+from remodal.serve.turns import Client
+
+A = Client("here", "a")
 
 
 def with_decoders(
@@ -39,7 +43,7 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
             ("text/warm/2.txt", "text"),
         ):
             data = (folder / name).read_bytes()
-            found = await decoders.decode(data, name, None)
+            found = await decoders.decode(A, data, name, None, Pixels(10**9))
             medium = get_modality(modality).decode(data, where=name)
             assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
             assert np.array_equal(found.inputs, lite.tower(modality).prepare(modality, medium))
@@ -49,12 +53,12 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
 
 def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder: Path) -> None:
     async def work(decoders: Decoders) -> None:
-        read_as, shown = await decoders.draw((folder / "audio/cold/1.wav").read_bytes(), "x")
+        read_as, shown = await decoders.draw(A, (folder / "audio/cold/1.wav").read_bytes(), "x", Pixels(10**9))
         assert read_as == "audio"
         assert len(shown.wave) == WAVE_WIDTH
         assert shown.pictures
         with pytest.raises(BadItem, match="can't be decoded"):
-            await decoders.draw(b"\x89PNG\r\n\x1a\nnothing more", "x")
+            await decoders.draw(A, b"\x89PNG\r\n\x1a\nnothing more", "x", Pixels(10**9))
 
     with_decoders(lite_cache, work)
 
@@ -62,9 +66,9 @@ def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder
 def test_what_cannot_be_decoded_says_why(lite_cache: Path) -> None:
     async def work(decoders: Decoders) -> None:
         with pytest.raises(BadItem, match="x: found an empty file"):
-            await decoders.decode(b"", "x", None)
+            await decoders.decode(A, b"", "x", None, Pixels(10**9))
         with pytest.raises(BadItem, match="found text where audio is expected"):
-            await decoders.decode(b"a sentence", "x", "audio")
+            await decoders.decode(A, b"a sentence", "x", "audio", Pixels(10**9))
 
     with_decoders(lite_cache, work)
 
@@ -74,8 +78,8 @@ def test_a_process_that_dies_is_replaced(lite_cache: Path) -> None:
         for process in list(decoders._all):
             os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(BadItem, match="the decoder died of it"):
-            await decoders.decode(b"a sentence", "x", None)
-        assert (await decoders.decode(b"a sentence", "x", None)).tower == "text"
+            await decoders.decode(A, b"a sentence", "x", None, Pixels(10**9))
+        assert (await decoders.decode(A, b"a sentence", "x", None, Pixels(10**9))).tower == "text"
 
     with_decoders(lite_cache, work)
 
@@ -86,9 +90,9 @@ def test_a_process_that_hangs_is_replaced_in_time(lite_cache: Path) -> None:
             os.kill(process.pid, signal.SIGSTOP)
         started = time.monotonic()
         with pytest.raises(BadItem, match="takes longer than 0.5 s to decode"):
-            await decoders.decode(b"a sentence", "x", None)
+            await decoders.decode(A, b"a sentence", "x", None, Pixels(10**9))
         assert time.monotonic() - started < 30
-        assert (await decoders.decode(b"a sentence", "x", None)).tower == "text"
+        assert (await decoders.decode(A, b"a sentence", "x", None, Pixels(10**9))).tower == "text"
 
     with_decoders(lite_cache, work, seconds=0.5)
 
@@ -97,12 +101,12 @@ def test_who_leaves_takes_no_answer_of_the_next(lite_cache: Path) -> None:
     async def work(decoders: Decoders) -> None:
         (process,) = decoders._all
         os.kill(process.pid, signal.SIGSTOP)
-        left = asyncio.create_task(decoders.decode(b"a first sentence", "first", None))
+        left = asyncio.create_task(decoders.decode(A, b"a first sentence", "first", None, Pixels(10**9)))
         await asyncio.sleep(0.1)
         left.cancel()
         with pytest.raises(asyncio.CancelledError):
             await left
-        assert (await decoders.decode(b"a second sentence", "second", None)).name == "second"
+        assert (await decoders.decode(A, b"a second sentence", "second", None, Pixels(10**9))).name == "second"
 
     with_decoders(lite_cache, work)
 
