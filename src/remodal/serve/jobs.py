@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from remodal.errors import RemodalError
+from remodal.errors import RemodalError, in_one_line
 from remodal.saved import tidy, versions
 from remodal.serve.admission import Busy
 from remodal.serve.background import Background, log, one_line
@@ -153,15 +153,16 @@ class Jobs(Background):
         problem = ""
         try:
             assert process.stdout is not None
-            async for line in process.stdout:
-                told = json.loads(line)
-                if "work" in told:
-                    job.progress = told
-                elif "problem" in told:
-                    problem = told["problem"]
-                else:
-                    job.result = told
-                    await self._answer_with_current()
+            with in_one_line("what the process that learned tells can't be understood"):
+                async for line in process.stdout:
+                    told = json.loads(line)
+                    if "work" in told:
+                        job.progress = told
+                    elif "problem" in told:
+                        problem = told["problem"]
+                    else:
+                        job.result = told
+                        await self._answer_with_current()
             status = await process.wait()
         finally:
             if process.returncode is None:
