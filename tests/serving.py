@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -65,12 +65,17 @@ def resident(process: int | str) -> int:
 
 @contextmanager
 def served(
-    model: Path, cache: Path, *arguments: str, cwd: Path | None = None, inside: Sequence[str] = ()
+    model: Path,
+    cache: Path,
+    *arguments: str,
+    cwd: Path | None = None,
+    inside: Sequence[str] = (),
+    errors: IO[str] | None = None,
 ) -> Iterator[Server]:
-    """``remodal serve`` until the block ends. inside: a command that goes before it."""
+    """``remodal serve`` until the block ends. inside: a command that goes before it. errors: takes what it logs."""
     environment = {**os.environ, "REMODAL_CACHE": str(cache)}
     asked = [*inside, sys.executable, "-m", "remodal", "serve", str(model), "--port", "0", *arguments]
-    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, env=environment, cwd=cwd) as process:
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=cwd) as process:
         try:
             assert process.stdout is not None
             started = time.monotonic()
