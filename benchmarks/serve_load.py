@@ -135,8 +135,8 @@ async def with_update(url: str, media: Sequence[bytes], lesson: Sequence[Item]) 
     return await asking, job
 
 
-async def beside(url: str, media: Mapping[str, dict[str, Any]], heavy: bytes | None, *, stays: bool) -> dict[str, Any]:
-    """Milliseconds of a light client's answers by what it asks, beside a heavy one if there is one."""
+async def beside(url: str, media: Mapping[str, dict[str, Any]], heavy: bytes, *, stays: bool) -> dict[str, Any]:
+    """Milliseconds of a light client's answers, by what it asks. heavy: what another client sends meanwhile."""
     taken: dict[str, list[float]] = {name: [] for name in media}
 
     async def sends_much() -> None:
@@ -208,7 +208,7 @@ def main() -> int:
         }
         large = solid(HEAVY["side"])
         for name, heavy, stays in (
-            ("a light client alone", None, False),
+            ("a light client alone", b"", False),
             ("a light client, a heavy one waits", large, True),
             ("a light client, a heavy one hangs up", large, False),
         ):

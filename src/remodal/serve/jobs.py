@@ -77,7 +77,7 @@ class Jobs(Background):
         Raises:
             RemodalError: Too many jobs wait, or the files can't be kept.
         """
-        self._check()
+        self.check_room()
         job = Job(secrets.token_hex(8), "update", label, len(lessons))
         await asyncio.to_thread(self._staging.keep, job.id, label, lessons)
         try:
@@ -90,12 +90,13 @@ class Jobs(Background):
         """Queue a refresh of the index. Raises Busy where too many jobs wait."""
         return self._queued(Job(secrets.token_hex(8), "refresh"))
 
-    def _check(self) -> None:
+    def check_room(self) -> None:
+        """Raises Busy where too many jobs wait."""
         if self._queue.full():
             raise Busy(f"{self._queue.maxsize:,} jobs wait already; try again when one is done")
 
     def _queued(self, job: Job) -> Job:
-        self._check()
+        self.check_room()
         self._queue.put_nowait(job)
         self.all[job.id] = job
         return job

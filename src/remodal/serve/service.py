@@ -249,11 +249,13 @@ class Service:
         if not uploads:
             raise RemodalError("found no file; valid: at least one to learn from")
         await asyncio.to_thread(_current, self.folder)
+        self.jobs.check_room()
         pixels = Pixels(self.settings.pixels)
         with self._admission.admitted(len(uploads)):
             media = await _together(self._decoded(client, upload, modality, pixels) for upload in uploads)
         lessons = [Lesson(one.read_as, upload.data) for one, upload in zip(media, uploads, strict=True)]
-        return await self.jobs.update(label, lessons)
+        # a client that leaves now has taught; files that are half written would be left behind
+        return await asyncio.shield(self.jobs.update(label, lessons))
 
     async def answer_with_current(self) -> int:
         """Answer with the current version of the folder from the next batch on; its number.
