@@ -128,7 +128,8 @@ class Jobs(Background):
             try:
                 job.problem += f"; version {await self._left_by(job, before)} answers"
             except RemodalError as damage:
-                job.problem += f"; {one_line(damage)}"
+                if (said := one_line(damage)) != job.problem:
+                    job.problem += f"; {said}"
             log.warning("job %s, %s %s: %s", job.id, job.kind, job.label, job.problem)
         job.state = "done" if job.problem is None or job.result is not None else "failed"
 
