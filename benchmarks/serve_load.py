@@ -3,8 +3,9 @@
 A model learns ``everyday``; held-out items of all modalities are then asked, one a request, by 1, 8 and 64 clients that
 each ask again as soon as they have an answer: of ``remodal serve`` as it is, and of the same server with batches of
 one, in turns. The bare model answers the same items one after the other in a loop, decoding included. Every answer is
-compared with the bare model's. At the end a class is taught while clients ask on. Exit status 1 where an answer failed
-or was wrong.
+compared with the bare model's. Then a class is taught while clients ask on. At the end a client asks for a sentence and
+a small picture in turns: alone, and beside one that sends 64 pictures of 64 million pixels a request, in 12.9 MB, and
+waits for the answer or hangs up. Exit status 1 where an answer failed or was wrong.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
 import torch
+from PIL import Image
 from recording import record
 
 import remodal
@@ -34,6 +37,7 @@ from remodal.streams.base import Item
 CLIENTS = (1, 8, 64)
 SECONDS = 15.0
 ITEMS = 300
+HEAVY = {"side": 8000, "files": 64}
 TAUGHT = 12
 """Items of the class that is taught at the end."""
 
@@ -131,6 +135,46 @@ async def with_update(url: str, media: Sequence[bytes], lesson: Sequence[Item]) 
     return await asking, job
 
 
+async def beside(url: str, media: Mapping[str, dict[str, Any]], heavy: bytes, *, stays: bool) -> dict[str, Any]:
+    """Milliseconds of a light client's answers, by what it asks. heavy: what another client sends meanwhile."""
+    taken: dict[str, list[float]] = {name: [] for name in media}
+    # written once: it would keep the light client waiting
+    made = httpx.Request("POST", url, files=[("files", (str(number), heavy)) for number in range(HEAVY["files"])])
+    much, head = made.read(), {"content-type": made.headers["content-type"]}
+
+    async def sends_much() -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=600) as http:
+            while True:
+                asking = asyncio.create_task(http.post("/predict", content=much, headers=head))
+                await asyncio.wait((asking,), timeout=None if stays else 2.0)
+                asking.cancel()
+
+    other = asyncio.create_task(sends_much()) if heavy else None
+    await asyncio.sleep(1.0)
+    end = time.perf_counter() + 2 * SECONDS
+    async with httpx.AsyncClient(base_url=url, timeout=600) as http:
+        while time.perf_counter() < end:
+            for name, asked in media.items():
+                started = time.perf_counter()
+                (await http.post("/predict", **asked)).raise_for_status()
+                taken[name].append(1000 * (time.perf_counter() - started))
+                await asyncio.sleep(0.05)
+    if other is not None:
+        other.cancel()
+    return {
+        f"{name} {label}": round(float(value), 1)
+        for name, all_ in taken.items()
+        for label, value in (("p50 ms", np.median(all_)), ("p95 ms", np.percentile(all_, 95)), ("worst ms", max(all_)))
+    }
+
+
+def solid(side: int) -> bytes:
+    """A PNG of one colour."""
+    file = BytesIO()
+    Image.new("RGB", (side, side), "red").save(file, "PNG", compress_level=9)
+    return file.getvalue()
+
+
 def main() -> int:
     """Print and record the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -160,10 +204,22 @@ def main() -> int:
             "answered by the new version": sum(one.version == 2 for one in done),
             "update": job["state"],
         }
+        light: dict[str, dict[str, Any]] = {
+            "sentence": {"data": {"texts": ["a red square"]}},
+            "picture": {"files": {"files": ("x", solid(64))}},
+        }
+        large = solid(HEAVY["side"])
+        for name, heavy, stays in (
+            ("a light client alone", b"", False),
+            ("a light client, a heavy one waits", large, True),
+            ("a light client, a heavy one hangs up", large, False),
+        ):
+            with server(folder) as url:
+                found[name] = asyncio.run(beside(url, light, heavy, stays=stays))
     for name, one in found.items():
         print(f"{name:38} {json.dumps(one)}")
     record("serve_load", found)
-    asked = [one for one in found.values() if isinstance(one, dict)]
+    asked = [one for one in found.values() if isinstance(one, dict) and "failed" in one]
     return int(any(one["failed"] or one["wrong"] for one in asked))
 
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -19,11 +19,10 @@ START_SECONDS = 120
 
 @dataclass
 class Server:
-    """process: the server's. url: where it listens. log: what it writes to standard error, where that is kept."""
+    """process: the server's. url: where it listens."""
 
     process: subprocess.Popen[str]
     url: str
-    log: Path | None = None
 
     def get(self, path: str) -> Any:
         """JSON from a route."""
@@ -71,22 +70,18 @@ def served(
     *arguments: str,
     cwd: Path | None = None,
     inside: Sequence[str] = (),
-    log: Path | None = None,
+    errors: IO[str] | None = None,
 ) -> Iterator[Server]:
-    """``remodal serve`` until the block ends. inside: a command that goes before it. log: for what it complains of."""
+    """``remodal serve`` until the block ends. inside: a command that goes before it. errors: takes what it logs."""
     environment = {**os.environ, "REMODAL_CACHE": str(cache)}
     asked = [*inside, sys.executable, "-m", "remodal", "serve", str(model), "--port", "0", *arguments]
-    with ExitStack() as opened:
-        errors = opened.enter_context(log.open("w")) if log is not None else None
-        process = opened.enter_context(
-            subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=cwd)
-        )
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=cwd) as process:
         try:
             assert process.stdout is not None
             started = time.monotonic()
             line = process.stdout.readline()
             assert line, f"the server ended after {time.monotonic() - started:.0f} s"
-            yield Server(process, line.split()[-1], log)
+            yield Server(process, line.split()[-1])
         finally:
             process.terminate()
             try:

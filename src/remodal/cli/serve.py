@@ -36,6 +36,7 @@ def command(
     remodal serve my-model --index holiday.index --port 9000
     remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
     """
+    import logging
     import os
     import signal
     import socket
@@ -68,6 +69,8 @@ def command(
             raise UnknownName("setting", name, [ServeSettings.prefix + one for one in ServeSettings.model_fields])
     settings = ServeSettings.checked({name.removeprefix(ServeSettings.prefix): one for name, one in given.items()})
     access = Access(host, _token(token_file) if token_file else None, settings.upload_bytes, settings.public_url)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
     torch.set_num_threads(threads or default_threads())
     service = Service(model, cache_folder(), index, settings, checked_device(device))
     listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()

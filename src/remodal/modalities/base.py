@@ -67,6 +67,10 @@ class Modality(ABC):
             BadItem: The bytes are empty, too large, of another kind, broken, or hold nothing.
         """
 
+    def pixels(self, data: bytes, *, where: str) -> int:
+        """How many pixels decoding makes of a file, as its header says; 0 where it has none. Raises BadItem as it."""
+        return 0
+
     def checked(self, read: Callable[[bytes], Found], data: bytes, where: str) -> Found:
         """``read(data)`` after the checks that every modality shares; any failure becomes a BadItem."""
         if not data:

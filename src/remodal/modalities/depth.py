@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -41,6 +43,10 @@ class Depth(Visual):
             raise UnknownName("unit", unit, METRES)
         return self.checked(partial(_read, unit=unit), data, where)
 
+    def pixels(self, data: bytes, *, where: str) -> int:
+        """Of the pages that are read."""
+        return self.checked(_pixels, data, where)
+
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """One picture a page, the whole page squeezed to a square: ``[T, size, size, 3]``; near is bright.
 
@@ -79,11 +85,8 @@ def is_measured(data: bytes) -> bool:
 
 def _read(data: bytes, unit: str | None) -> NDArray[np.float32]:
     picture = open_picture(data)
-    count = _pages(picture)
-    indices = sample(count).tolist() if count > FRAMES else range(count)
     pages = []
-    for index in indices:
-        picture.seek(index)
+    for _ in _turned(picture):
         width, height = picture.size
         if width * height > MAX_PIXELS:
             raise Refused(f"found {width} x {height} pixels; valid: at most {MAX_PIXELS:,} in all")
@@ -101,6 +104,19 @@ def _read(data: bytes, unit: str | None) -> NDArray[np.float32]:
     if values.min() < 0 or values.max() == 0:
         raise Refused("found negative depth or no reading at all; valid: positive values, 0 for no reading")
     return values * np.float32(METRES[unit or "mm"])
+
+
+def _pixels(data: bytes) -> int:
+    picture = open_picture(data)
+    return sum(math.prod(picture.size) for _ in _turned(picture))
+
+
+def _turned(picture: ImageFile) -> Iterator[None]:
+    """Turn to each of the pages that are read."""
+    count = _pages(picture)
+    for index in sample(count).tolist() if count > FRAMES else range(count):
+        picture.seek(index)
+        yield
 
 
 def _pages(picture: ImageFile) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps
+from PIL.ImageFile import ImageFile
 
 from remodal.modalities.base import MAX_PIXELS, Refused, Visual, centre_squares
 from remodal.modalities.formats import open_picture
@@ -26,16 +28,25 @@ class Image(Visual):
         """Read one picture (the first one of an animation)."""
         return self.checked(_read, data, where)
 
+    def pixels(self, data: bytes, *, where: str) -> int:
+        """Of the picture."""
+        return self.checked(lambda data: math.prod(_opened(data).size), data, where)
+
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """The centre square of the picture: ``[1, size, size, 3]``."""
         return centre_squares(medium[None], size)
 
 
-def _read(data: bytes) -> NDArray[np.uint8]:
+def _opened(data: bytes) -> ImageFile:
     picture = open_picture(data)
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise Refused(f"found {width} x {height} pixels; valid: at most {MAX_PIXELS:,} in all")
+    return picture
+
+
+def _read(data: bytes) -> NDArray[np.uint8]:
+    picture = _opened(data)
     picture.draft(None, (DRAFT, DRAFT))
     picture.load()
     ImageOps.exif_transpose(picture, in_place=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
 import av
 import numpy as np
+from av import VideoStream
+from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from remodal.modalities.base import (
+    FRAMES,
     MAX_VIDEO_FRAMES,
     MAX_VIDEO_PIXELS,
     MAX_VIDEO_SECONDS,
@@ -38,6 +43,10 @@ class Video(Visual):
         """Decode a clip to its end, keeping eight frames at most in memory."""
         return self.checked(_read, data, where)
 
+    def pixels(self, data: bytes, *, where: str) -> int:
+        """Of the eight frames that are kept."""
+        return self.checked(_pixels, data, where)
+
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """The centre square of each frame: ``[8, size, size, 3]``."""
         return centre_squares(medium, size)
@@ -57,15 +66,7 @@ def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]
     """The frames that ``sample`` picks from ``count`` (``None``: the header's), and how many there are."""
     kept: dict[int, NDArray[np.uint8]] = {}
     decoded = 0
-    # libav keeps to the limit too: a frame may turn out larger than the header said.
-    limit = {"max_pixels": str(MAX_VIDEO_PIXELS)}
-    with av.open(BytesIO(data), "r", options=limit) as container:
-        if not container.streams.video:
-            raise Refused(f"found no video stream; valid: {Video.valid}")
-        stream = container.streams.video[0]
-        _check_header(stream, (container.duration or 0) / av.time_base)
-        stream.codec_context.options = limit
-        stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
+    with _opened(data) as (container, stream):
         wanted = set(sample(stream.frames if count is None else count).tolist())
         size = _shrunk(stream.codec_context.width, stream.codec_context.height)
         scaler = _scaler()
@@ -81,6 +82,26 @@ def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]
     return kept, decoded
 
 
+def _pixels(data: bytes) -> int:
+    with _opened(data) as (_, stream):
+        return FRAMES * stream.codec_context.width * stream.codec_context.height
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The clip and its first video stream, its header checked."""
+    # libav keeps to the limit too: a frame may turn out larger than the header said.
+    limit = {"max_pixels": str(MAX_VIDEO_PIXELS)}
+    with av.open(BytesIO(data), "r", options=limit) as container:
+        if not container.streams.video:
+            raise Refused(f"found no video stream; valid: {Video.valid}")
+        stream = container.streams.video[0]
+        _check_header(stream, (container.duration or 0) / av.time_base)
+        stream.codec_context.options = limit
+        stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
+        yield container, stream
+
+
 _of_thread = threading.local()
 
 
@@ -92,7 +113,7 @@ def _scaler() -> VideoReformatter:
     return scaler
 
 
-def _check_header(stream: av.VideoStream, seconds: float) -> None:
+def _check_header(stream: VideoStream, seconds: float) -> None:
     if stream.codec_context is None:
         raise Refused(f"found a video of a codec that isn't known; valid: {Video.valid}")
     if seconds > MAX_VIDEO_SECONDS or stream.frames > MAX_VIDEO_FRAMES:

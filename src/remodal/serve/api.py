@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -13,11 +13,16 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 
 from remodal import __version__
+from remodal.errors import RemodalError
 from remodal.saved import InUse
-from remodal.serve.batching import Busy
-from remodal.serve.service import Said, Service, Upload
+from remodal.serve.admission import Busy, TooMany
+from remodal.serve.service import MAX_WORDS, Damaged, Said, Service, Upload
+from remodal.serve.turns import Client
 
+LEFT = 499
+"""Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
 MAX_VERSION = 10**9
+Given = TypeVar("Given")
 
 
 class Found(BaseModel):
@@ -75,26 +80,27 @@ class Problem(BaseModel):
 def routes(service: Service) -> APIRouter:
     """All of them, over one service."""
     router = APIRouter(responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
-    limit = service.settings.files
 
     @router.post("/predict")
     async def predict(
+        request: Request,
         files: Annotated[list[UploadFile] | None, "media of any modality"] = None,
         texts: Annotated[list[str] | None, Form(description="sentences")] = None,
         modality: Annotated[str | None, Form(description="of all of them, where it is known")] = None,
         top: Annotated[int, Form(ge=1, le=1000)] = 5,
     ) -> list[AnswerOut]:
         """Say what is in files of any modality; one that can't be read has a ``problem``, the others an answer."""
-        uploads = await _uploads(files, limit)
+        uploads = await _uploads(files)
         uploads += [Upload(text[:40], text.encode()) for text in texts or []]
         if not uploads:
             raise HTTPException(400, "found nothing to answer; valid: files, texts")
-        said = await asyncio.gather(*(service.answer(upload, modality, top) for upload in uploads))
+        said = await _while_there(request, service.answers(_client(request), uploads, modality, top))
         return [_answer(one) for one in said]
 
     @router.post("/search")
     async def search(
-        words: Annotated[str | None, Form(max_length=10_000)] = None,
+        request: Request,
+        words: Annotated[str | None, Form(max_length=MAX_WORDS)] = None,
         file: UploadFile | None = None,
         modality: Annotated[list[str] | None, Form(description="of what is found; any by default")] = None,
         top: Annotated[int, Form(ge=1, le=1000)] = 10,
@@ -103,7 +109,7 @@ def routes(service: Service) -> APIRouter:
         if (words is None) == (file is None):
             raise HTTPException(400, "give either words or a file, not both and not neither")
         wanted = words if file is None else Upload(file.filename or "file", await file.read())
-        hits = await service.search(wanted or "", modality or (), top)
+        hits = await _while_there(request, service.search(_client(request), wanted or "", modality or (), top))
         return [HitOut(**hit._asdict()) for hit in hits]
 
     @router.get("/index")
@@ -121,12 +127,15 @@ def routes(service: Service) -> APIRouter:
 
     @router.post("/update", status_code=202)
     async def update(
+        request: Request,
         label: Annotated[str, Form(description="the class's name")],
         files: list[UploadFile],
         modality: Annotated[str | None, Form(description="where a file's content doesn't tell")] = None,
     ) -> dict[str, Any]:
         """Teach the model a class from files; the old version answers until the new one is there."""
-        return (await service.teach(label, await _uploads(files, limit), modality)).as_json()
+        uploads = await _uploads(files)
+        job = await _while_there(request, service.teach(_client(request), label, uploads, modality))
+        return job.as_json()
 
     @router.get("/jobs/{identity}")
     async def job(identity: str) -> dict[str, Any]:
@@ -137,7 +146,10 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/versions")
     async def versions() -> list[dict[str, Any]]:
-        """All versions of the model, with their accuracy on what each holds out."""
+        """All versions of the model, with their accuracy on what each holds out.
+
+        current: what the model's folder says. answers: what is in memory; it follows the folder within seconds.
+        """
         return await service.versions()
 
     @router.post("/rollback")
@@ -148,7 +160,9 @@ def routes(service: Service) -> APIRouter:
     @router.head("/health", include_in_schema=False)
     @router.get("/health")
     async def health() -> dict[str, str]:
-        """The process lives."""
+        """The process lives, and so do its parts; 503 with what doesn't do its work, where one doesn't."""
+        if service.problems:
+            raise HTTPException(503, "; ".join(f"{part}: {problem}" for part, problem in service.problems.items()))
         return {"status": "ok", "remodal": __version__}
 
     @router.head("/ready", include_in_schema=False)
@@ -167,10 +181,41 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
+STATUS: dict[type[RemodalError], int] = {Busy: 503, InUse: 409, TooMany: 413, Damaged: 500}
+"""Of what is no mistake in the request itself; every other RemodalError is 400."""
+LATER = frozenset({409, 503})
+"""May be asked again later."""
+
+
 async def refused(_: Request, error: Exception) -> JSONResponse:
-    """The answer to a user's mistake: one line. 503 and 409 may be asked again later."""
-    status = 503 if isinstance(error, Busy) else 409 if isinstance(error, InUse) else 400
-    return JSONResponse({"detail": str(error)}, status, {} if status == 400 else {"retry-after": "1"})
+    """The answer to what can't be done: one line."""
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
+    return JSONResponse({"detail": str(error)}, status, {"retry-after": "1"} if status in LATER else {})
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, Given]) -> Given:
+    """What ``work`` gives; it is cancelled when the client leaves. The request's body has been read before."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise HTTPException(LEFT, "the client has left")
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client leaves."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _client(request: Request) -> Client:
+    """A connection: all that tells apart those who ask from one machine."""
+    return Client(request.client.host, str(request.client.port)) if request.client else Client("", "")
 
 
 async def malformed(_: Request, error: Exception) -> JSONResponse:
@@ -209,7 +254,5 @@ def _answer(said: Said) -> AnswerOut:
     )
 
 
-async def _uploads(files: Sequence[UploadFile] | None, limit: int) -> list[Upload]:
-    if files is not None and len(files) > limit:
-        raise HTTPException(413, f"found {len(files):,} files; valid: at most {limit:,} a request")
+async def _uploads(files: Sequence[UploadFile] | None) -> list[Upload]:
     return [Upload(file.filename or "file", await file.read()) for file in files or ()]

@@ -1,9 +1,9 @@
 """A process that decodes what clients send, and nothing else: ``python -m remodal.serve.decoder BACKBONE CACHE``.
 
 A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
-standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``draw``, and the
-file. Frames out: ``read_as`` and, to be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and
-what the tower's stem takes; or ``problem``.
+standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``draw``,
+``pixels`` that it may have, and the file. Frames out: ``read_as``, ``pixels`` that it has and, to be drawn, what is
+shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or ``problem``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from remodal.backbones import Backbone, load_backbone
 from remodal.errors import BadItem
 from remodal.media import decoded, given
+from remodal.modalities import get_modality
 from remodal.report.media import show
 from remodal.serve import frames
 
@@ -36,23 +37,26 @@ def main(backbone: str, cache: str) -> None:
     out.flush()
     while frame := frames.read(sys.stdin.buffer):
         head, data = frame
-        out.write(_answer(loaded, data, head["where"], head["modality"], draw=head["draw"]))
+        out.write(_answer(loaded, data, **head))
         out.flush()
 
 
-def _answer(backbone: Backbone, data: bytes, where: str, modality: str | None, *, draw: bool) -> bytes:
+def _answer(backbone: Backbone, data: bytes, *, where: str, modality: str | None, draw: bool, pixels: int) -> bytes:
     try:
         one = given(where, data, modality)
+        has = get_modality(one.read_as).pixels(data, where=where)
+        if has > pixels:
+            return frames.packed({"problem": f"found {has:,} pixels; valid: at most {pixels:,} more in this request"})
         if draw:
-            return frames.packed({"read_as": one.read_as}, show(one).model_dump_json().encode())
+            return frames.packed({"read_as": one.read_as, "pixels": has}, show(one).model_dump_json().encode())
         found = decoded(one, backbone)
     except BadItem as bad:
         return frames.packed({"problem": bad.reason})
     except MemoryError:
         return frames.packed({"problem": "takes more memory to decode than a file may"})
     inputs = found.inputs
-    head = {"read_as": found.read_as, "tower": found.tower, "dtype": str(inputs.dtype), "shape": list(inputs.shape)}
-    return frames.packed(head, inputs.tobytes())
+    kind = {"read_as": found.read_as, "tower": found.tower, "pixels": has}
+    return frames.packed({**kind, "dtype": str(inputs.dtype), "shape": list(inputs.shape)}, inputs.tobytes())
 
 
 if __name__ == "__main__":

@@ -13,14 +13,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from remodal.errors import RemodalError
-from remodal.saved import tidy
-from remodal.serve.background import Background
-from remodal.serve.batching import Busy
-from remodal.serve.staging import Lesson, Staging
+from remodal.errors import RemodalError, in_one_line
+from remodal.saved import tidy, versions
+from remodal.serve.admission import Busy
+from remodal.serve.background import Background, log, one_line
+from remodal.serve.staging import TAUGHT, Lesson, Staging
 
 REMEMBERED = 100
 """Finished jobs that can still be asked about."""
+MAX_LINE = 1 << 24
+"""Bytes of one line that the learner tells."""
 
 
 @dataclass
@@ -28,7 +30,8 @@ class Job:
     """One piece of work for another process.
 
     kind: ``update`` teaches the class ``label`` from ``files`` files, ``refresh`` embeds stored media again. progress:
-    ``work``, ``done`` and ``total`` of what is going on. result: what the work did.
+    ``work``, ``done`` and ``total`` of what is going on. result: what the work did. problem: what didn't work; beside a
+    result where the new version was saved nevertheless.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Jobs(Background):
         self._staging = staging
         self._answer_with_current = answer_with_current
         self._queue: Queue[Job] = Queue(waiting)
+        self.running = False
         self.all: dict[str, Job] = {}
 
     async def update(self, label: str, lessons: Sequence[Lesson]) -> Job:
@@ -73,7 +77,7 @@ class Jobs(Background):
         Raises:
             RemodalError: Too many jobs wait, or the files can't be kept.
         """
-        self._check()
+        self.check_room()
         job = Job(secrets.token_hex(8), "update", label, len(lessons))
         await asyncio.to_thread(self._staging.keep, job.id, label, lessons)
         try:
@@ -86,12 +90,13 @@ class Jobs(Background):
         """Queue a refresh of the index. Raises Busy where too many jobs wait."""
         return self._queued(Job(secrets.token_hex(8), "refresh"))
 
-    def _check(self) -> None:
+    def check_room(self) -> None:
+        """Raises Busy where too many jobs wait."""
         if self._queue.full():
             raise Busy(f"{self._queue.maxsize:,} jobs wait already; try again when one is done")
 
     def _queued(self, job: Job) -> Job:
-        self._check()
+        self.check_room()
         self._queue.put_nowait(job)
         self.all[job.id] = job
         return job
@@ -99,36 +104,67 @@ class Jobs(Background):
     async def _run(self) -> None:
         while True:
             job = await self._queue.get()
+            self.running = True
             try:
-                await self._work(job)
-            except Exception as error:
-                # it may have died with a new version saved, or half of one
-                await asyncio.to_thread(tidy, self._model)
-                version = await self._answer_with_current()
-                job.state, job.problem = "failed", f"{' '.join(str(error).split())}; version {version} answers"
+                await self._finish(job)
+            except Exception as error:  # whatever it is: the next job is not to blame
+                job.state, job.problem = "failed", one_line(error)
+                log.exception("job %s failed", job.id)
             finally:
+                self.running = False
                 self._staging.forget(job.id)
             finished = [one for one in self.all.values() if one.state in ("done", "failed")]
             for old in finished[:-REMEMBERED]:
                 del self.all[old.id]
 
+    async def _finish(self, job: Job) -> None:
+        """Have a job done, and tell truly what came of it."""
+        before: set[int] | None = None
+        try:
+            before = await asyncio.to_thread(self._teaching, job.label)
+            await self._work(job)
+        except Exception as error:
+            job.problem = one_line(error)
+            try:
+                job.problem += f"; version {await self._left_by(job, before)} answers"
+            except RemodalError as damage:
+                if (said := one_line(damage)) != job.problem:
+                    job.problem += f"; {said}"
+            log.warning("job %s, %s %s: %s", job.id, job.kind, job.label, job.problem)
+        job.state = "done" if job.problem is None or job.result is not None else "failed"
+
+    async def _left_by(self, job: Job, before: set[int] | None) -> int:
+        """Clear up after a job that broke off, which may have saved a new version or half of one; what answers now."""
+        await asyncio.to_thread(tidy, self._model)
+        if job.result is None and before is not None:
+            saved = await asyncio.to_thread(self._teaching, job.label) - before
+            job.result = {"version": max(saved)} if saved else None
+        return await self._answer_with_current()
+
+    def _teaching(self, label: str) -> set[int]:
+        """The versions that a server taught ``label`` at last. Raises RemodalError where the folder can't be read."""
+        last = {one.version: one.about.sources[-1] for one in versions(self._model) if one.about.sources}
+        return {version for version, source in last.items() if source.origin == TAUGHT and label in source.classes}
+
     async def _work(self, job: Job) -> None:
         """Have it done; RemodalError with what the process told last, or that it told nothing."""
         job.state = "running"
         data = [str(self._staging.lessons(job.id))] if job.kind == "update" else []
-        process = await asyncio.create_subprocess_exec(*self._learner, *data, stdin=DEVNULL, stdout=PIPE)
+        learner = [*self._learner, *data]
+        process = await asyncio.create_subprocess_exec(*learner, stdin=DEVNULL, stdout=PIPE, limit=MAX_LINE)
         problem = ""
         try:
             assert process.stdout is not None
-            async for line in process.stdout:
-                told = json.loads(line)
-                if "work" in told:
-                    job.progress = told
-                elif "problem" in told:
-                    problem = told["problem"]
-                else:
-                    job.result = told
-                    await self._answer_with_current()
+            with in_one_line("what the process that learned tells can't be understood"):
+                async for line in process.stdout:
+                    told = json.loads(line)
+                    if "work" in told:
+                        job.progress = told
+                    elif "problem" in told:
+                        problem = told["problem"]
+                    else:
+                        job.result = told
+                        await self._answer_with_current()
             status = await process.wait()
         finally:
             if process.returncode is None:
@@ -136,4 +172,3 @@ class Jobs(Background):
                 await process.wait()
         if status != 0:
             raise RemodalError(problem or f"the process that learned ended with status {status}")
-        job.state = "done"

@@ -20,6 +20,7 @@ from remodal.search import Hit
 from remodal.serve import drawings
 from remodal.serve.page_calls import PageCalls
 from remodal.serve.service import Service, Upload
+from remodal.serve.turns import Client
 
 HERE = Path(__file__).parent
 NEAREST = 6
@@ -27,8 +28,6 @@ NEAREST = 6
 FOUND = 24
 """Stored files that a search shows."""
 TOP = 5
-TOGETHER = 16
-"""People whose questions of one kind are worked on at a time; what they ask still goes into common batches."""
 ASKED_SECONDS = 0.3
 """Between two looks at a job."""
 ANY = "found from the file"
@@ -49,7 +48,8 @@ def mounted(app: FastAPI, service: Service) -> FastAPI:
             _teach(service)
         with gradio.Tab("Versions", id="versions") as tab:
             _versions(service, tab)
-    blocks.queue(max_size=service.settings.waiting, default_concurrency_limit=TOGETHER, api_open=False)
+    # what waits, waits in the server's own queues, where clients take turns
+    blocks.queue(max_size=service.settings.waiting, default_concurrency_limit=None, api_open=False)
     theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     page = gradio.mount_gradio_app(
         app,
@@ -84,20 +84,22 @@ def _ask(service: Service) -> None:
             classes = gradio.Label(label="Class", num_top_classes=TOP, elem_id="classes")
     nearest = gradio.HTML(elem_id="nearest")
 
-    async def answer(path: str | None, recorded: str | None, text: str) -> tuple[Any, ...]:
+    async def answer(path: str | None, recorded: str | None, text: str, request: gradio.Request) -> tuple[Any, ...]:
+        client = _client(request)
         chosen = path or recorded
-        upload = _upload(chosen) if chosen else Upload(text[:40], text.encode())
         try:
-            said = await service.answer(upload, top=TOP)
+            upload = _upload(chosen) if chosen else Upload(text[:40], text.encode())
+            (said,) = await service.answers(client, [upload], top=TOP)
             found = said.answer
             if found.place is None:
                 raise RemodalError(f"{upload.name}: {found.problem}")
             hits = await service.near(found.place, top=NEAREST) if service.index is not None else []
+            shown = drawings.medium(await service.draw(client, upload), unfamiliar=found.unfamiliar)
+            cards = await _cards(service, client, "Nearest stored items", hits)
         except RemodalError as error:
             return drawings.problem(str(error)), None, None, ""
         best = {f"{one.label} ({one.modality})": one.probability for one in found.best}
-        shown = drawings.medium(await service.draw(upload), unfamiliar=found.unfamiliar)
-        return shown, found.modalities, best, await _cards(service, "Nearest stored items", hits)
+        return shown, found.modalities, best, cards
 
     outputs = [told, modalities, classes, nearest]
     gradio.on([ask.click, sentence.submit], answer, [file, sound, sentence], outputs, api_visibility="private")
@@ -112,13 +114,15 @@ def _search(service: Service) -> None:
     look = gradio.Button("Search", variant="primary")
     found = gradio.HTML(elem_id="found")
 
-    async def search(text: str, path: str | None, modalities: list[str]) -> str:
+    async def search(text: str, path: str | None, modalities: list[str], request: gradio.Request) -> str:
+        client = _client(request)
         try:
-            hits = await service.search(_upload(path) if path else text, modalities, FOUND)
+            hits = await service.search(client, _upload(path) if path else text, modalities, FOUND)
             stale = await service.stale()
+            cards = await _cards(service, client, f"{len(hits)} nearest", hits)
         except RemodalError as error:
             return drawings.problem(str(error))
-        return drawings.stale(stale) + await _cards(service, f"{len(hits)} nearest", hits)
+        return drawings.stale(stale) + cards
 
     gradio.on([look.click, words.submit], search, [words, file, kinds], found, api_visibility="private")
 
@@ -130,9 +134,10 @@ def _teach(service: Service) -> None:
     learn = gradio.Button("Learn", variant="primary")
     progress = gradio.HTML(elem_id="progress")
 
-    async def teach(label: str, kind: str, paths: list[str] | None) -> AsyncIterator[str]:
+    async def teach(label: str, kind: str, paths: list[str] | None, request: gradio.Request) -> AsyncIterator[str]:
         try:
-            job = await service.teach(label, [_upload(path) for path in paths or []], None if kind == ANY else kind)
+            uploads = [_upload(path) for path in paths or []]
+            job = await service.teach(_client(request), label, uploads, None if kind == ANY else kind)
         except RemodalError as error:
             yield drawings.problem(str(error))
             return
@@ -169,11 +174,19 @@ def _versions(service: Service, tab: Any) -> None:
     back.click(go_back, chosen, [table, chosen, said], api_visibility="private")
 
 
-async def _cards(service: Service, title: str, hits: Sequence[Hit]) -> str:
-    drawn = await asyncio.gather(*(service.draw_stored(hit) for hit in hits))
+async def _cards(service: Service, client: Client, title: str, hits: Sequence[Hit]) -> str:
+    drawn = await asyncio.gather(*(service.draw_stored(client, hit) for hit in hits))
     return drawings.hits(title, list(zip(hits, drawn, strict=True)))
+
+
+def _client(request: gradio.Request) -> Client:
+    """A page that is open: its calls share a turn."""
+    return Client(request.client.host if request.client else "", f"page {request.session_hash}")
 
 
 def _upload(path: str) -> Upload:
     file = Path(path)
-    return Upload(file.name, file.read_bytes())
+    try:
+        return Upload(file.name, file.read_bytes())
+    except OSError as error:
+        raise RemodalError(f"{file.name}: can't be read ({error.strerror}); drop it on the page again") from None

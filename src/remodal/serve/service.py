@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remodal.answering import Answer, refused
 from remodal.errors import BadItem, RemodalError
-from remodal.media import Decoded
+from remodal.media import Decoded, decoded, given
 from remodal.modalities import get_modality
+from remodal.modalities.formats import TEXT, format_of
 from remodal.model import Model
-from remodal.report.media import Shown
+from remodal.report.media import Shown, show
 from remodal.saved import changing, current_version, located, roll_back, versions
+from remodal.saved.folder import CONFIG
 from remodal.search import Hit, Index
+from remodal.serve.admission import Admission, Busy, Pixels
+from remodal.serve.background import log
 from remodal.serve.batching import Batcher
 from remodal.serve.decoding import Decoders
 from remodal.serve.jobs import Job, Jobs
@@ -27,6 +31,16 @@ from remodal.serve.metrics import Metrics
 from remodal.serve.own_folders import UPLOADS
 from remodal.serve.settings import ServeSettings
 from remodal.serve.staging import Lesson, Staging
+from remodal.serve.turns import Client
+from remodal.serve.watching import Watcher
+
+SHORT = 10_000
+"""Bytes of a text that waits for no decoder: reading it is Python's own work, and takes less than 20 ms."""
+Found = TypeVar("Found")
+
+
+MAX_WORDS = 10_000
+"""Letters of words to search for."""
 
 
 class Question(NamedTuple):
@@ -58,8 +72,15 @@ class Drawn(NamedTuple):
     shown: Shown
 
 
+class Damaged(RemodalError):
+    """The model's folder can't be read as it is now; the version that answers is in memory."""
+
+
 class Service:
-    """model, device: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous context."""
+    """model, device: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous context.
+
+    client: who asks, wherever it is taken: clients wait in turn.
+    """
 
     def __init__(
         self, model: str, cache: Path, index: str | None, settings: ServeSettings, device: str = "cpu"
@@ -68,21 +89,33 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
         self._load = partial(Model.load, self.folder, cache=cache, device=device)
+        self._loaded_from = _current(self.folder)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
         if self.index is not None:
             self.index.check(self.model.backbone.fingerprint)
         self._decoders = Decoders(self.model.backbone_name, str(cache), settings.decoders, settings.decode_seconds)
-        self._batcher = Batcher(self._compute, settings.batch, settings.waiting, self.metrics.batch.observe)
+        self._batcher = Batcher(self._compute, settings.batch, self.metrics.batch.observe)
+        self._admission = Admission(settings.waiting, settings.files)
         self._staging = Staging(cache / UPLOADS)
         self.jobs = Jobs(self.folder, cache, device, index, self._staging, settings.jobs, self.answer_with_current)
+        self._watcher = Watcher(self.folder / CONFIG, self._follow)
+        self._background = {
+            "decoding": self._decoders,
+            "answering": self._batcher,
+            "learning": self.jobs,
+            "watching the model's folder": self._watcher,
+        }
+        self._replacing = asyncio.Lock()
         self._running = AsyncExitStack()
         self.ready = False
 
     async def __aenter__(self) -> Self:
-        self._running.enter_context(self._staging)
-        for part in (self._decoders, self._batcher, self.jobs):
-            await self._running.enter_async_context(part)
+        async with AsyncExitStack() as started:
+            started.enter_context(self._staging)
+            for part in self._background.values():
+                await started.enter_async_context(part)
+            self._running = started.pop_all()
         self.metrics.version.set(self.version)
         self.ready = True
         return self
@@ -97,22 +130,42 @@ class Service:
         assert self.model.saved_as is not None
         return self.model.saved_as[1]
 
-    async def answer(self, upload: Upload, modality: str | None = None, top: int = 5) -> Said:
-        """What the model says of one file; a problem with it is in the answer.
+    @property
+    def problems(self) -> dict[str, str]:
+        """What of the server doesn't do its work, and why; empty where all does."""
+        return {name: part.problem for name, part in self._background.items() if part.problem is not None}
+
+    async def answers(
+        self, client: Client, uploads: Sequence[Upload], modality: str | None = None, top: int = 5
+    ) -> list[Said]:
+        """What the model says of each file of a request; a problem with one is in its answer.
 
         Raises:
-            RemodalError: The modality isn't known to remodal or to the model, or the server is too busy.
+            RemodalError: The modality isn't known to remodal or to the model, the request has too many files, or the
+                server is too busy.
         """
         if modality is not None:
             self.model.candidates(get_modality(modality).name)
+        pixels = Pixels(self.settings.pixels)
+        with self._admission.admitted(len(uploads)):
+            return await _together(self._answer(client, upload, modality, top, pixels) for upload in uploads)
+
+    async def _answer(self, client: Client, upload: Upload, modality: str | None, top: int, pixels: Pixels) -> Said:
         try:
-            decoded = await self._decoders.decode(upload.data, upload.name, modality)
+            medium = await self._decoded(client, upload, modality, pixels)
         except BadItem as bad:
             self.metrics.refused.inc()
             return Said(refused(upload.name, bad.reason), self.version)
-        said = await self._batcher.ask(Question(decoded, modality, top))
+        said = await self._batcher.ask(client, Question(medium, modality, top))
         self.metrics.answered.labels(said.answer.modality).inc()
         return said
+
+    async def _decoded(self, client: Client, upload: Upload, modality: str | None, pixels: Pixels) -> Decoded:
+        """A medium as the model takes it. Raises BadItem where it can't be decoded."""
+        if _is_short_text(upload.data):
+            one = given(upload.name, upload.data, modality)
+            return await asyncio.to_thread(decoded, one, self.model.backbone)
+        return await self._decoders.decode(client, upload.data, upload.name, modality, pixels)
 
     def _indexed(self) -> Index:
         if self.index is None:
@@ -129,15 +182,21 @@ class Service:
             found.update({at: Said(answer, version) for at, answer in zip(own, answers, strict=True)})
         return [found[at] for at in range(len(questions))]
 
-    async def search(self, wanted: str | Upload, modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
+    async def search(
+        self, client: Client, wanted: str | Upload, modalities: Sequence[str] = (), top: int = 10
+    ) -> list[Hit]:
         """Stored files near some words or a file.
 
         Raises:
-            RemodalError: There is no index, a modality isn't known, or the file can't be read.
+            RemodalError: There is no index, a modality isn't known, the file can't be read, or the server is too busy.
         """
+        self._indexed()
         if isinstance(wanted, str):
-            return await self.near(await asyncio.to_thread(self.model.embed_words, wanted), modalities, top)
-        answer = (await self.answer(wanted)).answer
+            if len(wanted) > MAX_WORDS:
+                raise RemodalError(f"found {len(wanted):,} letters to search for; valid: at most {MAX_WORDS:,}")
+            with self._admission.admitted(1):
+                return await self.near(await asyncio.to_thread(self.model.embed_words, wanted), modalities, top)
+        ((answer, _),) = await self.answers(client, [wanted])
         if answer.place is None:
             raise BadItem(answer.medium, answer.problem or "")
         return await self.near(answer.place, modalities, top)
@@ -158,18 +217,23 @@ class Service:
         """
         return await asyncio.to_thread(self._indexed().stale, self.model.lineage)
 
-    async def draw(self, upload: Upload) -> Drawn:
-        """What is shown of a file; a note says so where it can't be read."""
+    async def draw(self, client: Client, upload: Upload) -> Drawn:
+        """What is shown of a file; a note says so where it can't be read. Raises Busy."""
         try:
-            return Drawn(*await self._decoders.draw(upload.data, upload.name))
+            if _is_short_text(upload.data):
+                one = given(upload.name, upload.data, None)
+                return Drawn(one.read_as, show(one))
+            with self._admission.admitted(1):
+                pixels = Pixels(self.settings.pixels)
+                return Drawn(*await self._decoders.draw(client, upload.data, upload.name, pixels))
         except BadItem as bad:
             return Drawn("", Shown(note=bad.reason))
 
-    async def draw_stored(self, hit: Hit) -> Drawn:
-        """What is shown of a stored file."""
+    async def draw_stored(self, client: Client, hit: Hit) -> Drawn:
+        """What is shown of a stored file. Raises Busy."""
         path = Path(hit.path)
         try:
-            return await self.draw(Upload(path.name, await asyncio.to_thread(path.read_bytes)))
+            return await self.draw(client, Upload(path.name, await asyncio.to_thread(path.read_bytes)))
         except OSError:
             return Drawn("", Shown(note="is not there any more"))
 
@@ -178,11 +242,12 @@ class Service:
         path = self.index.path(identity) if self.index is not None else None
         return path if path is not None and path.is_file() else None
 
-    async def teach(self, label: str, uploads: Sequence[Upload], modality: str | None = None) -> Job:
+    async def teach(self, client: Client, label: str, uploads: Sequence[Upload], modality: str | None = None) -> Job:
         """Queue an update that teaches a class from files; each is decoded before it is taken.
 
         Raises:
-            RemodalError: The label is blank, a file can't be read, or there is no such modality.
+            Damaged: The model's folder can't be read.
+            RemodalError: The label is blank, a file can't be read, there are too many, or the server is too busy.
         """
         label = " ".join(label.split())
         if not label:
@@ -191,26 +256,57 @@ class Service:
             raise RemodalError("found no file; valid: at least one to learn from")
         if modality is not None:
             get_modality(modality)
-        lessons = []
-        for upload in uploads:
-            decoded = await self._decoders.decode(upload.data, upload.name, modality)
-            lessons.append(Lesson(decoded.read_as, upload.data))
-        return await self.jobs.update(label, lessons)
+        await asyncio.to_thread(_current, self.folder)
+        self.jobs.check_room()
+        pixels = Pixels(self.settings.pixels)
+        with self._admission.admitted(len(uploads)):
+            media = await _together(self._decoded(client, upload, modality, pixels) for upload in uploads)
+        lessons = [Lesson(one.read_as, upload.data) for one, upload in zip(media, uploads, strict=True)]
+        # a client that leaves now has taught; files that are half written would be left behind
+        return await asyncio.shield(self.jobs.update(label, lessons))
 
     async def answer_with_current(self) -> int:
-        """Answer with the current version of the folder from the next batch on; its number."""
-        current = await asyncio.to_thread(current_version, self.folder)
-        if current != self.version:
-            self.model = await asyncio.to_thread(self._load)
-            self.metrics.version.set(self.version)
-        return self.version
+        """Answer with the current version of the folder from the next batch on; its number.
+
+        Raises:
+            Damaged: The folder can't be read; the version that answers goes on.
+        """
+        async with self._replacing:
+            found = await asyncio.to_thread(_current, self.folder)
+            if found != self._loaded_from:
+                with _folder_read():
+                    model = await asyncio.to_thread(self._load)
+                if model.backbone.fingerprint != self.model.backbone.fingerprint:
+                    raise Damaged(f"{self.folder}: is now a model of another backbone; start the server again")
+                self.model, self._loaded_from = model, found
+                self.metrics.version.set(self.version)
+            return self.version
+
+    async def _follow(self) -> bool:
+        """Answer with the version that another process made the current one; False where a job is at it."""
+        if self.jobs.running:
+            return False
+        before = self._loaded_from
+        await self.answer_with_current()
+        if before != self._loaded_from:
+            log.warning("%s: another process changed it; version %d answers now", self.folder, self.version)
+            self._refresh()
+        return True
+
+    def _refresh(self) -> None:
+        """Have the index follow the model, if there is one."""
+        if self.index is not None:
+            with suppress(Busy):  # each of those that wait refreshes it as well
+                self.jobs.refresh()
 
     async def roll_back(self, version: int | None = None) -> int:
         """Go back to a version, by default to the one that the current one learned on from; its number.
 
         Raises:
+            Damaged: The model's folder can't be read.
             RemodalError: There is none such, or an update is going on.
         """
+        await self.versions()
 
         def change() -> None:
             with changing(self.folder):
@@ -218,13 +314,20 @@ class Service:
 
         await asyncio.to_thread(change)
         now = await self.answer_with_current()
-        if self.index is not None:
-            self.jobs.refresh()
+        self._refresh()
         return now
 
     async def versions(self) -> list[dict[str, Any]]:
-        """All versions, oldest first: number, parent, when made, classes, accuracy by modality, whether current."""
-        listed = await asyncio.to_thread(versions, self.folder)
+        """All versions, oldest first: number, parent, when made, classes, accuracy by modality, whether current.
+
+        current: whether the folder says so. answers: whether it is the one in memory, as it is within seconds.
+
+        Raises:
+            Damaged: The model's folder can't be read.
+        """
+        with _folder_read():
+            listed = await asyncio.to_thread(versions, self.folder)
+            now = await asyncio.to_thread(current_version, self.folder)
         return [
             {
                 "version": one.version,
@@ -232,7 +335,43 @@ class Service:
                 "made": one.made,
                 "classes": len(one.about.classes),
                 "accuracy": {name: measured.model_dump() for name, measured in one.about.accuracy.items()},
-                "current": one.version == self.version,
+                "current": one.version == now,
+                "answers": one.version == self.version,
             }
             for one in listed
         ]
+
+
+@contextmanager
+def _folder_read() -> Iterator[None]:
+    """Whatever is wrong with the model's folder is not the client's mistake."""
+    try:
+        yield
+    except Damaged:
+        raise
+    except RemodalError as error:
+        raise Damaged(str(error)) from error
+
+
+def _current(folder: Path) -> bytes:
+    """``config.json``, if it is one. Raises Damaged."""
+    with _folder_read():
+        current_version(folder)
+        try:
+            return (folder / CONFIG).read_bytes()
+        except OSError as error:
+            raise Damaged(f"{folder / CONFIG}: can't be read ({error.strerror})") from None
+
+
+def _is_short_text(data: bytes) -> bool:
+    return len(data) <= SHORT and format_of(data) is TEXT
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, Found]]) -> list[Found]:
+    """All results, in order. The first that fails, or the client's leaving, ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]

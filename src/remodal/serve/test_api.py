@@ -15,7 +15,12 @@ from starlette.testclient import TestClient
 import remodal
 from remodal.saved import changing
 from remodal.search import Index
+from remodal.serve.background import Background
+from remodal.serve.batching import Batcher
 from remodal.serve.conftest import Serve
+from remodal.serve.decoding import Decoders
+from remodal.serve.jobs import Jobs
+from remodal.serve.watching import Watcher
 
 
 def picture(green: int) -> bytes:
@@ -85,9 +90,19 @@ def test_what_cannot_be_asked_is_one_line(client: TestClient, data: dict[str, ob
 def test_too_many_files_or_bytes_are_refused(serve: Serve) -> None:
     client = serve(files=2, upload_bytes=10_000)
     assert client.post("/predict", files=[("files", (str(n), b"x")) for n in range(3)]).status_code == 413
+    assert client.post("/predict", data={"texts": ["x"] * 3}).status_code == 413
+    mixed = client.post("/predict", files=[("files", (str(n), b"x")) for n in range(2)], data={"texts": ["x"]})
+    assert (mixed.status_code, "found 3 files and texts" in mixed.json()["detail"]) == (413, True)
     refused = client.post("/predict", files=[("files", ("big", b"x" * 20_000))])
     assert refused.status_code == 413
     assert "valid: at most 10,000" in refused.json()["detail"]
+
+
+def test_files_beyond_the_pixels_of_a_request_are_told(serve: Serve) -> None:
+    files = [("files", (str(n), picture(n))) for n in range(3)]
+    answers = serve(pixels=2 * 32 * 32).post("/predict", files=files, data={"texts": ["hot tea"]}).json()
+    problems = [one["problem"] for one in answers]
+    assert problems == [None, None, "found 1,024 pixels; valid: at most 0 more in this request", None]
 
 
 def test_stored_media_are_found_by_words_and_by_files(serve: Serve, index: str, folder: Path) -> None:
@@ -136,7 +151,8 @@ def test_a_class_is_taught_while_the_old_version_answers(
 def test_a_version_can_be_gone_back_to(client: TestClient) -> None:
     files = [("files", (str(n), picture(n))) for n in range(3)]
     finished(client, client.post("/update", data={"label": "grass"}, files=files).json()["id"])
-    assert [(one["version"], one["current"]) for one in client.get("/versions").json()] == [(1, False), (2, True)]
+    listed = [(one["version"], one["current"], one["answers"]) for one in client.get("/versions").json()]
+    assert listed == [(1, False, False), (2, True, True)]
     assert client.post("/rollback", json={}).json() == {"version": 1}
     assert client.get("/ready").json() == {"version": 1}
     refused = client.post("/rollback", json={"version": 9})
@@ -188,6 +204,21 @@ def test_health_readiness_and_figures(client: TestClient) -> None:
     assert 'remodal_requests_total{route="/predict",status="200"} 1.0' in written
     assert 'remodal_media_answered_total{modality="text"} 1.0' in written
     assert "remodal_model_version 1.0" in written
+
+
+@pytest.mark.parametrize("part", [Batcher, Decoders, Jobs, Watcher])
+def test_a_part_that_ended_is_told_of(serve: Serve, monkeypatch: pytest.MonkeyPatch, part: type[Background]) -> None:
+    async def ends(_: Background) -> None:
+        raise ValueError("one\nthing")
+
+    monkeypatch.setattr(part, "_run", ends)
+    client = serve()
+    for _ in range(100):
+        health = client.get("/health")
+        if health.status_code == 503:
+            break
+        time.sleep(0.02)
+    assert (health.status_code, "ended (one thing)" in health.json()["detail"]) == (503, True)
 
 
 def test_the_routes_are_documented(client: TestClient) -> None:

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from remodal.serve.batching import Batcher, Busy
+from remodal.serve.batching import Batcher
+from remodal.serve.turns import Client
+
+A, B = Client("here", "a"), Client("here", "b")
 
 
 def test_what_waits_is_answered_together_and_each_gets_its_own() -> None:
@@ -20,8 +23,8 @@ def test_what_waits_is_answered_together_and_each_gets_its_own() -> None:
         return [2 * one for one in batch]
 
     async def ask() -> list[int]:
-        async with Batcher(double, 4, 100, sizes.append) as batcher:
-            asked = [asyncio.create_task(batcher.ask(number)) for number in range(10)]
+        async with Batcher(double, 4, sizes.append) as batcher:
+            asked = [asyncio.create_task(batcher.ask(A, number)) for number in range(10)]
             await asyncio.sleep(0.05)
             gate.set()
             return await asyncio.gather(*asked)
@@ -34,8 +37,8 @@ def test_a_lone_request_waits_for_no_company() -> None:
     sizes: list[int] = []
 
     async def ask() -> int:
-        async with Batcher(lambda batch: list(batch), 32, 100, sizes.append) as batcher:
-            return await asyncio.wait_for(batcher.ask(7), 1)
+        async with Batcher(lambda batch: list(batch), 32, sizes.append) as batcher:
+            return await asyncio.wait_for(batcher.ask(A, 7), 1)
 
     assert asyncio.run(ask()) == 7
     assert sizes == [1]
@@ -48,33 +51,34 @@ def test_one_at_fault_harms_no_other() -> None:
         return list(batch)
 
     async def ask() -> list[object]:
-        async with Batcher(picky, 8, 100, lambda _: None) as batcher:
-            return await asyncio.gather(*(batcher.ask(number) for number in range(6)), return_exceptions=True)
+        async with Batcher(picky, 8, lambda _: None) as batcher:
+            return await asyncio.gather(*(batcher.ask(A, number) for number in range(6)), return_exceptions=True)
 
     found = asyncio.run(ask())
     assert isinstance(found[3], ValueError)
     assert [one for one in found if isinstance(one, int)] == [0, 1, 2, 4, 5]
 
 
-def test_too_many_waiting_are_told_to_come_again() -> None:
+def test_where_more_waits_than_a_batch_takes_clients_take_turns() -> None:
+    batches: list[list[int]] = []
     gate = threading.Event()
 
     def slow(batch: Sequence[int]) -> list[int]:
         gate.wait(10)
+        batches.append(list(batch))
         return list(batch)
 
-    async def ask() -> list[object]:
-        async with Batcher(slow, 1, 3, lambda _: None) as batcher:
-            first = asyncio.create_task(batcher.ask(0))
+    async def ask() -> None:
+        async with Batcher(slow, 2, lambda _: None) as batcher:
+            asked = [asyncio.create_task(batcher.ask(A, number)) for number in range(6)]
             await asyncio.sleep(0.05)
-            others = [asyncio.create_task(batcher.ask(number)) for number in range(1, 6)]
+            asked.append(asyncio.create_task(batcher.ask(B, 100)))
             await asyncio.sleep(0.05)
             gate.set()
-            return await asyncio.gather(first, *others, return_exceptions=True)
+            await asyncio.gather(*asked)
 
-    found = asyncio.run(ask())
-    assert found[:4] == [0, 1, 2, 3]
-    assert all(isinstance(one, Busy) for one in found[4:])
+    asyncio.run(ask())
+    assert batches == [[0, 1], [2, 100], [3, 4], [5]]
 
 
 def test_who_left_is_not_computed_for() -> None:
@@ -87,17 +91,17 @@ def test_who_left_is_not_computed_for() -> None:
         return list(batch)
 
     async def ask() -> None:
-        async with Batcher(slow, 1, 10, lambda _: None) as batcher:
-            first = asyncio.create_task(batcher.ask(1))
+        async with Batcher(slow, 1, lambda _: None) as batcher:
+            first = asyncio.create_task(batcher.ask(A, 1))
             await asyncio.sleep(0.05)
-            second = asyncio.create_task(batcher.ask(2))
+            second = asyncio.create_task(batcher.ask(A, 2))
             await asyncio.sleep(0.05)
             second.cancel()
             gate.set()
             with pytest.raises(asyncio.CancelledError):
                 await second
             assert await first == 1
-            assert await batcher.ask(3) == 3
+            assert await batcher.ask(A, 3) == 3
 
     asyncio.run(ask())
     assert computed == [1, 3]

@@ -16,7 +16,13 @@ from remodal.backbones.lite import Lite
 from remodal.errors import BadItem
 from remodal.modalities import get_modality
 from remodal.report.charts import WAVE_WIDTH
+from remodal.serve import decoding
+from remodal.serve.admission import Pixels
 from remodal.serve.decoding import Decoders
+from remodal.serve.turns import Client
+
+A, B = Client("here", "a"), Client("here", "b")
+MUCH = 10**9
 
 
 def with_decoders(
@@ -39,7 +45,7 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
             ("text/warm/2.txt", "text"),
         ):
             data = (folder / name).read_bytes()
-            found = await decoders.decode(data, name, None)
+            found = await decoders.decode(A, data, name, None, Pixels(MUCH))
             medium = get_modality(modality).decode(data, where=name)
             assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
             assert np.array_equal(found.inputs, lite.tower(modality).prepare(modality, medium))
@@ -49,12 +55,12 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
 
 def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder: Path) -> None:
     async def work(decoders: Decoders) -> None:
-        read_as, shown = await decoders.draw((folder / "audio/cold/1.wav").read_bytes(), "x")
+        read_as, shown = await decoders.draw(A, (folder / "audio/cold/1.wav").read_bytes(), "x", Pixels(MUCH))
         assert read_as == "audio"
         assert len(shown.wave) == WAVE_WIDTH
         assert shown.pictures
         with pytest.raises(BadItem, match="can't be decoded"):
-            await decoders.draw(b"\x89PNG\r\n\x1a\nnothing more", "x")
+            await decoders.draw(A, b"\x89PNG\r\n\x1a\nnothing more", "x", Pixels(MUCH))
 
     with_decoders(lite_cache, work)
 
@@ -62,9 +68,9 @@ def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder
 def test_what_cannot_be_decoded_says_why(lite_cache: Path) -> None:
     async def work(decoders: Decoders) -> None:
         with pytest.raises(BadItem, match="x: found an empty file"):
-            await decoders.decode(b"", "x", None)
+            await decoders.decode(A, b"", "x", None, Pixels(MUCH))
         with pytest.raises(BadItem, match="found text where audio is expected"):
-            await decoders.decode(b"a sentence", "x", "audio")
+            await decoders.decode(A, b"a sentence", "x", "audio", Pixels(MUCH))
 
     with_decoders(lite_cache, work)
 
@@ -74,8 +80,8 @@ def test_a_process_that_dies_is_replaced(lite_cache: Path) -> None:
         for process in list(decoders._all):
             os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(BadItem, match="the decoder died of it"):
-            await decoders.decode(b"a sentence", "x", None)
-        assert (await decoders.decode(b"a sentence", "x", None)).tower == "text"
+            await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))
+        assert (await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))).tower == "text"
 
     with_decoders(lite_cache, work)
 
@@ -86,9 +92,9 @@ def test_a_process_that_hangs_is_replaced_in_time(lite_cache: Path) -> None:
             os.kill(process.pid, signal.SIGSTOP)
         started = time.monotonic()
         with pytest.raises(BadItem, match="takes longer than 0.5 s to decode"):
-            await decoders.decode(b"a sentence", "x", None)
+            await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))
         assert time.monotonic() - started < 30
-        assert (await decoders.decode(b"a sentence", "x", None)).tower == "text"
+        assert (await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))).tower == "text"
 
     with_decoders(lite_cache, work, seconds=0.5)
 
@@ -97,12 +103,64 @@ def test_who_leaves_takes_no_answer_of_the_next(lite_cache: Path) -> None:
     async def work(decoders: Decoders) -> None:
         (process,) = decoders._all
         os.kill(process.pid, signal.SIGSTOP)
-        left = asyncio.create_task(decoders.decode(b"a first sentence", "first", None))
+        left = asyncio.create_task(decoders.decode(A, b"a first sentence", "first", None, Pixels(MUCH)))
         await asyncio.sleep(0.1)
         left.cancel()
         with pytest.raises(asyncio.CancelledError):
             await left
-        assert (await decoders.decode(b"a second sentence", "second", None)).name == "second"
+        assert (await decoders.decode(A, b"a second sentence", "second", None, Pixels(MUCH))).name == "second"
+
+    with_decoders(lite_cache, work)
+
+
+def test_who_left_costs_no_process_where_the_file_is_soon_done(lite_cache: Path) -> None:
+    async def work(decoders: Decoders) -> None:
+        (process,) = decoders._all
+        os.kill(process.pid, signal.SIGSTOP)
+        left = [asyncio.create_task(decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        for one in left:
+            one.cancel()
+        await asyncio.sleep(0.1)
+        os.kill(process.pid, signal.SIGCONT)
+        assert (await decoders.decode(B, b"a sentence", "x", None, Pixels(MUCH))).tower == "text"
+        assert decoders._all == {process}
+
+    with_decoders(lite_cache, work)
+
+
+def test_a_process_that_does_not_start_again_is_told_of_and_tried_until_it_does(
+    lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "AGAIN_SECONDS", 0.1)
+
+    async def work(decoders: Decoders) -> None:
+        whole, decoders._arguments = decoders._arguments, ["false"]
+        for process in list(decoders._all):
+            os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(BadItem, match="the decoder died of it"):
+            await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))
+        waiting = asyncio.create_task(decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH)))
+        await asyncio.sleep(0.5)
+        assert decoders.problem is not None
+        assert "did not start" in decoders.problem
+        decoders._arguments = whole
+        assert (await waiting).tower == "text"
+        assert decoders.problem is None
+
+    with_decoders(lite_cache, work)
+
+
+def test_the_files_of_a_request_have_so_many_pixels_together(lite_cache: Path, folder: Path) -> None:
+    data = (folder / "image/warm/0.png").read_bytes()
+
+    async def work(decoders: Decoders) -> None:
+        together = Pixels(2 * 32 * 32)
+        for _ in range(2):
+            await decoders.decode(A, data, "x", None, together)
+        with pytest.raises(BadItem, match="found 1,024 pixels; valid: at most 0 more in this request"):
+            await decoders.decode(A, data, "x", None, together)
+        assert (await decoders.decode(A, b"a sentence", "x", None, together)).tower == "text"
 
     with_decoders(lite_cache, work)
 
