@@ -26,6 +26,9 @@ def command(
         int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    trust_backbone: Annotated[
+        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+    ] = None,
 ) -> None:
     """Answer, search, be taught and go back a version: over HTTP, and on a page at /.
 

@@ -77,7 +77,7 @@ class Ridge(TowerMethod[Regression]):
     def learned(self, part: Regression, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """Add the task's moments and solve again."""
         known, labels = task.among(part.columns)
-        lifted = self.lifted(tower, task.tokens, part.centre, len(part.moments.gram))
+        lifted = self.lifted(tower, task.tokens, part.centre, len(part.weights))
         moments, strength = fitted(part.moments, part.strength, lifted, labels, len(known), trainer)
         return Regression(known, part.centre, moments, strength, moments.solve(strength))
 
