@@ -47,8 +47,8 @@ def measured(method: str, files: Path, updates: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         model = remodal.Model(method)
-        for step in remodal.stream(STREAM).steps:
-            model.learn(step)
+        for task in remodal.stream(STREAM).tasks:
+            model.learn(task)
         model.save(folder)
         sizes = [megabytes(folder)]
         added = []

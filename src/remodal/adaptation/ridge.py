@@ -37,8 +37,10 @@ class StreamingRidge:
         return {"half": _lower(tensors["gram"]), "cross": tensors["cross"]}
 
     def gram(self) -> Tensor:
-        """``[width, width]``."""
+        """``[width, width]``. ValueError where the triangle isn't of that width."""
         width = len(self.cross)
+        if len(self.half) != width * (width + 1) // 2:
+            raise ValueError(f"a triangle of {len(self.half):,} numbers; valid: of width {width:,}")
         rows, columns = torch.tril_indices(width, width)
         whole = self.half.new_empty(width, width)
         whole[rows, columns] = whole[columns, rows] = self.half

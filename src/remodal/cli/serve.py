@@ -73,7 +73,7 @@ def command(
     if token is None and not is_loopback(host):
         raise RemodalError(f"--host {host} lets other machines in; that needs --token-file with a token of 16 letters")
     torch.set_num_threads(threads or default_threads())
-    service = Service(model, cache_folder(), index, settings, checked_device(device))
+    service = Service(model, cache_folder(), index, settings, checked_device(device), trust_backbone)
     listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()
     # asyncio does it only for sockets made with a protocol's number; without, each answer waits 40 ms for a delayed ACK
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -27,7 +27,7 @@ class JointSettings(RemodalSettings):
     """Settings of ``joint``."""
 
     names: float = Field(0.25, ge=0, description="share of what speaks for a class that speaks for near names too")
-    rank: int = Field(100_000, ge=1, description="directions of a modality's Gram matrix: all there are")
+    rank: int = Field(100_000, ge=1, le=100_000, description="directions of a modality's Gram matrix: all there are")
 
 
 @dataclass

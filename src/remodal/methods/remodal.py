@@ -31,7 +31,7 @@ from remodal.adaptation.calibration import Calibration
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import TaskData, methods
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -42,8 +42,8 @@ from remodal.training.trainer import Trainer
 class RemodalSettings(Settings):
     """Settings of ``remodal``."""
 
-    width: int = Field(4000, ge=1, description="random features")
-    rank: int = Field(512, ge=1, description="directions of a modality's Gram matrix")
+    width: int = Field(4000, ge=1, le=20_000, description="random features")
+    rank: int = Field(512, ge=1, le=100_000, description="directions of a modality's Gram matrix")
     strength: float = Field(0.03, gt=0, description="penalty of a modality's regression, over an item's mean square")
     router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
     balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
@@ -91,6 +91,15 @@ class Remodal(TowerMethod[Regressions]):
         self._projected = Remembered()
         self._embeddings = Embeddings()
 
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
+        super().restore(state)
+        for name, part in self.parts_.items():
+            for modality in part.modalities:  # before W is drawn
+                found = tuple(modality.weights.shape)
+                if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
+                    raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
+
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
         width = tower.identity_width + 1
@@ -114,7 +123,7 @@ class Remodal(TowerMethod[Regressions]):
 
     def fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
         """Of no class; the centre is the mean of the task's items."""
-        width = tower.feature_width + self.chosen.width + 1
+        width = self._lifted_width(tower)
         centre = tower.features(task.tokens).mean(0)
         threshold = centre @ self._projection(tower)
         moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
@@ -131,6 +140,9 @@ class Remodal(TowerMethod[Regressions]):
         calibration = modality.calibration.added(left_out, self._nearness(tower, task.tokens, known), labels)
         weights = moments.solve(penalty) @ mixing
         return replace(modality, columns=known, moments=moments, weights=weights, calibration=calibration)
+
+    def _lifted_width(self, tower: Tower) -> int:
+        return tower.feature_width + self.chosen.width + 1
 
     def _mixing(self, counts: Tensor, columns: Sequence[Column]) -> Tensor:
         """``[classes, classes]``: small classes are lifted, and share with classes whose names are near in text.

@@ -6,6 +6,7 @@ It may come from a stranger: every field has a limit, and no text in it can move
 from __future__ import annotations
 
 import json
+import reprlib
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ from remodal.streams.base import Column
 
 FORMAT = "remodal model"
 SCHEMA = 2
-MAX_BYTES = 32 * 2**20
-"""A larger ``config.json`` isn't read."""
+MAX_BYTES = 8 * 2**20
+"""A larger ``config.json`` isn't read, nor written: 20,000 classes take 2 MB, and 10 GB of tensors as much."""
 MAX_CLASSES = 20_000
 MAX_SETTINGS = 10_000
 """Letters of the method's settings, as JSON."""
@@ -177,8 +178,11 @@ class Description(_Part):
         return {file.name for file in (*self.weights, *self.held_out)}
 
     def as_json(self) -> str:
-        """As it stands in ``config.json``."""
-        return json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+        """As it stands in ``config.json``. RemodalError where that would be more than is read."""
+        text = json.dumps(self.model_dump(by_alias=True), indent=1, ensure_ascii=False) + "\n"
+        if len(text.encode()) > MAX_BYTES:
+            raise RemodalError(f"the model's description takes more than {MAX_BYTES:,} bytes; valid: at most so many")
+        return text
 
 
 def described(folder: Path, name: str) -> Description:
@@ -246,4 +250,4 @@ def _first(error: Exception) -> str:
 
 def _cut(value: object) -> str:
     """The beginning of a value, as letters alone."""
-    return cleaned((value if isinstance(value, str) else repr(value))[:SHOWN])
+    return cleaned(str(value) if isinstance(value, str | Exception) else reprlib.repr(value))[:SHOWN]

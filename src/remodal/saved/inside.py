@@ -21,8 +21,9 @@ def contents(folder: Path, name: str, most: int) -> bytes:
             raise RemodalError(f"{path}: a link to a file outside the model's folder; valid: files that lie in it")
         if not real.is_file():
             raise RemodalError(f"{path}: not a regular file")
+        size = real.stat().st_size
         with real.open("rb") as stream:
-            data = stream.read(most + 1)
+            data = stream.read(min(size, most) + 1)  # room for so many is made first
     except (OSError, RuntimeError) as error:
         raise RemodalError(
             f"{path}: can't be read ({getattr(error, 'strerror', None) or 'links in a circle'})"

@@ -56,12 +56,14 @@ class Jobs(Background):
         cache: Path,
         device: str,
         index: str | None,
+        trust_backbone: Path | None,
         staging: Staging,
         waiting: int,
         answer_with_current: Callable[[], Awaitable[int]],
     ) -> None:
         self._model = model
-        self._learner = [sys.executable, "-m", "remodal.serve.learner", str(model), str(cache), device, index or ""]
+        told = [str(model), str(cache), device, index or "", str(trust_backbone or "")]
+        self._learner = [sys.executable, "-m", "remodal.serve.learner", *told]
         self._staging = staging
         self._answer_with_current = answer_with_current
         self._queue: Queue[Job] = Queue(waiting)

@@ -1,5 +1,5 @@
-"""The process that learns: ``python -m remodal.serve.learner MODEL CACHE DEVICE INDEX DATA``; the last two may be
-missing.
+"""The process that learns: ``python -m remodal.serve.learner MODEL CACHE DEVICE INDEX BACKBONE DATA``; the last
+three may be empty. BACKBONE: a folder that is trusted as the model's.
 
 Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what the
 update did, when there is a new version; or ``problem``. The server may kill it at any moment:
@@ -57,20 +57,22 @@ class Told:
         self._out.flush()
 
 
-def main(model: str, cache: str, device: str, index: str = "", data: str = "") -> int:
+def main(model: str, cache: str, device: str, index: str = "", backbone: str = "", data: str = "") -> int:
     """Update the model from ``data``, if there is some, and the index, if there is one; the exit status."""
     # what a library prints must not come between the lines
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.nice(10)  # answering goes first
-    told = Told(out)
+    told, trusted = Told(out), backbone or None
     try:
         if data:
-            told.tell(**_as_json(update(model, data, cache=Path(cache), device=device, progress=told)))
+            done = update(model, data, cache=Path(cache), device=device, trust_backbone=trusted, progress=told)
+            told.tell(**_as_json(done))
         if index:
             from remodal.search import Index, refresh
 
-            refresh(Index.open(index), Model.load(model, cache=Path(cache), device=device), told)
+            loaded = Model.load(model, cache=Path(cache), device=device, trust_backbone=trusted)
+            refresh(Index.open(index), loaded, told)
     except RemodalError as error:
         told.tell(problem=str(error))
         return 2

@@ -59,15 +59,23 @@ class Drawn(NamedTuple):
 
 
 class Service:
-    """model, device: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous context."""
+    """model, device, trust_backbone: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous
+    context.
+    """
 
     def __init__(
-        self, model: str, cache: Path, index: str | None, settings: ServeSettings, device: str = "cpu"
+        self,
+        model: str,
+        cache: Path,
+        index: str | None,
+        settings: ServeSettings,
+        device: str = "cpu",
+        trust_backbone: Path | None = None,
     ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
-        self._load = partial(Model.load, self.folder, cache=cache, device=device)
+        self._load = partial(Model.load, self.folder, cache=cache, device=device, trust_backbone=trust_backbone)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
         if self.index is not None:
@@ -75,7 +83,9 @@ class Service:
         self._decoders = Decoders(self.model.backbone_name, str(cache), settings.decoders, settings.decode_seconds)
         self._batcher = Batcher(self._compute, settings.batch, settings.waiting, self.metrics.batch.observe)
         self._staging = Staging(cache / UPLOADS)
-        self.jobs = Jobs(self.folder, cache, device, index, self._staging, settings.jobs, self.answer_with_current)
+        self.jobs = Jobs(
+            self.folder, cache, device, index, trust_backbone, self._staging, settings.jobs, self.answer_with_current
+        )
         self._running = AsyncExitStack()
         self.ready = False
 
