@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,7 +35,7 @@ from remodal.training.trainer import Trainer
 
 HANDFUL = 64
 """Media that are answered at a time."""
-TRIED = 100
+TRIED = 1000
 """Classes that a loaded model scores once, to see that its tensors fit: a name may have to be embedded for each."""
 
 
@@ -142,8 +142,9 @@ class Model:
         with self._store() as store:
             data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress)
             held_out = prepare_held_out(task, self.backbone, store) if isinstance(task, Task) else None
+        learned = self.learned_.after(data, origin, stated_licences(task.train))
         self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
-        self.learned_ = self.learned_.after(data, origin, stated_licences(task.train))
+        self.learned_ = learned
         if held_out is not None:
             self.learned_ = self.learned_.holding(task.modality, *held_out)
         return self
@@ -246,7 +247,10 @@ class Model:
             with torch.inference_mode():
                 self._familiarity = Familiarity(self.learned_.held_out, self.backbone)
         stacked, columns = Tokens.stack(tower.name, tokens), self.candidates(modality)
-        return answered(self.method, stacked, columns, self._familiarity, names, top)
+        tried = {kept.tokens.tower for kept in self.learned_.held_out.kept.values()}
+        where = self.saved_as[0] if self.saved_as and tower.name not in tried else None
+        with fitting(where, self.method_name) if where else nullcontext():
+            return answered(self.method, stacked, columns, self._familiarity, names, top)
 
     def save(self, folder: str | Path) -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.

@@ -36,6 +36,7 @@ class StreamingRidge:
             return tensors
         return {"half": _lower(tensors["gram"]), "cross": tensors["cross"]}
 
+    @cached_property
     def gram(self) -> Tensor:
         """``[width, width]``. ValueError where the triangle isn't of that width."""
         width = len(self.cross)
@@ -55,9 +56,8 @@ class StreamingRidge:
 
     def solve(self, strength: float) -> Tensor:
         """Weights ``[width, classes]``, float32; the penalty is ``strength`` times the Gram's mean diagonal."""
-        gram = self.gram()
-        penalty = strength * gram.diagonal().mean() + 1e-12
-        return torch.cholesky_solve(self.cross, torch.linalg.cholesky(_plus(gram, penalty))).float().contiguous()
+        penalty = strength * self.gram.diagonal().mean() + 1e-12
+        return torch.cholesky_solve(self.cross, torch.linalg.cholesky(_plus(self.gram, penalty))).float().contiguous()
 
 
 @dataclass
@@ -80,7 +80,7 @@ class LowRankRidge:
     @classmethod
     def empty(cls, width: int) -> Self:
         """Of no item and no class."""
-        return cls.rounded(torch.zeros(0, width), torch.tensor(0.0), torch.zeros(0, width))
+        return cls(torch.zeros(0, width).half(), torch.zeros(0), torch.tensor(0.0), torch.zeros(0, width))
 
     @classmethod
     def rounded(cls, factor: Tensor, spare: Tensor, sums: Tensor) -> Self:

@@ -6,6 +6,7 @@ It may come from a stranger: every field has a limit, and no text in it can move
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ MAX_SETTINGS = 10_000
 """Letters of the method's settings, as JSON."""
 LONGEST = 1000
 """Letters of a text."""
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""Of a method or a modality."""
 SHOWN = 80
 """Letters of a wrong value that are shown."""
 
@@ -76,14 +79,15 @@ Count = Annotated[int, Field(ge=0, le=10**12)]
 Number = Annotated[int, Field(ge=1, le=10**6)]
 """Of a version."""
 Line = Annotated[str, Field(max_length=LONGEST), AfterValidator(one_line)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 def _shown(column: Column) -> Column:
-    if not column.name or len(column.name) > LONGEST:
-        raise ValueError(f"valid: names of 1 to {LONGEST} letters")
-    one_line(column.modality)
+    if not re.fullmatch(NAME, column.modality):
+        raise ValueError("valid: a modality's name")
+    if not 0 < len(column.name) <= LONGEST:
+        raise ValueError(f"valid: a name of 1 to {LONGEST:,} letters")
     one_line(column.name)
     return column
 
@@ -99,7 +103,7 @@ class File(_Part):
     """A file of tensors in the model's folder."""
 
     name: str = Field(pattern=r"^([A-Za-z0-9_-]{1,64}|tensors/[0-9a-f]{64})\.safetensors$")
-    bytes: int = Field(ge=0, le=2**40)
+    bytes: int = Field(ge=0, le=2**36)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 

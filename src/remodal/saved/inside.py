@@ -28,6 +28,8 @@ def contents(folder: Path, name: str, most: int) -> bytes:
         raise RemodalError(
             f"{path}: can't be read ({getattr(error, 'strerror', None) or 'links in a circle'})"
         ) from None
+    except MemoryError:
+        raise RemodalError(f"{path}: {size:,} bytes are more than there is memory for") from None
     if len(data) > most:
         raise RemodalError(f"{path}: found more than {most:,} bytes; valid: at most so many")
     return data

@@ -95,7 +95,7 @@ def refused(folder: Path, cache: Path) -> str:
         (lambda config: config["weights"][0].update(name="/etc/passwd"), "weights.0.name"),
         (lambda config: config["weights"][0].update(name="tensors/../config.safetensors"), "weights.0.name"),
         (lambda config: config["weights"][0].update(bytes=10**30), "weights.0.bytes"),
-        (lambda config: config["weights"][0].update(bytes=2**40), "cut short"),
+        (lambda config: config["weights"][0].update(bytes=2**36), "cut short"),
         (lambda config: config.update(weights=[]), "no state's values"),
     ],
 )
@@ -317,6 +317,14 @@ def test_every_size_that_can_be_set_has_a_limit(name: str) -> None:
         if field.annotation is int:
             with pytest.raises(RemodalError, match=f"setting {setting}: found"):
                 methods.get(name).options.checked({setting: 10**9})
+
+
+def test_a_state_that_fails_only_when_it_answers_is_one_line_too(saved: Path, lite_cache: Path) -> None:
+    rewritten(saved, "weights", lambda tensors, _: tensors.update({"parts/text/sums": torch.zeros(2, 7)}))
+    assert "don't fit" in refused(saved, lite_cache)
+    rewritten(saved, "held_out", lambda tensors, values: (tensors.clear(), values.clear()))
+    with pytest.raises(RemodalError, match="its tensors don't fit the method 'nearest-mean'"):
+        remodal.load(saved, cache=lite_cache).predict([remodal.Text("tea")])
 
 
 def test_a_state_that_fails_only_while_it_learns_is_one_line_too(
