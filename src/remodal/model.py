@@ -301,7 +301,10 @@ class Model:
         told = description.about
         trusted(folder, told.backbone, trust_backbone)
         loaded = cls.__new__(cls)
-        loaded._begin(told.method, told.backbone, told.seed, told.features, cache, device, told.settings)
+        try:
+            loaded._begin(told.method, told.backbone, told.seed, told.features, cache, device, told.settings)
+        except RemodalError as error:
+            raise RemodalError(f"{folder}: {error}") from None
         if loaded.backbone.fingerprint != told.fingerprint:
             found, here = told.fingerprint, loaded.backbone.fingerprint
             raise RemodalError(f"{folder}: learned on the backbone {found}, but the one installed here is {here}")

@@ -249,7 +249,7 @@ def _first(error: Exception) -> str:
         return _cut(f"{type(error).__name__}: {error}")
     first = error.errors(include_url=False, include_context=False)[0]
     where = cleaned(".".join(str(part)[:SHOWN] for part in first["loc"]))
-    return f"{where or 'config'}: found {_cut(first['input'])}; {cleaned(first['msg'].lower())}"
+    return f"{where or 'config'}: found {_cut(first['input'])}; {cleaned(first['msg'][:1].lower() + first['msg'][1:])}"
 
 
 def _cut(value: object) -> str:
