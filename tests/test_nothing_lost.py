@@ -115,8 +115,9 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
     assert tables[0].equals(tables[1])
     histories = [(folder / "history.jsonl").read_text() for folder in (whole, killed)]
     assert histories[0] == histories[1]
-    models = [(folder / "model" / "model.safetensors").read_bytes() for folder in (whole, killed)]
-    assert models[0] == models[1]
+    # named by what they hold
+    models = [{file.name for file in (folder / "model/tensors").iterdir()} for folder in (whole, killed)]
+    assert models[0] == models[1] != set()
     assert not (killed / "checkpoint").exists()
 
 

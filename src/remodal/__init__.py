@@ -40,15 +40,23 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOMES[name]), name)
 
 
-def load(model: str | Path, *, cache: Path | None = None, device: str = "cpu") -> Model:
+def load(
+    model: str | Path,
+    *,
+    cache: Path | None = None,
+    device: str = "cpu",
+    trust_backbone: str | Path | None = None,
+) -> Model:
     """The current version of a saved model: of its folder, of a finished run's folder, or ``owner/name`` on a hub.
+
+    trust_backbone: the folder of the frozen model, where the saved model names one.
 
     Raises:
         RemodalError: There is none, a file of it is damaged, or this installation can't run it.
     """
     from remodal.model import Model
 
-    return Model.load(model, cache=cache, device=device)
+    return Model.load(model, cache=cache, device=device, trust_backbone=trust_backbone)
 
 
 def list_methods() -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from remodal.answering import Answer, Prediction, answered, refused
-from remodal.backbones import Tokens, Tower, load_backbone
+from remodal.backbones import Tokens, Tower, backbones, load_backbone
 from remodal.cache import cache_folder
 from remodal.errors import BadItem, RemodalError
 from remodal.familiarity import Familiarity
@@ -35,6 +36,8 @@ from remodal.training.trainer import Trainer
 
 HANDFUL = 64
 """Media that are answered at a time."""
+TRIED = 1000
+"""Classes that a loaded model scores once, to see that its tensors fit: a name may have to be embedded for each."""
 
 
 class Evaluation(NamedTuple):
@@ -73,6 +76,18 @@ class Model:
         device: str = "cpu",
         **settings: Any,
     ) -> None:
+        self._begin(method, backbone, seed, features, cache, device, settings)
+
+    def _begin(
+        self,
+        method: str,
+        backbone: str,
+        seed: int,
+        features: Features,
+        cache: Path | None,
+        device: str,
+        settings: Mapping[str, object],
+    ) -> None:
         chosen = methods.get(method)
         options = chosen.options.checked(settings)
         self._cache = cache or cache_folder()
@@ -95,6 +110,11 @@ class Model:
     def backbone_name(self) -> str:
         """What :func:`~remodal.backbones.load_backbone` takes for the frozen model."""
         return self._named[1]
+
+    @property
+    def method_name(self) -> str:
+        """The method's, in ``list_methods()``."""
+        return self._named[0]
 
     @property
     def seen_(self) -> list[Column]:
@@ -123,8 +143,9 @@ class Model:
         with self._store() as store:
             data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress)
             held_out = prepare_held_out(task, self.backbone, store) if isinstance(task, Task) else None
+        learned = self.learned_.after(data, origin, stated_licences(task.train))
         self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
-        self.learned_ = self.learned_.after(data, origin, stated_licences(task.train))
+        self.learned_ = learned
         if held_out is not None:
             self.learned_ = self.learned_.holding(task.modality, *held_out)
         return self
@@ -236,7 +257,10 @@ class Model:
             with torch.inference_mode():
                 self._familiarity = Familiarity(self.learned_.held_out, self.backbone)
         stacked, columns = Tokens.stack(tower.name, tokens), self.candidates(modality)
-        return answered(self.method, stacked, columns, self._familiarity, names, top)
+        tried = {kept.tokens.tower for kept in self.learned_.held_out.kept.values()}
+        where = self.saved_as[0] if self.saved_as and tower.name not in tried else None
+        with fitting(where, self.method_name) if where else nullcontext():
+            return answered(self.method, stacked, columns, self._familiarity, names, top)
 
     def save(self, folder: str | Path) -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.
@@ -266,10 +290,18 @@ class Model:
         return about(self.method, *self._named, self.learned_)
 
     @classmethod
-    def load(cls, model: str | Path, *, cache: Path | None = None, device: str = "cpu") -> Self:
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        cache: Path | None = None,
+        device: str = "cpu",
+        trust_backbone: str | Path | None = None,
+    ) -> Self:
         """The current version of a saved model.
 
-        model: its folder, a finished run's folder, or ``owner/name`` on a hub.
+        model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder of the
+        frozen model, for a model that names a folder: none is opened because a saved model says so.
 
         Raises:
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.
@@ -277,37 +309,30 @@ class Model:
         folder = located(model)
         description, state, held_out = read(folder)
         told = description.about
-        loaded = cls(
-            told.method,
-            told.backbone,
-            seed=told.seed,
-            features=told.features,
-            cache=cache,
-            device=device,
-            **told.settings,
-        )
+        trusted(folder, told.backbone, trust_backbone)
+        loaded = cls.__new__(cls)
+        try:
+            loaded._begin(told.method, told.backbone, told.seed, told.features, cache, device, told.settings)
+        except RemodalError as error:
+            raise RemodalError(f"{folder}: {error}") from None
         if loaded.backbone.fingerprint != told.fingerprint:
             found, here = told.fingerprint, loaded.backbone.fingerprint
             raise RemodalError(f"{folder}: learned on the backbone {found}, but the one installed here is {here}")
-        try:
+        with fitting(folder, told.method):
             loaded._take(told, state, held_out)
-        except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise RemodalError(f"{folder}: its tensors don't fit the method {told.method!r} ({said})") from None
         loaded.saved_as = folder.resolve(), description.version
         return loaded
 
     def _take(self, told: About, state: State, held_out: State) -> None:
         """Take on what was saved, and answer once to see that it fits."""
-        for modality in (*(column.modality for column in told.classes), *told.lineage):
+        for modality in (*dict.fromkeys(column.modality for column in told.classes), *told.lineage):
             self.backbone.tower(modality)
         self.method.restore(state)
-        self.learned_ = Learned(
-            told.classes, told.sources, told.lineage, told.tasks, HeldOut.from_state(held_out, self.backbone)
-        )
-        for kept in self.learned_.held_out.kept.values():
+        kept = HeldOut.from_state(held_out, self.backbone, told.classes)
+        self.learned_ = Learned(told.classes, told.sources, told.lineage, told.tasks, kept)
+        for one in kept.kept.values():
             with torch.inference_mode():
-                self.method.scores(kept.tokens[:1], told.classes)
+                self.method.scores(one.tokens[:1], told.classes[:TRIED])
 
     def _store(self) -> FeatureStore:
         return FeatureStore(self._cache / "features")
@@ -318,3 +343,26 @@ def _check_question(media: object, top: int) -> None:
         raise RemodalError(f"media: found one {type(media).__name__}; valid: a list of media, of one too")
     if type(top) is not int or top < 1:
         raise RemodalError(f"top: found {top!r}; valid: a whole number, 1 or more")
+
+
+def trusted(folder: Path, named: str, trust: str | Path | None) -> None:
+    """RemodalError where a saved model names a folder as its frozen model, and not the one that the caller trusts."""
+    if named in backbones.names():
+        return
+    if trust is None:
+        raise RemodalError(
+            f"{folder}: names the folder {named!r} as its frozen model; nothing outside a saved model is opened unless "
+            "you trust it: --trust-backbone PATH (in Python trust_backbone=PATH)"
+        )
+    if Path(named).absolute() != Path(trust).absolute():
+        raise RemodalError(f"{folder}: names the folder {named!r} as its frozen model, not the trusted {str(trust)!r}")
+
+
+@contextmanager
+def fitting(folder: Path, method: str) -> Iterator[None]:
+    """A block that uses what a file says of a method's state: RemodalError where it doesn't fit the method."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise RemodalError(f"{folder}: its tensors don't fit the method {method!r} ({said})") from error

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
-from remodal.model import Model
-from remodal.saved import changing, is_model, located
+from remodal.model import Model, fitting
+from remodal.saved import changing, forget, is_model, located
 from remodal.saved.description import Measured
 from remodal.streams import lessons
 from remodal.streams.base import Column, Quarantined
@@ -43,16 +43,22 @@ def update(
     cache: Path | None = None,
     device: str = "cpu",
     depth_unit: str | None = None,
+    trust_backbone: str | Path | None = None,
+    keep: int | None = None,
     progress: Progress | None = None,
 ) -> Updated:
     """Learn new classes, more items of known ones, or a new modality from the folder ``data``.
 
     model: see :meth:`Model.load`. save_as: a folder for the result, instead of a next version of ``model``.
+    keep: of the versions that there are then, the newest so many stay (:func:`~remodal.saved.forget`); None: all.
     Whatever happens on the way, the model's current version stays as it was.
 
     Raises:
-        RemodalError: There is nothing to learn, ``save_as`` holds a model, or another process changes the model.
+        RemodalError: There is nothing to learn, ``save_as`` holds a model, another process changes the model, or the
+            model's tensors don't fit its method.
     """
+    if keep is not None and keep < 1:
+        raise RemodalError(f"found {keep} versions to keep; valid: 1 or more")
     shown, source = progress or Silent(), located(model)
     target = source if save_as is None else Path(save_as)
     if save_as is not None and is_model(target):
@@ -61,19 +67,22 @@ def update(
         raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
     tasks, quarantined = lessons(data, undivided=UNDIVIDED, depth_unit=depth_unit)
     with changing(target):
-        learner = Model.load(source, cache=cache, device=device)
+        learner = Model.load(source, cache=cache, device=device, trust_backbone=trust_backbone)
         known, held_out = learner.seen_, learner.learned_.held_out
-        before = held_out.accuracy(learner.method, known)
+        with fitting(source, learner.method_name):
+            before = held_out.accuracy(learner.method, known)
         tasks, unusable = learner.usable(tasks, shown)
         set_aside = (*quarantined, *unusable)
         if not tasks:
             raise RemodalError(f"{data}: no file can be used; the first: {': '.join(set_aside[0])}")
-        with shown.work("learn", len(tasks)) as count:
+        with shown.work("learn", len(tasks)) as count, fitting(source, learner.method_name):
             for task in tasks:
                 learner.learn(task, shown, origin=Path(data).resolve().name)
                 count()
         after = held_out.accuracy(learner.method, learner.seen_)
         learner.save(target)
+        if keep is not None:
+            forget(target, keep)
     taught = dict.fromkeys(
         column for task in tasks for column in (Column(task.modality, name) for name in task.classes)
     )

@@ -22,7 +22,7 @@ from serving import Server, served
 
 import remodal
 from remodal.errors import RemodalError
-from remodal.saved.description import Description
+from remodal.saved.description import Description, described
 
 FILES = 1000
 TOGETHER = 50
@@ -68,7 +68,7 @@ def seeds(saved: Path) -> dict[str, bytes]:
         "tiff": tiff(),
         "ogg": ogg(),
         "mp4": mp4(),
-        "safetensors": (saved / "model.safetensors").read_bytes()[:20_000],
+        "safetensors": max((saved / "tensors").iterdir(), key=lambda file: file.stat().st_size).read_bytes()[:20_000],
         "json": (saved / "config.json").read_bytes(),
     }
 
@@ -133,10 +133,12 @@ def answered(server: Server, files: list[bytes]) -> list[dict[str, Any]]:
 
 def test_mutated_model_folders_are_refused_or_right(saved: Path, lite_cache: Path) -> None:
     draws = random.Random(21)  # noqa: S311
-    whole = {name: (saved / name).read_bytes() for name in ("config.json", "model.safetensors", "held_out.safetensors")}
+    description = described(saved, "config.json")
+    names = ("config.json", description.weights[-1].name, description.held_out[-1].name)
+    whole = {name: (saved / name).read_bytes() for name in names}
     refused = 0
     for number in range(90):
-        name = list(whole)[number % 3]
+        name = names[number % 3]
         (saved / name).write_bytes(mutated(whole[name], draws))
         if name != "config.json":
             _sign(saved)
@@ -155,9 +157,9 @@ def _sign(folder: Path) -> None:
     import hashlib
 
     config = json.loads((folder / "config.json").read_text())
-    for key in ("weights", "held_out"):
-        data = (folder / config[key]["name"]).read_bytes()
-        config[key].update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    for file in (*config["weights"], *config["held_out"]):
+        data = (folder / file["name"]).read_bytes()
+        file.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     Description.model_validate_json(json.dumps(config))
     (folder / "config.json").write_text(json.dumps(config))
 

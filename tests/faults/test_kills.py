@@ -17,7 +17,7 @@ from pathlib import Path
 from serving import Server, served
 
 import remodal
-from remodal.saved import versions
+from remodal.saved import changing, forget, versions
 from remodal.search import Index
 
 FILES = 12
@@ -134,6 +134,50 @@ def test_an_update_is_killed_again_and_again(saved: Path, folder: Path, lite_cac
         assert loaded.saved_as is not None
         assert loaded.saved_as[1] in {one.version for one in found}
     subprocess.run(command, env=environment, check=True, capture_output=True)
+    named = {saved / name for one in versions(saved) for name in one.files}
+    assert set((saved / "tensors").iterdir()) == named
+
+
+def test_forgetting_versions_is_killed_at_every_file(saved: Path, lite_cache: Path) -> None:
+    model = remodal.load(saved, cache=lite_cache)
+    for seed in (1, 2, 3):
+        model.method.parts_["text"].sums += seed  # type: ignore[attr-defined]  # so that each has files of its own
+        model.save(saved)
+    for number in range(100):
+        copy = Path(shutil.copytree(saved, saved.parent / f"copy {number}"))
+        status = forgotten(copy, number)
+        left = versions(copy)
+        assert left[-1].version == 4
+        for one in left:
+            assert all((copy / name).exists() for name in one.files)
+        if status == 0:
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        with changing(copy):
+            forget(copy, 1)
+        assert set((copy / "tensors").iterdir()) == {copy / name for name in left[-1].files}
+    assert number >= 6  # three descriptions and what only they named
+
+
+def forgotten(model: Path, files: int) -> int:
+    """How a process ends that forgets all versions but the newest, and is killed before it removes one file more."""
+    child = os.fork()
+    if child == 0:
+        left, unlink = files, Path.unlink
+
+        def killing(path: Path, missing_ok: bool = False) -> None:
+            nonlocal left
+            if path.suffix in (".json", ".safetensors"):
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left -= 1
+            unlink(path, missing_ok)
+
+        Path.unlink = killing  # type: ignore[method-assign]
+        with changing(model):
+            forget(model, 1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
 
 
 def test_an_index_is_killed_while_it_is_written(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
@@ -156,12 +200,12 @@ def test_an_index_is_killed_while_it_is_written(saved: Path, folder: Path, lite_
 
 def test_a_full_disk_leaves_the_model_as_it_was(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "audio/warm", tmp_path / "more/audio/hum")
-    limit = (saved / "model.safetensors").stat().st_size // 2
+    limit = max(file.stat().st_size for file in (saved / "tensors").iterdir()) // 2
     script = (
         "import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from remodal.cli import main; sys.argv[0] = 'remodal'; main()"
     )
-    before = {file.name for file in saved.iterdir()}
+    before = set(saved.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", script, "update", str(saved), "--data", str(tmp_path / "more")],
         env={**os.environ, "REMODAL_CACHE": str(lite_cache)}, capture_output=True, text=True, check=False,
@@ -169,7 +213,7 @@ def test_a_full_disk_leaves_the_model_as_it_was(saved: Path, folder: Path, lite_
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert {file.name for file in saved.iterdir()} - {".lock"} == before - {".lock"}
+    assert set(saved.rglob("*")) - {saved / ".lock"} == before - {saved / ".lock"}
     assert remodal.load(saved, cache=lite_cache).saved_as == (saved.resolve(), 1)
 
 

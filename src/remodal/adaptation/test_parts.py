@@ -105,6 +105,32 @@ def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
     torch.testing.assert_close(ridge.solve(0.7), expected, atol=1e-4, rtol=1e-3)
 
 
+def test_the_factor_is_kept_in_half_precision_whatever_its_size() -> None:
+    factor = torch.randn(5, 40, generator=torch.Generator().manual_seed(0)) * torch.logspace(-9, 9, 5)[:, None]
+    kept = LowRankRidge.rounded(factor, torch.tensor(0.0), torch.zeros(0, 40))
+    assert kept.directions.dtype == torch.float16
+    assert ((kept.factor - factor).abs() <= 2**-11 * factor.abs().amax(1, keepdim=True)).all()
+
+
+def test_moments_of_earlier_versions_are_taken_on() -> None:
+    features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
+    gram = (features.T @ features).double()
+    cross = (features.T @ torch.nn.functional.one_hot(labels).float()).double()
+    whole = StreamingRidge(**StreamingRidge.earlier({"gram": gram, "cross": cross}))
+    torch.testing.assert_close(whole.gram, gram)
+    spare = torch.tensor(0.5)
+    for before in ({"gram": gram, "cross": cross}, {"factor": features, "spare": spare, "cross": cross}):
+        kept = LowRankRidge(**LowRankRidge.earlier(before))
+        torch.testing.assert_close(kept.factor.T @ kept.factor, gram.float(), atol=0.05, rtol=1e-3)
+        torch.testing.assert_close(kept.sums, cross.T.float())
+        assert LowRankRidge.earlier(vars(kept)) == vars(kept)
+
+
+def test_a_gram_matrix_is_as_wide_as_its_triangle() -> None:
+    with pytest.raises(ValueError, match="a triangle of 3 numbers; valid: of width 1,000,000"):
+        StreamingRidge(torch.zeros(3), torch.zeros(1_000_000, 0)).solve(0.1)
+
+
 def test_what_low_rank_ridge_cuts_off_becomes_penalty() -> None:
     rows = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
     ridge = LowRankRidge.empty(3).added(rows, torch.tensor([0, 1, 2]), 3).compressed(2)

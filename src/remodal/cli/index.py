@@ -14,6 +14,9 @@ def command(
     into: Annotated[str, typer.Option(help="The index: a folder, or an object store such as s3://bucket/index.")] = "",
     again: Annotated[bool, typer.Option("--refresh", help="Embed again what the model has learned more of.")] = False,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    trust_backbone: Annotated[
+        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+    ] = None,
 ) -> None:
     """Make the files below a folder searchable by words and by other files; run it again when they change.
 
@@ -35,7 +38,7 @@ def command(
         raise RemodalError("no index is given; valid: --into with a folder or the address of an object store")
     if folder is None and not again:
         raise RemodalError("found neither a folder nor --refresh; valid: one of them, or both")
-    loaded = Model.load(model, device=checked_device(device))
+    loaded = Model.load(model, device=checked_device(device), trust_backbone=trust_backbone)
     name = str(located(model).resolve()) if Path(model).exists() else model
     index = Index.create(into, name, loaded.backbone.fingerprint, loaded.backbone.width)
     console = results_console()

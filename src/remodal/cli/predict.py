@@ -27,6 +27,9 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write one row a class, below a header.")] = False,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    trust_backbone: Annotated[
+        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+    ] = None,
 ) -> None:
     """Say what is in files of any modality.
 
@@ -52,7 +55,7 @@ def command(
     if modality is not None:
         get_modality(modality)
     media = list(_media(files))
-    loaded = Model.load(model, device=checked_device(device))
+    loaded = Model.load(model, device=checked_device(device), trust_backbone=trust_backbone)
     written = as_json if json else as_csv if csv else as_text
     if csv:
         typer.echo(csv_row(CSV_HEAD))

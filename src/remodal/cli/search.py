@@ -17,6 +17,9 @@ def command(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     model: Annotated[str | None, typer.Option(help="The model.", show_default="the one it was made with")] = None,
+    trust_backbone: Annotated[
+        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
 ) -> None:
     """Find stored media of any modality by words, or by another medium.
@@ -37,7 +40,7 @@ def command(
         raise RemodalError("give either words or --file, not both and not neither")
     wanted = [get_modality(name.strip()).name for name in modality.split(",")] if modality else []
     opened = Index.open(index)
-    loaded = Model.load(model or opened.about.model)
+    loaded = Model.load(model or opened.about.model, trust_backbone=trust_backbone)
     opened.check(loaded.backbone.fingerprint)
     if file is not None:
         (answer,) = loaded.answers([file])

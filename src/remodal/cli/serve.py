@@ -26,6 +26,9 @@ def command(
         int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    trust_backbone: Annotated[
+        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+    ] = None,
 ) -> None:
     """Answer, search, be taught and go back a version: over HTTP, and on a page at /.
 
@@ -72,7 +75,7 @@ def command(
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
     torch.set_num_threads(threads or default_threads())
-    service = Service(model, cache_folder(), index, settings, checked_device(device))
+    service = Service(model, cache_folder(), index, settings, checked_device(device), trust_backbone)
     listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()
     # asyncio does it only for sockets made with a protocol's number; without, each answer waits 40 ms for a delayed ACK
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

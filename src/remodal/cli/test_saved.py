@@ -89,6 +89,43 @@ def test_a_model_learns_and_goes_back(cli: Cli, saved: Path, own_data: Path) -> 
     assert "found no version 9; valid: 1, 2" in cli("rollback", saved, "--to", 9).stderr
 
 
+def test_older_versions_are_removed_when_asked(cli: Cli, saved: Path, own_data: Path) -> None:
+    for _ in range(3):
+        cli("update", saved, "--data", own_data)
+    cli("rollback", saved, "--to", 2)
+    done = cli("versions", saved, "--keep", 1)
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == "removed: 1, 3"
+    listed = [line.split()[0] for line in done.stdout.splitlines() if line.split()[:1] and line.split()[0].isdigit()]
+    assert listed == ["2", "4"]
+    assert "removed: none" in cli("versions", saved, "--keep", 2).stdout
+    assert cli("versions", saved, "--keep", 0).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["predict", "index", "update", "search", "serve"])
+def test_a_folder_that_a_model_names_is_opened_where_it_is_trusted(
+    cli: Cli, saved: Path, own_data: Path, tmp_path: Path, command: str
+) -> None:
+    index = tmp_path / "index"
+    cli("index", saved, own_data, "--into", index)
+    told = json.loads((saved / "config.json").read_text())
+    told["about"]["backbone"] = str(tmp_path / "clip")
+    (tmp_path / "clip").mkdir()
+    (saved / "config.json").write_text(json.dumps(told))
+    asked = {
+        "predict": [saved, "x.png"],
+        "index": [saved, own_data, "--into", index],
+        "update": [saved, "--data", own_data],
+        "search": [index, "a word"],
+        "serve": [saved],
+    }[command]
+    assert "--trust-backbone PATH" in cli(command, *asked).stderr
+    trusting = cli(command, *asked, "--trust-backbone", tmp_path / "clip")
+    assert trusting.exit_code == 2
+    assert f"{tmp_path / 'clip'}" in trusting.stderr
+    assert "--trust-backbone PATH" not in trusting.stderr
+
+
 def test_a_finished_run_is_a_model(cli: Cli, own_data: Path) -> None:
     assert cli("run", "--stream", own_data, "--method", "nearest-mean", "--out", "run").exit_code == 0
     done = cli("predict", "run", own_data / "image/red/0.png", "--json")

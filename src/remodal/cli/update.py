@@ -20,6 +20,9 @@ def command(
     ] = None,
     depth_unit: Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    trust_backbone: Annotated[
+        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+    ] = None,
 ) -> None:
     """Learn new classes, more items of known ones, or a new modality; the old version stays.
 
@@ -36,7 +39,10 @@ def command(
     from remodal.updating import update
 
     with shown_on(progress_console()) as progress:
-        done = update(model, data, save_as, device=checked_device(device), depth_unit=depth_unit, progress=progress)
+        done = update(
+            model, data, save_as, device=checked_device(device), depth_unit=depth_unit, trust_backbone=trust_backbone,
+            progress=progress,
+        )  # fmt: skip
     console = results_console()
     rows = []
     for modality, before in done.before.items():

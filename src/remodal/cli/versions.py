@@ -9,17 +9,29 @@ import typer
 
 def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, or a run's folder.")],
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Remove all but the newest so many.", show_default="all stay")
+    ] = None,
 ) -> None:
     """List a model's versions, with their accuracy on what each holds out.
 
+    With --keep, older ones are removed first, with what no other version shares of their files. The current version
+    always stays.
+
     \b
     remodal versions my-model
+    remodal versions my-model --keep 3
     """
     from remodal.cli.console import results_console, table
     from remodal.modalities import MODALITIES
-    from remodal.saved import current_version, located, versions
+    from remodal.saved import changing, current_version, forget, located, versions
 
     folder = located(model)
+    console = results_console()
+    if keep is not None:
+        with changing(folder):
+            removed = forget(folder, keep)
+        console.print(f"removed: {', '.join(map(str, removed)) or 'none'}")
     current = current_version(folder)
     listed = versions(folder)
     known = [name for name in MODALITIES if any(name in one.about.accuracy for one in listed)]
@@ -29,5 +41,4 @@ def command(
         of_modalities = [accuracy[name].agnostic if name in accuracy else None for name in known]
         mark = "current" if one.version == current else ""
         rows.append((one.version, mark, one.made, one.parent, len(one.about.classes), *of_modalities))
-    console = results_console()
     console.print(table(["version", "", "made (UTC)", "from", "classes", *known], rows, words=3))

@@ -39,8 +39,8 @@ class CmclSettings(Settings):
 
     learning_rate: float = Field(1e-3, gt=0, description="of the maps")
     weight_decay: float = Field(1e-3, ge=0, description="of the update")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
     least: float = Field(
         0.001, gt=0, lt=1, description="eigenvalue over the largest from which a direction is kept still"
     )

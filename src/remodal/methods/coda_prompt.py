@@ -33,12 +33,12 @@ from remodal.training.trainer import Parameters, Recipe, Trainer
 class CodaPromptSettings(Settings):
     """Settings of ``coda-prompt``."""
 
-    components: int = Field(5, ge=1, description="that a task adds")
-    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    components: int = Field(5, ge=1, le=1_000, description="that a task adds")
+    prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
     orthogonality: float = Field(0.1, ge=0, description="weight of the orthogonality of components")
     learning_rate: float = Field(1e-3, gt=0, description="of the components")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
 
 @dataclass

@@ -47,15 +47,15 @@ class CommSettings(Settings):
     self_regularise: bool = Field(True, description="(i) penalty on shifts, and merging into the modality's prompts")
     blend: bool = Field(True, description="(ii) borrow other modalities' prompts by relevance")
     realign: bool = Field(True, description="(iii) statistics, drift compensation, re-alignment on pseudo-features")
-    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
     learning_rate: float = Field(3e-3, gt=0, description="of the prompts")
-    epochs: int = Field(3, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(3, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
     self_weight: float = Field(1.0, ge=0, description="lambda_s, weight of the shift's penalty")
     blend_weight: float = Field(0.3, ge=0, description="lambda, weight of the borrowed prompts")
-    rank: int = Field(128, ge=1, description="directions of the shared covariance")
-    realign_draws: int = Field(256, ge=1, description="pseudo-features in a step of re-alignment")
-    realign_steps: int = Field(120, ge=1, description="steps of re-alignment")
+    rank: int = Field(128, ge=1, le=4_000, description="directions of the shared covariance")
+    realign_draws: int = Field(256, ge=1, le=10_000, description="pseudo-features in a step of re-alignment")
+    realign_steps: int = Field(120, ge=1, le=100_000, description="steps of re-alignment")
 
 
 @dataclass

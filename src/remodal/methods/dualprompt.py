@@ -35,11 +35,11 @@ GENERAL_LAYERS, EXPERT_LAYERS = slice(0, 2), slice(2, 5)
 class DualPromptSettings(Settings):
     """Settings of ``dualprompt``."""
 
-    prompt_length: int = Field(5, ge=1, description="keys and values a layer, of each of the two prompts")
+    prompt_length: int = Field(5, ge=1, le=1_000, description="keys and values a layer, of each of the two prompts")
     pull: float = Field(0.1, ge=0, description="weight of the pull of a key to its task's queries")
     learning_rate: float = Field(3e-4, gt=0, description="of prompts and keys")
-    epochs: int = Field(10, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
 
 @dataclass

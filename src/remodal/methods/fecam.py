@@ -32,7 +32,7 @@ from remodal.training.trainer import Trainer
 class FecamSettings(Settings):
     """Settings of ``fecam``."""
 
-    rank: int = Field(32, ge=1, description="directions of a class's covariance")
+    rank: int = Field(32, ge=1, le=4_000, description="directions of a class's covariance")
     shrinkage: float = Field(10.0, gt=0, description="of the covariance toward its mean variance")
 
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.ridge import StreamingRidge
+from remodal.adaptation.ridge import LowRankRidge
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.remodal import Modality, Regressions, Remodal, RemodalSettings
@@ -27,7 +27,7 @@ class JointSettings(RemodalSettings):
     """Settings of ``joint``."""
 
     names: float = Field(0.25, ge=0, description="share of what speaks for a class that speaks for near names too")
-    rank: int = Field(100_000, ge=1, description="directions of a modality's Gram matrix: all there are")
+    rank: int = Field(100_000, ge=1, le=100_000, description="directions of a modality's Gram matrix: all there are")
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Kept:
 class KeptRegressions(Regressions):
     """Regressions, and the items of each modality, in the order of ``modalities``."""
 
-    identity: StreamingRidge
+    identity: LowRankRidge
     router: Tensor
     modalities: list[Modality]
     kept: list[Kept]
@@ -78,7 +78,8 @@ class Joint(Remodal):
         columns, _ = task.among(part.modalities[at].columns if at < len(part.modalities) else [])
         names = tuple(column.name for column in columns)
         whole = replace(task, classes=names, tokens=Tokens(tower.name, mine.frames, mine.lengths), labels=mine.labels)
-        return self.extended(self.fresh_modality(tower, whole), tower, whole)
+        fitted = self.extended(self.fresh_modality(tower, whole), tower, whole)
+        return replace(fitted, moments=LowRankRidge.empty(0))  # the items are all that the next fit needs
 
 
 def kept(before: Kept | None, task: TaskData, columns: Sequence[Column]) -> Kept:

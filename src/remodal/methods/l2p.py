@@ -32,13 +32,13 @@ from remodal.training.trainer import Parameters, Recipe, Trainer
 class L2PSettings(Settings):
     """Settings of ``l2p``."""
 
-    pool: int = Field(10, ge=1, description="prompts")
-    prompt_length: int = Field(5, ge=1, description="keys and values a layer, each prompt")
-    top: int = Field(5, ge=1, description="prompts that an item picks")
+    pool: int = Field(10, ge=1, le=1_000, description="prompts")
+    prompt_length: int = Field(5, ge=1, le=1_000, description="keys and values a layer, each prompt")
+    top: int = Field(5, ge=1, le=1_000, description="prompts that an item picks")
     pull: float = Field(0.1, ge=0, description="weight of the pull of keys to queries")
     learning_rate: float = Field(6e-4, gt=0, description="of prompts and keys")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
 
 @dataclass

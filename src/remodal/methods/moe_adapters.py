@@ -33,13 +33,13 @@ from remodal.training.trainer import Parameters, Recipe, Trainer
 class MoeAdaptersSettings(Settings):
     """Settings of ``moe-adapters``."""
 
-    experts: int = Field(22, ge=1, description="that all tasks of a tower share")
-    top: int = Field(2, ge=1, description="experts that an item uses")
-    rank: int = Field(32, ge=1, description="of an expert's map")
-    directions: int = Field(16, ge=1, description="principal directions that tell a task")
+    experts: int = Field(22, ge=1, le=1_000, description="that all tasks of a tower share")
+    top: int = Field(2, ge=1, le=1_000, description="experts that an item uses")
+    rank: int = Field(32, ge=1, le=4_000, description="of an expert's map")
+    directions: int = Field(16, ge=1, le=4_000, description="principal directions that tell a task")
     learning_rate: float = Field(3e-3, gt=0, description="of experts and routers")
-    epochs: int = Field(10, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
 
 @dataclass

@@ -44,8 +44,13 @@ def packed(part: Any) -> State:
 
 
 def unpacked(kind: type[Part], state: State) -> Part:
-    """The dataclass of type ``kind`` that :func:`packed` gave ``state`` of."""
+    """The dataclass of type ``kind`` that :func:`packed` gave ``state`` of.
+
+    Where the fields of ``kind`` were others in earlier versions, its ``earlier(tensors)`` makes them what they are now.
+    """
     values: dict[str, Any] = {}
+    if earlier := getattr(kind, "earlier", None):
+        state = State(earlier(state.tensors), state.values)
     for name, hint in get_type_hints(kind).items():
         element = get_args(hint)[0] if get_args(hint) else None
         if name in state.tensors:

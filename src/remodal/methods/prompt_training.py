@@ -14,10 +14,10 @@ from remodal.training.trainer import Recipe, Trainer
 class PromptSettings(Settings):
     """Length of the prompts, and how they are trained."""
 
-    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
     learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
-    epochs: int = Field(10, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
+    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
     @property
     def recipe(self) -> Recipe:

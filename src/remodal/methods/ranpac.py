@@ -24,7 +24,7 @@ from remodal.training.trainer import Trainer
 class RanpacSettings(Settings):
     """Settings of ``ranpac``."""
 
-    width: int = Field(3000, ge=4, description="random features at most; half and a quarter are tried too")
+    width: int = Field(3000, ge=4, le=20_000, description="random features at most; half and a quarter are tried too")
 
 
 @methods.add("ranpac")

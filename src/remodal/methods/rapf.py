@@ -37,12 +37,12 @@ class RapfSettings(Settings):
     """Settings of ``rapf``."""
 
     learning_rate: float = Field(1e-3, gt=0, description="of the map")
-    epochs: int = Field(10, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
-    old_classes: int = Field(2, ge=0, description="old classes that a step draws pseudo-samples of")
-    old_draws: int = Field(20, ge=1, description="pseudo-samples of each of them")
+    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    old_classes: int = Field(2, ge=0, le=10_000, description="old classes that a step draws pseudo-samples of")
+    old_draws: int = Field(20, ge=1, le=10_000, description="pseudo-samples of each of them")
     fusion: float = Field(0.6, ge=0, le=1, description="least weight of what was just learned")
-    rank: int = Field(32, ge=1, description="directions of a class's covariance")
+    rank: int = Field(32, ge=1, le=4_000, description="directions of a class's covariance")
 
 
 @dataclass

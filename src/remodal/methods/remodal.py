@@ -4,9 +4,10 @@ All that is learned are statistics of frozen features, so that nothing is forgot
 
 - within a modality, ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the
   modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
-  random ones); the Gram matrix is kept by its leading directions; classes with many items are held back a little, and
-  what speaks for a class speaks a little for classes with near names (cosine of the text anchors);
-- between the modalities of a tower, ridge regression on what a router may see, with a bias;
+  random ones); the Gram matrix is kept by its leading directions, in half precision; classes
+  with many items are held back a little, and what speaks for a class speaks a little for classes with near names
+  (cosine of the text anchors);
+- between the modalities of a tower, ridge regression of the same kind on what a router may see, with a bias;
 - the frozen model's own alignment to the classes' names joins in as far as it helps items that the regression has not
   seen (leave-one-out, in closed form; :mod:`remodal.adaptation.calibration`);
 - a class that was not learned yet is scored by the frozen model alone.
@@ -27,10 +28,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.calibration import Calibration
-from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
+from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import TaskData, methods
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -41,8 +42,8 @@ from remodal.training.trainer import Trainer
 class RemodalSettings(Settings):
     """Settings of ``remodal``."""
 
-    width: int = Field(4000, ge=1, description="random features")
-    rank: int = Field(512, ge=1, description="directions of a modality's Gram matrix")
+    width: int = Field(4000, ge=1, le=20_000, description="random features")
+    rank: int = Field(512, ge=1, le=100_000, description="directions of a modality's Gram matrix")
     strength: float = Field(0.03, gt=0, description="penalty of a modality's regression, over an item's mean square")
     router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
     balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
@@ -67,7 +68,7 @@ class Modality:
 class Regressions:
     """identity, router: moments and weights ``[identity_width + 1, modalities]`` over the modalities."""
 
-    identity: StreamingRidge
+    identity: LowRankRidge
     router: Tensor
     modalities: list[Modality]
 
@@ -90,18 +91,28 @@ class Remodal(TowerMethod[Regressions]):
         self._projected = Remembered()
         self._embeddings = Embeddings()
 
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
+        super().restore(state)
+        for name, part in self.parts_.items():
+            for modality in part.modalities:  # before W is drawn
+                found = tuple(modality.weights.shape)
+                if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
+                    raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
+
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
         width = tower.identity_width + 1
-        return Regressions(StreamingRidge.empty(width), torch.zeros(width, 0), [])
+        return Regressions(LowRankRidge.empty(width), torch.zeros(width, 0), [])
 
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """Add the task's moments to its modality's and to the router's, and solve both again."""
         at = part.place(task.modality)
         modalities = [*part.modalities[:at], self.fitted(part, tower, task), *part.modalities[at + 1 :]]
         labels = torch.full_like(task.labels, at)
-        identity = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(modalities))
-        router = identity.solve(self.chosen.router_strength)
+        whole = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(modalities))
+        identity = whole.compressed(self.chosen.rank)
+        router = identity.solve(self.chosen.router_strength * whole.mean_square())
         return replace(part, identity=identity, router=router, modalities=modalities)
 
     def fitted(self, part: Regressions, tower: Tower, task: TaskData) -> Modality:
@@ -112,7 +123,7 @@ class Remodal(TowerMethod[Regressions]):
 
     def fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
         """Of no class; the centre is the mean of the task's items."""
-        width = tower.feature_width + self.chosen.width + 1
+        width = self._lifted_width(tower)
         centre = tower.features(task.tokens).mean(0)
         threshold = centre @ self._projection(tower)
         moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
@@ -124,16 +135,19 @@ class Remodal(TowerMethod[Regressions]):
         lifted = self.lifted(modality, tower, task.tokens)
         penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
         whole = modality.moments.added(lifted, labels, len(known))
-        moments, mixing = whole.compressed(self.chosen.rank), self._mixing(whole.cross[-1], known)
+        moments, mixing = whole.compressed(self.chosen.rank), self._mixing(whole.sums[:, -1], known)
         left_out = whole.left_out(labels, penalty) @ mixing
         calibration = modality.calibration.added(left_out, self._nearness(tower, task.tokens, known), labels)
         weights = moments.solve(penalty) @ mixing
         return replace(modality, columns=known, moments=moments, weights=weights, calibration=calibration)
 
+    def _lifted_width(self, tower: Tower) -> int:
+        return tower.feature_width + self.chosen.width + 1
+
     def _mixing(self, counts: Tensor, columns: Sequence[Column]) -> Tensor:
         """``[classes, classes]``: small classes are lifted, and share with classes whose names are near in text.
 
-        counts: ``[classes]``, items a class; the last row of the cross products, since the bias is 1 in every item.
+        counts: ``[classes]``, items a class; the last column of the sums, since the bias is 1 in every item.
         """
         anchors = self.backbone.anchors([column.name for column in columns])
         nearness = (anchors @ anchors.T).fill_diagonal_(0.0)

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import TaskData, methods
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -38,7 +38,7 @@ HELD_OUT = 5
 class RidgeSettings(Settings):
     """Settings of ``ridge``."""
 
-    width: int = Field(3000, ge=1, description="random features")
+    width: int = Field(3000, ge=1, le=20_000, description="random features")
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Ridge(TowerMethod[Regression]):
     def learned(self, part: Regression, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """Add the task's moments and solve again."""
         known, labels = task.among(part.columns)
-        lifted = self.lifted(tower, task.tokens, part.centre, len(part.moments.gram))
+        lifted = self.lifted(tower, task.tokens, part.centre, len(part.weights))
         moments, strength = fitted(part.moments, part.strength, lifted, labels, len(known), trainer)
         return Regression(known, part.centre, moments, strength, moments.solve(strength))
 
@@ -90,6 +90,14 @@ class Ridge(TowerMethod[Regression]):
             tokens, part.centre, lambda: self.lifted(tower, tokens, part.centre, len(part.weights))
         )
         return placed(lifted @ part.weights, part.columns, columns)
+
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave; ValueError where it is wider than the settings say."""
+        super().restore(state)
+        most = cast(RidgeSettings, self.settings).width
+        for part in self.parts_.values():
+            if len(part.weights) > most:  # W would be drawn as wide
+                raise ValueError(f"weights of {len(part.weights):,} random features; valid: at most width={most:,}")
 
     def lifted(self, tower: Tower, tokens: Tokens, centre: Tensor, width: int) -> Tensor:
         """``ReLU(u W)`` of centred features, ``[n, width]``; W comes from the seed."""

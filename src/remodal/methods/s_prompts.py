@@ -32,8 +32,8 @@ KMEANS_ROUNDS = 25
 class SPromptsSettings(PromptSettings):
     """Settings of ``s-prompts``."""
 
-    prompt_length: int = Field(10, ge=1, description="keys and values a layer")
-    centres: int = Field(5, ge=1, description="K-means centres a session")
+    prompt_length: int = Field(10, ge=1, le=1_000, description="keys and values a layer")
+    centres: int = Field(5, ge=1, le=1_000, description="K-means centres a session")
 
 
 @dataclass

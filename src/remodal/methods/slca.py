@@ -35,14 +35,14 @@ FLOOR = 1e-4
 class SlcaSettings(Settings):
     """Settings of ``slca``."""
 
-    prompt_length: int = Field(8, ge=1, description="keys and values a layer")
+    prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
     learning_rate: float = Field(1e-2, gt=0, description="of the classifier")
     slowness: float = Field(0.1, gt=0, le=1, description="the prompts' learning rate over the classifier's")
-    epochs: int = Field(5, ge=1, description="passes over a task's items")
-    batch: int = Field(64, ge=1, description="items a step")
-    rank: int = Field(32, ge=1, description="directions of a class's covariance")
-    draws: int = Field(32, ge=1, description="pseudo-features a class that the classifier is aligned on")
-    align_epochs: int = Field(15, ge=1, description="passes over the pseudo-features")
+    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    rank: int = Field(32, ge=1, le=4_000, description="directions of a class's covariance")
+    draws: int = Field(32, ge=1, le=10_000, description="pseudo-features a class that the classifier is aligned on")
+    align_epochs: int = Field(15, ge=1, le=100_000, description="passes over the pseudo-features")
 
 
 @dataclass

@@ -13,6 +13,7 @@ from remodal.saved.folder import (
     Saved,
     changing,
     current_version,
+    forget,
     is_model,
     read,
     roll_back,
@@ -28,5 +29,5 @@ from remodal.saved.located import located
 
 __all__ = [
     "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing", "current_version",
-    "is_model", "located", "push", "read", "roll_back", "tidy", "versions", "write", "write_run",
+    "forget", "is_model", "located", "push", "read", "roll_back", "tidy", "versions", "write", "write_run",
 ]  # fmt: skip

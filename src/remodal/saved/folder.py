@@ -1,18 +1,18 @@
 """The folder of a saved model, and its versions.
 
-    config.json            the current version: its description, which names its files
-    README.md              its card
-    model.safetensors      what the method learned          (of version 1; model-2.safetensors of version 2, ...)
-    held_out.safetensors   items to measure versions with   (the same)
-    versions/1.json, ...   the description of each version, where there is more than one
+    config.json              the current version: its description, which names its files
+    README.md                its card
+    tensors/*.safetensors    what methods learned, and items to measure versions with, in pieces that versions share
+    versions/1.json, ...     the description of each version, where there is more than one
 
 A new version's files are written beside the old ones, and ``config.json`` is replaced last: a process that dies on
-the way leaves the current version as it was.
+the way leaves the current version as it was. A version goes with its description, and then the files that no other
+names: what a killed process has left of them, the next change removes.
 """
 
 from __future__ import annotations
 
-import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,18 +24,22 @@ from filelock import FileLock, Timeout
 
 from remodal.errors import RemodalError
 from remodal.files import forget_parts, write_text
-from remodal.learning.checkpoint import read_state, write_state
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.results import versions as made_with
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import Method, State
 from remodal.saved.card import card
-from remodal.saved.description import About, Description, File, described
+from remodal.saved.description import About, Description, described, valid
+from remodal.saved.inside import refuse_links
 from remodal.saved.learned import Learned, about
+from remodal.saved.pieces import PIECES, gathered, stored
 
 CONFIG = "config.json"
 CARD = "README.md"
 VERSIONS = "versions"
+LOCK = ".lock"
+OWN_FILE = re.compile(rf"({PIECES}/[0-9a-f]{{64}}|(model|held_out)(-[0-9]+)?)\.safetensors")
+"""Files of tensors, those of schema 1 too."""
 
 
 class InUse(RemodalError):
@@ -63,13 +67,17 @@ def changing(folder: Path) -> Iterator[None]:
 
     Raises:
         InUse: Another one is at it.
+        RemodalError: What would be written would land elsewhere, by a link.
     """
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0, is_singleton=True)  # so a block may stand inside another
+    refuse_links(folder, (LOCK, VERSIONS, PIECES))
+    lock = FileLock(folder / LOCK, timeout=0, is_singleton=True)  # so a block may stand inside another
+    outermost = not lock.is_locked
     try:
         with lock:
-            forget_parts(folder)
+            if outermost:
+                _forget_remains(folder)
             yield
     except Timeout:
         raise InUse(f"{folder}: another process is changing this model; try again when it is done") from None
@@ -92,28 +100,26 @@ def write(folder: Path, told: About, state: State, held_out: State, parent: int 
     """
     existing = versions(folder) if is_model(folder) else []
     number = max((one.version for one in existing), default=0) + 1
-    suffix = "" if number == 1 else f"-{number}"
-    weights, held = f"model{suffix}.safetensors", f"held_out{suffix}.safetensors"
     try:
-        write_state(folder / weights, state)
-        write_state(folder / held, held_out)
-        written = Description(
-            version=number,
-            parent=parent,
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-            made_with=made_with(),
-            about=told,
-            weights=_file(folder / weights),
-            held_out=_file(folder / held),
-        )
+        weights, held = stored(folder, state), stored(folder, held_out)
+        with valid(f"{folder}: can't be saved"):
+            written = Description(
+                version=number,
+                parent=parent,
+                made=datetime.now(UTC).isoformat(timespec="seconds"),
+                made_with=made_with(),
+                about=told,
+                weights=weights,
+                held_out=held,
+            )
         if existing:
-            _keep(folder, described(folder / CONFIG))
+            _keep(folder, described(folder, CONFIG))
             _keep(folder, written)
         _make_current(folder, written)
     except BaseException:
         if not is_model(folder) or current_version(folder) != number:
-            for name in (_kept(number), weights, held):
-                (folder / name).unlink(missing_ok=True)
+            (folder / _kept(number)).unlink(missing_ok=True)
+            _forget_remains(folder)
         raise
     return written
 
@@ -133,21 +139,36 @@ def read(folder: Path) -> Saved:
     Raises:
         RemodalError: The folder isn't a model's, a file is missing, cut short or altered, or a newer remodal made it.
     """
-    description = described(folder / CONFIG)
-    return Saved(description, *(_checked(folder, file) for file in (description.weights, description.held_out)))
+    description = described(folder, CONFIG)
+    try:
+        return Saved(description, *(gathered(folder, files) for files in (description.weights, description.held_out)))
+    except RemodalError:
+        if described(folder, CONFIG) == description:
+            raise
+        return read(folder)  # while it was read, it was replaced and forgotten
 
 
 def versions(folder: Path) -> list[Description]:
     """All versions, oldest first."""
-    current = described(folder / CONFIG)
-    kept = [described(file) for file in (folder / VERSIONS).glob("*.json")]
-    by_number = {one.version: one for one in (*kept, current)}
+    by_number: dict[int, Description] = {}
+    for file in (folder / VERSIONS).glob("*.json"):
+        try:
+            one = described(folder, f"{VERSIONS}/{file.name}")
+        except RemodalError:
+            if file.exists():
+                raise
+            continue  # it has just been forgotten
+        if _kept(one.version) != f"{VERSIONS}/{file.name}":
+            raise RemodalError(f"{file}: damaged: found version {one.version} in it")
+        by_number[one.version] = one
+    current = described(folder, CONFIG)
+    by_number[current.version] = current
     return [by_number[number] for number in sorted(by_number)]
 
 
 def current_version(folder: Path) -> int:
     """The number of the version that loading gives."""
-    return described(folder / CONFIG).version
+    return described(folder, CONFIG).version
 
 
 def roll_back(folder: Path, version: int | None = None) -> Description:
@@ -155,7 +176,7 @@ def roll_back(folder: Path, version: int | None = None) -> Description:
 
     Nothing is removed: the version that was left can be gone back to as well. The caller holds :func:`changing`.
     """
-    current = described(folder / CONFIG)
+    current = described(folder, CONFIG)
     wanted = current.parent if version is None else version
     by_number = {one.version: one for one in versions(folder)}
     if wanted is None:
@@ -165,6 +186,21 @@ def roll_back(folder: Path, version: int | None = None) -> Description:
     _keep(folder, current)
     _make_current(folder, by_number[wanted])
     return by_number[wanted]
+
+
+def forget(folder: Path, keep: int) -> list[int]:
+    """Remove all versions but the newest ``keep`` and the current one, with what of their files no other version names.
+
+    Returns the numbers of those removed. The caller holds :func:`changing`.
+    """
+    if keep < 1:
+        raise RemodalError(f"found {keep} versions to keep; valid: 1 or more")
+    current = current_version(folder)
+    removed = [one.version for one in versions(folder)[:-keep] if one.version != current]
+    for number in removed:
+        (folder / _kept(number)).unlink(missing_ok=True)
+    _forget_remains(folder)
+    return removed
 
 
 def _kept(number: int) -> str:
@@ -182,25 +218,15 @@ def _make_current(folder: Path, description: Description) -> None:
     write_text(folder / CONFIG, description.as_json())
 
 
-def _file(path: Path) -> File:
-    return File(name=path.name, bytes=path.stat().st_size, sha256=_sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _checked(folder: Path, file: File) -> State:
-    """The tensors of ``file``, if its bytes are those that were written."""
-    path = folder / file.name
-    try:
-        size = path.stat().st_size
-        if size != file.bytes:
-            found = f"found {size:,} bytes; valid: {file.bytes:,}"
-            raise RemodalError(f"{path}: {'cut short' if size < file.bytes else 'not the file saved'}: {found}")
-        if _sha256(path) != file.sha256:
-            raise RemodalError(f"{path}: altered since it was saved: its SHA-256 isn't the one in {CONFIG}")
-    except OSError as error:
-        raise RemodalError(f"{path}: can't be read ({error.strerror})") from None
-    return read_state(path)
+def _forget_remains(folder: Path) -> None:
+    """Remove what processes that were killed have left: parts of files, and files of tensors that no version names."""
+    for place in (folder, folder / VERSIONS, folder / PIECES):
+        forget_parts(place)
+    with suppress(RemodalError):  # where a description is damaged, nobody knows which files it names
+        listed = versions(folder) if is_model(folder) else []
+        named = {name for one in listed for name in one.files}
+        left = [*folder.glob("*.safetensors")] if listed else []
+        for file in (*left, *(folder / PIECES).glob("*.safetensors")):
+            name = file.relative_to(folder).as_posix()
+            if OWN_FILE.fullmatch(name) and name not in named:
+                file.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ No method learns from them. They tell what learning on did to what was learned b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from remodal.streams.base import Column
 from remodal.streams.subsets import spread
 
 PER_CLASS = 5
-"""Items that are kept of a class: about 20 MB for the 82 classes of ``everyday``."""
+"""Items that are kept of a class: 12 MB for the 82 classes of ``everyday``, most of it of video."""
 
 
 class Kept(NamedTuple):
@@ -79,11 +79,20 @@ class HeldOut:
         return state
 
     @classmethod
-    def from_state(cls, state: State, backbone: Backbone) -> HeldOut:
-        """What :meth:`state` gave."""
+    def from_state(cls, state: State, backbone: Backbone, classes: Collection[Column]) -> HeldOut:
+        """What :meth:`state` gave, of ``classes``; ValueError where it can't be that."""
         kept = {}
         for modality, labels in state.values.items():
+            if not {Column(modality, label) for label in labels} <= set(classes):
+                raise ValueError("held-out items of a class that the model doesn't know")
             tensors = state.under(modality)
-            tokens = Tokens(backbone.tower(modality).name, tensors["frames"], tensors["lengths"])
-            kept[modality] = Kept(tokens, tuple(labels))
+            frames, lengths = tensors["frames"], tensors["lengths"]
+            if lengths.shape != (len(labels),) or lengths.dtype != torch.int64 or not len(labels):
+                raise ValueError("held-out items: their labels and lengths don't fit")
+            if frames.dtype != torch.float16 or not frames.isfinite().all():
+                raise ValueError("held-out items: their tokens are no numbers in half precision")
+            # the least first: a sum of huge lengths may come round to the right one
+            if lengths.min() < 1 or lengths.max() > len(frames) or lengths.sum() != len(frames):
+                raise ValueError("held-out items: their lengths and frames don't fit")
+            kept[modality] = Kept(Tokens(backbone.tower(modality).name, frames, lengths), tuple(labels))
         return cls(kept)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from remodal.errors import in_one_line
 
-FILES = ("config.json", "*.safetensors", "README.md", "versions/*.json")
+FILES = ("config.json", "tensors/*.safetensors", "*.safetensors", "README.md", "versions/*.json")
 """What is taken to a hub and fetched from it; nothing else of a folder is."""
 
 

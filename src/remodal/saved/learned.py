@@ -10,7 +10,7 @@ from remodal.backbones import Tokens
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.settings import Features
 from remodal.methods.base import Method, TaskData
-from remodal.saved.description import About, Source
+from remodal.saved.description import About, Source, cleaned, valid
 from remodal.saved.held_out import HeldOut
 from remodal.streams.base import Column
 
@@ -31,13 +31,14 @@ class Learned:
 
     def after(self, data: TaskData, origin: str, licences: Sequence[str] = ()) -> Learned:
         """With what was learned from ``data``. origin: where its items come from, in words."""
-        source = Source(
-            modality=data.modality,
-            classes=data.classes,
-            items=len(data.labels),
-            origin=origin,
-            licences=tuple(licences),
-        )
+        with valid("what was learned can't be described"):
+            source = Source(
+                modality=data.modality,
+                classes=data.classes,
+                items=len(data.labels),
+                origin=cleaned(origin),
+                licences=tuple(cleaned(licence) for licence in licences),
+            )
         return replace(
             self,
             columns=tuple(dict.fromkeys([*self.columns, *data.columns])),
@@ -66,21 +67,24 @@ class Learned:
 def about(method: Method, name: str, backbone: str, features: Features, learned: Learned) -> About:
     """What a model is and has learned, with its accuracy on what it holds out.
 
-    name, backbone: of the method and the frozen model, as they are asked for.
+    name, backbone: of the method and the frozen model, as they are asked for. RemodalError where it is more than a
+    description holds.
     """
-    return About(
-        method=name,
-        settings=method.settings.model_dump(),
-        backbone=backbone,
-        features=features,
-        fingerprint=method.backbone.fingerprint,
-        seed=method.seed,
-        tasks=learned.tasks,
-        classes=learned.columns,
-        sources=learned.sources,
-        lineage=dict(learned.lineage),
-        accuracy=learned.held_out.accuracy(method, learned.columns),
-    )
+    accuracy = learned.held_out.accuracy(method, learned.columns)
+    with valid("the model can't be described"):
+        return About(
+            method=name,
+            settings=method.settings.model_dump(mode="json"),
+            backbone=backbone,
+            features=features,
+            fingerprint=method.backbone.fingerprint,
+            seed=method.seed,
+            tasks=learned.tasks,
+            classes=learned.columns,
+            sources=learned.sources,
+            lineage=dict(learned.lineage),
+            accuracy=accuracy,
+        )
 
 
 def _chained(before: str, data: TaskData) -> str:

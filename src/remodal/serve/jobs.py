@@ -17,6 +17,7 @@ from remodal.errors import RemodalError, in_one_line
 from remodal.saved import tidy, versions
 from remodal.serve.admission import Busy
 from remodal.serve.background import Background, log, one_line
+from remodal.serve.learner import Work
 from remodal.serve.staging import TAUGHT, Lesson, Staging
 
 REMEMBERED = 100
@@ -49,22 +50,16 @@ class Job:
 
 
 class Jobs(Background):
-    """model: its folder. answer_with_current: has the folder's current version answer, and gives its number. staging:
-    where files wait; it is kept open around. waiting: jobs that may wait.
+    """work: what all jobs have in common. staging: where files wait; it is kept open around.
+
+    waiting: jobs that may wait. answer_with_current: has the folder's current version answer, and gives its number.
     """
 
     def __init__(
-        self,
-        model: Path,
-        cache: Path,
-        device: str,
-        index: str | None,
-        staging: Staging,
-        waiting: int,
-        answer_with_current: Callable[[], Awaitable[int]],
+        self, work: Work, staging: Staging, waiting: int, answer_with_current: Callable[[], Awaitable[int]]
     ) -> None:
-        self._model = model
-        self._learner = [sys.executable, "-m", "remodal.serve.learner", str(model), str(cache), device, index or ""]
+        self._model = Path(work.model)
+        self._learner = [sys.executable, "-m", "remodal.serve.learner", json.dumps(work._asdict())]
         self._staging = staging
         self._answer_with_current = answer_with_current
         self._queue: Queue[Job] = Queue(waiting)

@@ -1,5 +1,4 @@
-"""The process that learns: ``python -m remodal.serve.learner MODEL CACHE DEVICE INDEX DATA``; the last two may be
-missing.
+"""The process that learns: ``python -m remodal.serve.learner WORK [DATA]``; WORK as JSON, see :class:`Work`.
 
 Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what the
 update did, when there is a new version; or ``problem``. The server may kill it at any moment:
@@ -15,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.features.progress import Counter
@@ -25,6 +24,21 @@ from remodal.updating import Updated, update
 
 TOLD_SECONDS = 0.2
 """Between two lines about the same work."""
+
+
+class Work(NamedTuple):
+    """What every job of a server has in common.
+
+    model, cache, device, trust_backbone: see :meth:`Model.load`. search_index: to be refreshed afterwards, None where
+    there is none. keep: versions that stay after an update, None for all.
+    """
+
+    model: str
+    cache: str
+    device: str
+    search_index: str | None
+    trust_backbone: str | None
+    keep: int | None
 
 
 class Told:
@@ -57,20 +71,23 @@ class Told:
         self._out.flush()
 
 
-def main(model: str, cache: str, device: str, index: str = "", data: str = "") -> int:
+def main(work: str, data: str = "") -> int:
     """Update the model from ``data``, if there is some, and the index, if there is one; the exit status."""
     # what a library prints must not come between the lines
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.nice(10)  # answering goes first
-    told = Told(out)
+    told, asked = Told(out), Work(**json.loads(work))
+    loading: dict[str, Any] = {
+        "cache": Path(asked.cache), "device": asked.device, "trust_backbone": asked.trust_backbone
+    }  # fmt: skip
     try:
         if data:
-            told.tell(**_as_json(update(model, data, cache=Path(cache), device=device, progress=told)))
-        if index:
+            told.tell(**_as_json(update(asked.model, data, keep=asked.keep, progress=told, **loading)))
+        if asked.search_index:
             from remodal.search import Index, refresh
 
-            refresh(Index.open(index), Model.load(model, cache=Path(cache), device=device), told)
+            refresh(Index.open(asked.search_index), Model.load(asked.model, **loading), told)
     except RemodalError as error:
         told.tell(problem=str(error))
         return 2

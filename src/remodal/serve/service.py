@@ -27,6 +27,7 @@ from remodal.serve.background import log
 from remodal.serve.batching import Batcher
 from remodal.serve.decoding import Decoders
 from remodal.serve.jobs import Job, Jobs
+from remodal.serve.learner import Work
 from remodal.serve.metrics import Metrics
 from remodal.serve.own_folders import UPLOADS
 from remodal.serve.settings import ServeSettings
@@ -77,18 +78,25 @@ class Damaged(RemodalError):
 
 
 class Service:
-    """model, device: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous context.
+    """model, device, trust_backbone: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous
+    context.
 
     client: who asks, wherever it is taken: clients wait in turn.
     """
 
     def __init__(
-        self, model: str, cache: Path, index: str | None, settings: ServeSettings, device: str = "cpu"
+        self,
+        model: str,
+        cache: Path,
+        index: str | None,
+        settings: ServeSettings,
+        device: str = "cpu",
+        trust_backbone: Path | None = None,
     ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
-        self._load = partial(Model.load, self.folder, cache=cache, device=device)
+        self._load = partial(Model.load, self.folder, cache=cache, device=device, trust_backbone=trust_backbone)
         self._loaded_from = _current(self.folder)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
@@ -98,7 +106,9 @@ class Service:
         self._batcher = Batcher(self._compute, settings.batch, self.metrics.batch.observe)
         self._admission = Admission(settings.waiting, settings.files)
         self._staging = Staging(cache / UPLOADS)
-        self.jobs = Jobs(self.folder, cache, device, index, self._staging, settings.jobs, self.answer_with_current)
+        trusted = None if trust_backbone is None else str(trust_backbone)
+        work = Work(str(self.folder), str(cache), device, index, trusted, settings.versions)
+        self.jobs = Jobs(work, self._staging, settings.jobs, self.answer_with_current)
         self._watcher = Watcher(self.folder / CONFIG, self._follow)
         self._background = {
             "decoding": self._decoders,

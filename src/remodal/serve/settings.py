@@ -23,6 +23,7 @@ class ServeSettings(Settings):
         1024, ge=1, validate_default=True, description="media of all clients that may wait for their answer"
     )
     jobs: int = Field(8, ge=1, description="updates that may wait for theirs")
+    versions: int | None = Field(None, ge=1, description="of the model that stay after an update; all where not set")
     connections: int = Field(512, ge=16, description="connections that may be open, at most")
     public_url: str | None = Field(
         None, description="under which a proxy shows the server, such as https://models.example.org"
