@@ -60,20 +60,16 @@ class Gathering:
         unit: str | None = None,
     ) -> None:
         """Take the file at ``path`` (from the root) as an item, or set it aside."""
-        label = " ".join(label.split())
+        if modality == "depth":
+            unit = unit or self._depth_unit
         try:
-            if not label:
-                raise BadItem(path, "found a blank label; valid: the name of a class")
             item_id = _checked_id(path, modality)
+            item = FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
             self._locate(item_id)
         except BadItem as error:
             self.set_aside(error.where, error.reason)
             return
-        if modality == "depth":
-            unit = unit or self._depth_unit
-        self.items.append(
-            FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
-        )
+        self.items.append(item)
 
     def set_aside(self, path: str, reason: str) -> None:
         """Leave ``path`` out of the stream and say why."""
