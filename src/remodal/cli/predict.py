@@ -76,7 +76,7 @@ def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:
         if name == STANDARD_INPUT:
             yield "standard input", _standard_input()
         elif path.is_dir():
-            yield from ((str(file), file) for file in media_below(path))
+            yield from ((str(found.path), found) for found in media_below(path))
         elif not path.exists() and (matched := sorted(glob(name, recursive=True))):  # noqa: PTH207  # absolute too
             yield from ((file, Path(file)) for file in matched if Path(file).is_file())
         else:

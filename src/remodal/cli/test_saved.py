@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -64,6 +65,25 @@ def test_a_told_modality_is_kept_to_and_a_wrong_one_named(cli: Cli, saved: Path,
 
 def test_one_format_is_asked_for(cli: Cli, saved: Path) -> None:
     assert "valid: one of them" in cli("predict", saved, "x", "--json", "--csv").stderr
+
+
+def test_links_found_in_a_folder_stay_in_it_and_those_that_are_named_are_followed(
+    cli: Cli, saved: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine/below").mkdir(parents=True)
+    (tmp_path / "mine/below/out.png").symlink_to(folder / "image/warm/0.png")
+    (tmp_path / "mine/zero.png").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "mine/pipe.png")
+    done = cli("predict", saved, "mine", "--json")
+    assert done.exit_code == 1
+    problems = {one["medium"]: one["problem"] for one in map(json.loads, done.stdout.splitlines())}
+    assert problems == {
+        "mine/below/out.png": "found a link that leaves the folder; valid: files below it",
+        "mine/pipe.png": "isn't a file; valid: regular files",
+        "mine/zero.png": "found a link that leaves the folder; valid: files below it",
+    }
+    named = cli("predict", saved, "mine/below/out.png", "--json")
+    assert json.loads(named.stdout)["best"][0]["label"] == "warm"
 
 
 @pytest.mark.parametrize("command", ["predict", "update", "versions", "rollback", "serve"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,16 +167,24 @@ class Service:
 
     async def draw_stored(self, hit: Hit) -> Drawn:
         """What is shown of a stored file."""
-        path = Path(hit.path)
         try:
-            return await self.draw(Upload(path.name, await asyncio.to_thread(path.read_bytes)))
-        except OSError:
-            return Drawn("", Shown(note="is not there any more"))
+            found = await asyncio.to_thread(self._indexed().file, hit.id)
+            if found is None:
+                raise BadItem(hit.path, "is not there any more")
+            return await self.draw(Upload(found.path.name, await asyncio.to_thread(found.read)))
+        except BadItem as bad:
+            return Drawn("", Shown(note=bad.reason))
 
-    def stored_path(self, identity: str) -> Path | None:
-        """Where a stored file is, by its id in the index; None where there is none such any more."""
-        path = self.index.path(identity) if self.index is not None else None
-        return path if path is not None and path.is_file() else None
+    async def open_stored(self, identity: str) -> tuple[str, BinaryIO]:
+        """A stored file by its id in the index: its name, and the file itself, opened where it was found.
+
+        Raises:
+            BadItem: There is none such any more, or it is a link out of its folder, a pipe or a device by now.
+        """
+        found = await asyncio.to_thread(self.index.file, identity) if self.index is not None else None
+        if found is None:
+            raise BadItem(identity[:80], "found no such stored file")
+        return found.path.name, await asyncio.to_thread(found.open)
 
     async def teach(self, label: str, uploads: Sequence[Upload], modality: str | None = None) -> Job:
         """Queue an update that teaches a class from files; each is decoded before it is taken.
