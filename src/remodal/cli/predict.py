@@ -40,7 +40,7 @@ def command(
     echo "a domesticated animal that barks" | remodal predict my-model -
     """
     from remodal.cli.answers import CSV_HEAD, as_csv, as_json, as_text, csv_row
-    from remodal.cli.console import progress_console
+    from remodal.cli.console import progress_console, say, write_line
     from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.errors import RemodalError
@@ -55,15 +55,16 @@ def command(
     loaded = Model.load(model, device=checked_device(device))
     written = as_json if json else as_csv if csv else as_text
     if csv:
-        typer.echo(csv_row(CSV_HEAD))
+        write_line(csv_row(CSV_HEAD))
     failed = 0
     with shown_on(progress_console()) as progress:
         answers = loaded.answers([medium for _, medium in media], modality, top, progress)
         for (name, _), answer in zip(media, answers, strict=True):
-            typer.echo(written(name, answer))
+            for line in written(name, answer):
+                write_line(line)
             failed += answer.problem is not None
     if failed:
-        typer.echo(f"remodal: {failed:,} of {len(media):,} could not be answered", err=True)
+        say(f"{failed:,} of {len(media):,} could not be answered")
         raise typer.Exit(SOME_FAILED)
 
 

@@ -48,6 +48,8 @@ def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None 
     new, known, moved, unreadable = [], 0, [], []
     for name, found in files.items():
         try:
+            if name.encode(errors="replace").decode() != name:
+                raise BadItem(name, "found a file name that isn't UTF-8")
             content = sha256(found.read()).hexdigest()
         except BadItem as bad:
             unreadable.append(Quarantined(name, bad.reason))

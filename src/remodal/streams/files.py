@@ -50,8 +50,9 @@ class Gathering:
         licence: str = "",
         task: str = "",
         unit: str | None = None,
+        line: str = "",
     ) -> None:
-        """Take the file at ``path`` (from the root) as an item, or set it aside."""
+        """Take the file at ``path`` (from the root) as an item, or set it aside. line: where a manifest names it."""
         if modality == "depth":
             unit = unit or self._depth_unit
         try:
@@ -59,13 +60,13 @@ class Gathering:
             item = FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
             self._locate(item_id)
         except BadItem as error:
-            self.set_aside(error.where, error.reason)
+            self.set_aside(error.where, error.reason, line)
             return
         self.items.append(item)
 
-    def set_aside(self, path: str, reason: str) -> None:
-        """Leave ``path`` out of the stream and say why."""
-        self.quarantined.append(Quarantined(_printable(path), reason))
+    def set_aside(self, path: str, reason: str, line: str = "") -> None:
+        """Leave ``path`` out of the stream and say why; line: of the manifest that names it."""
+        self.quarantined.append(Quarantined(_printable(path), f"{reason} ({line})" if line else reason))
 
     def _locate(self, item_id: str) -> None:
         """Check that there is such a file, below the root (links followed), that wasn't taken already."""
