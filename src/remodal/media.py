@@ -137,7 +137,8 @@ def _read(medium: str | Path | Found) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise BadItem(str(path), f"can't be read ({error.strerror}); a sentence is given as Text(...)") from None
+        sentence = "a sentence is given as Text(...) in Python, on standard input (-) to a command"
+        raise BadItem(str(path), f"can't be read ({error.strerror}); {sentence}") from None
     if len(data) > MAX_FILE_BYTES:
         raise BadItem(str(path), f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
     return data

@@ -7,20 +7,11 @@ from typing import Any
 from rich.console import Console
 
 from remodal.cli.console import in_counts, megabytes, table
+from remodal.report.words import PARTS
 
 MOST_SKIPPED = 20
 """Skipped items that are listed; all of them are in results.json."""
 SETTINGS = {"aware": "aware (modality given)", "agnostic": "agnostic (modality not given)"}
-PARTS = {
-    "load": "load",
-    "decode": "decode",
-    "stem": "frozen features",
-    "learn": "learn",
-    "evaluate": "evaluate",
-    "save": "save",
-    "other": "other",
-}
-"""What a run's time goes to, as in ``results.json`` and in words."""
 
 
 def print_summary(results: dict[str, Any], console: Console) -> None:

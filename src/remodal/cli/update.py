@@ -54,7 +54,7 @@ def command(
             console.print(f"{what}: {_listed(columns)}")
     print_refused(console, "skipped", done.set_aside)
     again = shlex.join(["remodal", "index", str(done.folder), "--into", "INDEX", "--refresh"])
-    console.print(f"an index of stored media has to learn of it: {again}")
+    console.print(f"if you have an index of stored media, bring it up to date: {again}")
     console.print(f"{done.folder}: version {done.version}")
 
 
