@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from remodal.cli.console import in_counts, megabytes, table
-from remodal.report.words import PARTS
+from remodal.report.words import PARTS, plural
 
 MOST_SKIPPED = 20
 """Skipped items that are listed; all of them are in results.json."""
@@ -65,7 +65,7 @@ def _print_cost(cost: dict[str, Any], console: Console) -> None:
 def _print_skipped(quarantined: list[dict[str, str]], console: Console) -> None:
     if not quarantined:
         return
-    console.print(f"skipped: {len(quarantined):,} items that can't be used")
+    console.print(f"skipped: {plural(len(quarantined), 'item')} that can't be used")
     for one in quarantined[:MOST_SKIPPED]:
         console.print(f"  {one['path']}: {one['reason']}")
     if len(quarantined) > MOST_SKIPPED:

@@ -123,7 +123,7 @@ def open_stream_for(
     with FeatureStore(cache / "features") as store:
         prepared = prepare(stream, backbone, store, shown)
     if prepared.quarantined:
-        shown.note(f"skipped {len(prepared.quarantined):,} items that can't be used; the summary lists them")
+        shown.note(f"skipped: {len(prepared.quarantined):,} that can't be used; the summary lists them")
     if strict:
         _refuse(prepared.quarantined)
     return backbone, prepared
