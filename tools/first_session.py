@@ -40,13 +40,16 @@ class Shell:
         )  # fmt: skip
 
     def said(self, command: str) -> list[str]:
-        """What a command says; of one that goes on in the background, its first line."""
+        """What a command says; of one that goes on in the background, what it says until it has an address."""
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
         if command.endswith(" &"):
             self._shell.stdin.write(command + "\n")
             self._shell.stdin.flush()
-            return [self._shell.stdout.readline().rstrip()]
+            lines = []
+            while not lines or "http://" not in lines[-1]:
+                lines.append(self._line())
+            return lines
         self._shell.stdin.write(f"{command}\nprintf '\\n%s\\n' '{END}'\n")
         self._shell.stdin.flush()
         lines = list(iter(self._line, END))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remodal.backbones import Backbone
+from remodal.below import open_below, read_below, real_path
 from remodal.errors import BadItem
 from remodal.modalities import MODALITIES, get_modality, reader_of
 from remodal.modalities.base import MAX_FILE_BYTES
@@ -30,8 +33,25 @@ class Text(str):
 SUFFIXES = frozenset().union(*(one.suffixes for one in MODALITIES.values()))
 """How the names of files end that are taken for media."""
 
-Medium = str | Path | Text | bytes
-"""A path, encoded bytes, or a sentence."""
+
+@dataclass(frozen=True)
+class Found:
+    """A file that was found below ``folder`` (without links in its name): it is read only as long as it lies there."""
+
+    folder: Path
+    path: Path
+
+    def open(self) -> BinaryIO:
+        """The file, opened to be read. Raises BadItem where it leaves the folder or isn't a regular file."""
+        return open_below(self.folder, self.path.absolute(), str(self.path))
+
+    def read(self) -> bytes:
+        """The encoded medium. Raises BadItem where it leaves the folder, isn't a regular file, or can't be read."""
+        return read_below(self.folder, self.path.absolute(), str(self.path))
+
+
+Medium = str | Path | Found | Text | bytes
+"""A path, a file that was found in a folder, encoded bytes, or a sentence."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +76,7 @@ def given(name: str, medium: Medium, modality: str | None) -> Given:
     """
     if isinstance(medium, Text):  # half a surrogate pair is refused where text is decoded
         return Given(name, medium.encode(errors="surrogatepass"), modality or "text")
-    data = medium if isinstance(medium, bytes) else _read(Path(medium))
+    data = medium if isinstance(medium, bytes) else _read(medium)
     reader = get_modality(modality) if modality is not None else reader_of(data, name)
     return Given(name, data, reader.name)
 
@@ -78,25 +98,47 @@ def decoded(one: Given, backbone: Backbone) -> Decoded:
     return Decoded(one.id, one.read_as, tower.name, tower.prepare(one.read_as, medium))
 
 
-def media_below(folder: Path) -> list[Path]:
-    """All files below ``folder`` that are named as media are, sorted, without those in hidden folders or hidden."""
-    inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+def media_below(folder: Path) -> list[Found]:
+    """All files below ``folder`` that are named as media are, sorted, without those in hidden folders or hidden.
+
+    A link that leaves the folder is among them, also one to a folder: what can't be read is told of when it is read.
+    """
+    root, found = folder.resolve(), []
+    for name, folders, files in os.walk(folder):
+        folders[:] = [inner for inner in folders if not inner.startswith(".")]
+        here = Path(name)
+        found += [here / inner for inner in folders if (here / inner).is_symlink() and not _stays(root, here / inner)]
+        found += [here / file for file in files if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES]
+    return [Found(root, path) for path in sorted(found)]
+
+
+def _stays(root: Path, link: Path) -> bool:
+    try:
+        real_path(root, link.absolute(), "")
+    except BadItem:
+        return False
+    return True
 
 
 def named(medium: Medium) -> str:
     """A medium's name, for messages."""
     if isinstance(medium, Text):
         return medium[:40]
+    if isinstance(medium, Found):
+        return str(medium.path)
     return "bytes" if isinstance(medium, bytes) else str(medium)
 
 
-def _read(path: Path) -> bytes:
+def _read(medium: str | Path | Found) -> bytes:
+    if isinstance(medium, Found):
+        return medium.read()
+    path = Path(medium)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise BadItem(str(path), f"can't be read ({error.strerror}); a sentence is given as Text(...)") from None
+        sentence = "a sentence is given as Text(...) in Python, on standard input (-) to a command"
+        raise BadItem(str(path), f"can't be read ({error.strerror}); {sentence}") from None
     if len(data) > MAX_FILE_BYTES:
         raise BadItem(str(path), f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
     return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,7 +23,7 @@ class Settings(BaseModel):
     >>> Tea.checked({"minutes": 0})
     Traceback (most recent call last):
     ...
-    remodal.errors.RemodalError: setting minutes: found 0; valid: Input should be greater than or equal to 1
+    remodal.errors.RemodalError: setting minutes: found 0; valid: a whole number, at least 1
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -39,5 +39,42 @@ class Settings(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
-            name = cls.prefix + ".".join(str(part) for part in first["loc"])
-            raise RemodalError(f"setting {name}: found {first['input']!r}; valid: {first['msg']}") from None
+            found = f"setting {cls.prefix}{'.'.join(map(str, first['loc']))}: found {first['input']!r}"
+            described = cls.model_json_schema()["properties"][str(first["loc"][0])]
+            own = first["msg"] if first["type"] == cls.__name__ else ""
+            raise RemodalError(f"{found}; valid: {own or in_words(described) or first['msg']}") from None
+
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "array": "a list",
+    "null": "null",
+}
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+
+
+def in_words(schema: Mapping[str, Any]) -> str:
+    """What a JSON schema of one value takes, for a person; empty where it says more than this can.
+
+    >>> in_words({"type": "number", "minimum": 0, "exclusiveMaximum": 1})
+    'a number, at least 0, less than 1'
+    >>> in_words({"anyOf": [{"enum": ["mm", "cm", "m"]}, {"type": "null"}]})
+    'mm, cm or m, or null'
+    """
+    if "anyOf" in schema:
+        parts = [in_words(part) for part in schema["anyOf"]]
+        return ", or ".join(parts) if all(parts) else ""
+    if "enum" in schema:
+        *most, last = map(str, schema["enum"])
+        return f"{', '.join(most)} or {last}" if most else last
+    bounds = [f"{words} {schema[name]}" for name, words in BOUNDS.items() if name in schema]
+    kind = KINDS.get(schema.get("type", ""))
+    return ", ".join([kind, *bounds]) if kind else ""

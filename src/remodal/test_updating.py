@@ -112,7 +112,7 @@ def test_the_same_lessons_in_the_same_order_leave_the_same_lineage(
         (lambda root: None, "no such folder; valid: a folder laid out as <modality>/<class>/<files>"),
         (lambda root: root.write_text("x"), "found a file; valid: a folder laid out as"),
         (lambda root: root.mkdir(), "found nothing to learn"),
-        (lambda root: (root / "smell/rose").mkdir(parents=True), "found nothing to learn; set aside: 1"),
+        (lambda root: (root / "smell/rose").mkdir(parents=True), "found nothing to learn; 1 can't be used"),
     ],
 )
 def test_nothing_to_learn_is_said_and_changes_nothing(

@@ -1,4 +1,4 @@
-"""How answers are written: for a person, as JSON Lines, as CSV."""
+"""How answers are written: for a person, as JSON Lines, as CSV; each as the lines of one medium."""
 
 from __future__ import annotations
 
@@ -8,48 +8,55 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from remodal.characters import printable
+
 if TYPE_CHECKING:
     from remodal.answering import Answer
 
+FORMULA = ("=", "+", "-", "@")
+"""How texts begin that a spreadsheet would compute."""
 CSV_HEAD = ("medium", "rank", "label", "modality", "probability", "familiarity", "problem")
 
 
-def as_text(name: str, answer: Answer) -> str:
+def as_text(name: str, answer: Answer) -> list[str]:
     """The likeliest modality and the classes, with their probabilities; and whether they say anything."""
     if answer.problem is not None:
-        return f"{name}: can't be answered: {answer.problem}"
+        return [f"{name}: can't be answered: {answer.problem}"]
     modality, share = max(answer.modalities.items(), key=lambda one: one[1])
     classes = ", ".join(f"{one.label} {one.probability:.2f}" for one in answer.best)
     doubt = " (unlike anything it has learned)" if answer.unfamiliar else ""
-    return f"{name}: {modality} {share:.2f}: {classes}{doubt}"
+    return [f"{name}: {modality} {share:.2f}: {classes}{doubt}"]
 
 
-def as_json(name: str, answer: Answer) -> str:
+def as_json(name: str, answer: Answer) -> list[str]:
     """One object: ``medium``, ``best``, ``modalities``, ``familiarity``, ``problem`` (null where there is none)."""
     best = [one._asdict() for one in answer.best]
     told = {"modalities": answer.modalities, "familiarity": answer.familiarity, "problem": answer.problem}
     content = {"medium": name, "best": best, **told}
-    return json.dumps(content, ensure_ascii=False)
+    return [json.dumps(content, ensure_ascii=False)]
 
 
-def as_csv(name: str, answer: Answer) -> str:
+def as_csv(name: str, answer: Answer) -> list[str]:
     """A row a class, or one with the problem; see ``CSV_HEAD``."""
     if answer.problem is not None:
-        return csv_row([name, "", "", "", "", "", answer.problem])
+        return [csv_row([name, "", "", "", "", "", answer.problem])]
     familiarity = "" if answer.familiarity is None else f"{answer.familiarity:.4f}"
-    rows = [
+    return [
         csv_row([name, rank, one.label, one.modality, f"{one.probability:.6f}", familiarity, ""])
         for rank, one in enumerate(answer.best, start=1)
     ]
-    return "\n".join(rows)
 
 
 def csv_row(cells: Sequence[object]) -> str:
-    """One row, quoted where it has to be.
+    """One row, quoted where it has to be. A text that a spreadsheet would take for a formula has a ``'`` before it.
 
-    >>> csv_row(["a,b", 1, ""])
-    '"a,b",1,'
+    >>> print(csv_row(["a,b", 1, "", "=1+2"]))
+    "a,b",1,,'=1+2
     """
     row = StringIO()
-    csv.writer(row, lineterminator="").writerow(cells)
+    csv.writer(row, lineterminator="").writerow([_cell(one) if isinstance(one, str) else one for one in cells])
     return row.getvalue()
+
+
+def _cell(text: str) -> str:
+    return printable(f"'{text}" if text.startswith(FORMULA) else text)

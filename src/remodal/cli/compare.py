@@ -93,6 +93,7 @@ def command(
             count()
     console = results_console()
     console.print(_summary(rows))
+    console.print("aware: an item's modality is given; agnostic: it is not. Means over the seeds, with 95 % intervals")
     console.print(f"table: {folder / 'table.html'}")
     if failed:
         raise typer.Exit(1)

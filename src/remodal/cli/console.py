@@ -1,13 +1,19 @@
-"""How the commands write: results to stdout, all else to stderr; plain wherever nobody watches."""
+"""How the commands write: results to stdout, all else to stderr; plain wherever nobody watches.
+
+All that reaches a terminal goes through here, and none of it steers one (see :mod:`remodal.characters`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from remodal.characters import printable
 
 if TYPE_CHECKING:
     from remodal.streams.base import Quarantined
@@ -16,6 +22,24 @@ PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
 LISTED = 5
 """Refused files that are named."""
+
+
+class Printable(Console):
+    """A console whose strings are one line each, of printable characters; cells of a :func:`table` are so already."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See :meth:`rich.console.Console.print`."""
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+def write_line(line: str) -> None:
+    """One line of what was asked for: text, or JSON, which says the same afterwards."""
+    typer.echo(printable(line))
+
+
+def say(line: str) -> None:
+    """One line of ours on stderr."""
+    typer.echo(printable(f"remodal: {' '.join(line.split())}"), err=True)
 
 
 def results_console() -> Console:
@@ -29,7 +53,7 @@ def progress_console() -> Console:
 
 
 def _console(stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Printable(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     return console
@@ -50,7 +74,19 @@ def _cell(value: object) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else printable(str(value))
+
+
+def in_counts(right: int, items: int) -> tuple[str, str]:
+    """A share of a few items, as the counts and the 95 % interval that they allow (Wilson).
+
+    >>> in_counts(4, 4), in_counts(87, 100)
+    (('4 of 4', '0.51 to 1.00'), ('87 of 100', '0.79 to 0.92'))
+    """
+    from remodal.learning.metrics import interval
+
+    low, high = interval(right, items)
+    return f"{right:,} of {items:,}", f"{low:.2f} to {high:.2f}"
 
 
 def counted(counts: Mapping[str, int]) -> str:

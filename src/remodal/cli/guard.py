@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from remodal.characters import printable
 from remodal.errors import RemodalError
 
 MISTAKE = 2
@@ -20,23 +21,26 @@ class Guarded(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        from remodal.cli.console import say
+
         # libraries that talk while the progress is drawn
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         warnings.filterwarnings("ignore", module="PIL")
         try:
             return super().invoke(ctx)
         except RemodalError as error:
-            _say(str(error))
+            say(str(error))
             raise typer.Exit(MISTAKE) from None
         except OSError as error:
             if error.filename is None:
                 raise
-            _say(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            say(f"{os.fsdecode(error.filename)}: {error.strerror}")
             raise typer.Exit(MISTAKE) from None
         except KeyboardInterrupt:
-            _say("interrupted; the same command goes on from here, a run with --resume")
+            say("interrupted; the same command goes on from here, a run with --resume")
             raise typer.Exit(INTERRUPTED) from None
-
-
-def _say(line: str) -> None:
-    typer.echo(f"remodal: {' '.join(line.split())}", err=True)
+        except Exception as error:
+            # typer tells of a wrong option by itself, in the words that were given
+            if isinstance(told := getattr(error, "message", None), str):
+                error.__dict__["message"] = printable(told)
+            raise

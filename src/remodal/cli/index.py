@@ -12,7 +12,9 @@ def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
     folder: Annotated[Path | None, typer.Argument(help="Its files, of any modality, come into the index.")] = None,
     into: Annotated[str, typer.Option(help="The index: a folder, or an object store such as s3://bucket/index.")] = "",
-    again: Annotated[bool, typer.Option("--refresh", help="Embed again what the model has learned more of.")] = False,
+    again: Annotated[
+        bool, typer.Option("--refresh", help="Embed again what an earlier version of the model embedded.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
@@ -20,7 +22,8 @@ def command(
 ) -> None:
     """Make the files below a folder searchable by words and by other files; run it again when they change.
 
-    Files whose content is known are not read through the model again, and those that are gone leave the index.
+    A file whose content is unchanged isn't read through the model again, one that is gone is removed from the index,
+    and one that can't be used is skipped with its reason; so are links that leave the folder.
 
     \b
     remodal index my-model holiday/ --into holiday.index
@@ -48,10 +51,10 @@ def command(
             done["--refresh"] = refresh(index, loaded, progress)
         if folder is not None:
             done[str(folder)] = keep_up(index, loaded, folder, progress)
-    print_refused(console, "can't be indexed", [one for each in done.values() for one in each.refused])
+    print_refused(console, "skipped", [one for each in done.values() for one in each.refused])
     for what, each in done.items():
-        console.print(f"{what}: {each.embedded:,} embedded, {each.known:,} as they were, {each.removed:,} gone")
+        console.print(f"{what}: {each.embedded:,} embedded, {each.known:,} unchanged, {each.removed:,} removed")
     console.print(f"{into}: {len(index):,} files")
     if stale := index.stale(loaded.lineage):
         listed = counted(stale)
-        console.print(f"the model has learned more since these were embedded: {listed}; --refresh embeds them again")
+        console.print(f"embedded by an earlier version of the model: {listed}; --refresh embeds them again")

@@ -15,7 +15,7 @@ from remodal.streams.files import FileItem
 
 
 def print_inventory(stream: Stream, console: Console) -> None:
-    """A row a modality, its licences, and how much was set aside."""
+    """A row a modality, its licences, and how much was skipped."""
     by_modality: dict[str, list[Item]] = {}
     for task in stream:
         by_modality.setdefault(task.modality, []).extend((*task.train, *task.test))
@@ -29,7 +29,7 @@ def print_inventory(stream: Stream, console: Console) -> None:
         stated = ", ".join(f"{licence} ({count:,})" for licence, count in licences.most_common())
         console.print(f"{modality}: {_made_from(items[0])}licences: {stated}")
     if stream.quarantined:
-        console.print(f"set aside: {len(stream.quarantined):,} items; remodal data verify lists them")
+        console.print(f"skipped: {len(stream.quarantined):,} items that can't be used; remodal data verify lists them")
 
 
 def _row(name: str, items: list[Item]) -> tuple[object, ...]:

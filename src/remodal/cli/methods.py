@@ -66,7 +66,7 @@ def listed(
     for one, line in lines.items():
         console.print(f"{one}: {line}")
         rows = _rows(methods.get(one).options)
-        console.print(table(["setting", "default", ""], rows, words=3) if rows else "  nothing can be set\n")
+        console.print(table(["setting", "default", ""], rows, words=3) if rows else "  nothing can be set")
     console.print("any method: settings of the stream")
     console.print(table(["setting", "default", ""], _rows(StreamSettings), words=3))
 

@@ -33,8 +33,12 @@ def command(
 ) -> None:
     """Say what is in files of any modality.
 
-    Of a folder, the files that are named as media are. A file that can't be read gets its line with the reason; the
-    others are answered, and the exit status is 1.
+    Of a folder, the files that are named as media are. A file that can't be read, or a link that leaves the folder,
+    gets its line with the reason; the others are answered, and the exit status is 1.
+
+    familiarity, in --json and --csv, is the share of the model's held-out items that are no more like the others than
+    this medium is: at .02 or less it is unlike anything learned. In CSV a text that a spreadsheet would compute, such
+    as =1+2, has a ' before it.
 
     \b
     remodal predict runs/demo photo.jpg recording.ogg
@@ -43,7 +47,7 @@ def command(
     echo "a domesticated animal that barks" | remodal predict my-model -
     """
     from remodal.cli.answers import CSV_HEAD, as_csv, as_json, as_text, csv_row
-    from remodal.cli.console import progress_console
+    from remodal.cli.console import progress_console, say, write_line
     from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.errors import RemodalError
@@ -58,28 +62,33 @@ def command(
     loaded = Model.load(model, device=checked_device(device), trust_backbone=trust_backbone)
     written = as_json if json else as_csv if csv else as_text
     if csv:
-        typer.echo(csv_row(CSV_HEAD))
+        write_line(csv_row(CSV_HEAD))
     failed = 0
     with shown_on(progress_console()) as progress:
         answers = loaded.answers([medium for _, medium in media], modality, top, progress)
         for (name, _), answer in zip(media, answers, strict=True):
-            typer.echo(written(name, answer))
+            for line in written(name, answer):
+                write_line(line)
             failed += answer.problem is not None
     if failed:
-        typer.echo(f"remodal: {failed:,} of {len(media):,} could not be answered", err=True)
+        say(f"{failed:,} of {len(media):,} could not be answered")
         raise typer.Exit(SOME_FAILED)
 
 
 def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:
     """What the arguments stand for, with its name; a name that stands for nothing is kept, and told of in its turn."""
-    from remodal.media import media_below
+    from remodal.errors import RemodalError
+    from remodal.media import SUFFIXES, media_below
 
     for name in files:
         path = Path(name)
         if name == STANDARD_INPUT:
             yield "standard input", _standard_input()
         elif path.is_dir():
-            yield from ((str(file), file) for file in media_below(path))
+            found = media_below(path)
+            if not found:
+                raise RemodalError(f"{name}: found no file named as media are; valid: {', '.join(sorted(SUFFIXES))}")
+            yield from ((str(one.path), one) for one in found)
         elif not path.exists() and (matched := sorted(glob(name, recursive=True))):  # noqa: PTH207  # absolute too
             yield from ((file, Path(file)) for file in matched if Path(file).is_file())
         else:

@@ -15,6 +15,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from remodal.characters import printable
 from remodal.features.progress import Counter
 
 QUIET_SECONDS = 10.0
@@ -77,7 +78,7 @@ class Bars:
 
     @contextmanager
     def _show_outer(self, name: str, total: int) -> Iterator[Counter]:
-        self._outer = self._bars.add_task(name.ljust(NAME_WIDTH), total=total)
+        self._outer = self._bars.add_task(printable(name).ljust(NAME_WIDTH), total=total)
         try:
             yield self._counter(self._outer)
         finally:
@@ -88,7 +89,7 @@ class Bars:
 
     @contextmanager
     def _show_stage(self, name: str, total: int) -> Iterator[Counter]:
-        text = f"  {name}".ljust(NAME_WIDTH)
+        text = f"  {printable(name)}".ljust(NAME_WIDTH)
         if self._stage is None:
             self._stage = self._bars.add_task(text, total=total)
         else:

@@ -9,20 +9,24 @@ import typer
 
 def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, or a run's folder.")],
-    to: Annotated[
-        int | None, typer.Option(help="The version.", show_default="the one that the current one learned on from")
+    version: Annotated[
+        int | None, typer.Argument(help="The version.", show_default="the one that the current one learned on from")
     ] = None,
+    to: Annotated[int | None, typer.Option(help="The same.", show_default=False)] = None,
 ) -> None:
     """Make an earlier version the current one again; the one that is left stays, and can be gone back to.
 
     \b
     remodal rollback my-model
-    remodal rollback my-model --to 3
+    remodal rollback my-model 3
     """
     from remodal.cli.console import results_console
+    from remodal.errors import RemodalError
     from remodal.saved import changing, located, roll_back
 
+    if version is not None and to not in (None, version):
+        raise RemodalError(f"found two versions, {version} and {to}; valid: one")
     folder = located(model)
     with changing(folder):
-        now = roll_back(folder, to)
+        now = roll_back(folder, to if version is None else version)
     results_console().print(f"{folder}: version {now.version}, {len(now.about.classes)} classes")

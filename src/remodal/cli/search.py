@@ -29,8 +29,9 @@ def command(
     remodal search holiday.index --file bark.wav --modality image,video --top 5
     """
     import json as to_json
+    import shlex
 
-    from remodal.cli.console import counted, results_console, table
+    from remodal.cli.console import results_console, say, table, write_line
     from remodal.errors import BadItem, RemodalError
     from remodal.modalities import get_modality
     from remodal.model import Model
@@ -52,10 +53,13 @@ def command(
     hits = opened.search(place.tolist(), wanted, top)
     if json:
         for hit in hits:
-            typer.echo(to_json.dumps(hit._asdict(), ensure_ascii=False))
+            write_line(to_json.dumps(hit._asdict(), ensure_ascii=False))
     else:
         rows = [(hit.modality, hit.label, hit.path, hit.nearness) for hit in hits]
         results_console().print(table(["modality", "likeliest class", "file", "nearness"], rows, words=3))
-    if stale := opened.stale(loaded.lineage):
-        listed = counted(stale)
-        typer.echo(f"remodal: embedded before the model learned more: {listed}; see remodal index --refresh", err=True)
+    if stale := sum(opened.stale(loaded.lineage).values()):
+        again = shlex.join(["remodal", "index", model or opened.about.model, "--into", index, "--refresh"])
+        say(
+            f"{stale:,} of {len(opened):,} stored files were embedded by an earlier version of the model, and may be "
+            f"found less well; embed them again: {again}"
+        )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import socket
 
 PAGE = "page"
 """Folder of what is dropped on the page."""
@@ -39,10 +42,14 @@ def command(
     remodal serve my-model --index holiday.index --port 9000
     remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
     """
+    from remodal.cli.console import say, write_line
+
+    # before what takes seconds: the libraries, and the model
+    say(f"loads {model}; the address follows as soon as it answers")
+
     import logging
     import os
     import signal
-    import socket
     import sys
 
     import torch
@@ -51,6 +58,7 @@ def command(
     from remodal.cli.asked import assigned
     from remodal.cli.machine import checked_device, default_threads
     from remodal.errors import UnknownName, installed_with
+    from remodal.saved import located
     from remodal.serve.own_folders import UPLOADS, OwnFolders
 
     uploads = OwnFolders(cache_folder() / UPLOADS)
@@ -61,9 +69,7 @@ def command(
         import uvicorn
 
         from remodal.serve.access import Access
-        from remodal.serve.app import application
         from remodal.serve.connections import Patient
-        from remodal.serve.service import Service
         from remodal.serve.settings import ServeSettings
 
     given = assigned(assignments or [])
@@ -74,16 +80,18 @@ def command(
     access = Access(host, _token(token_file) if token_file else None, settings.upload_bytes, settings.public_url)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
+    device, folder = checked_device(device), located(model)
+    listening = _listening(host, port)  # who comes before the model is loaded waits
     torch.set_num_threads(threads or default_threads())
-    service = Service(model, cache_folder(), index, settings, checked_device(device), trust_backbone)
-    listening = uvicorn.Config("", host, port, log_level="warning").bind_socket()
-    # asyncio does it only for sockets made with a protocol's number; without, each answer waits 40 ms for a delayed ACK
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.listen()  # who comes before the model is loaded waits
+    with installed_with("serve"):
+        from remodal.serve.app import application
+        from remodal.serve.service import Service
+
+    service = Service(str(folder), cache_folder(), index, settings, device, trust_backbone)
 
     def tell() -> None:
         address = f"[{host}]" if ":" in host else host
-        typer.echo(f"{service.folder}, version {service.version}: http://{address}:{listening.getsockname()[1]}")
+        write_line(f"{service.folder}, version {service.version}: http://{address}:{listening.getsockname()[1]}")
 
     # uvicorn ends, and then raises the signal again that told it to: its folders are still to be removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -100,6 +108,31 @@ def command(
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
         uvicorn.Server(config).run([listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; RemodalError where none can be had."""
+    import errno
+    import socket
+
+    from remodal.errors import RemodalError
+
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(*found[:2])
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # asyncio does it only for sockets made with a protocol's number; without, each answer waits 40 ms for an ACK
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind(found[4])
+        listening.listen()
+    except OSError as error:
+        ways = {
+            errno.EADDRINUSE: "another program listens there; valid: another --port, or --port 0 for any that is free",
+            errno.EACCES: "valid: a --port from 1024 on",
+        }
+        way = ways.get(error.errno or 0, "valid: --host with a name or an address of this machine")
+        raise RemodalError(f"can't listen on {host}, port {port} ({error.strerror}); {way}") from None
+    return listening
 
 
 def _token(file: Path) -> str:

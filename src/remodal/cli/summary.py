@@ -6,15 +6,16 @@ from typing import Any
 
 from rich.console import Console
 
-from remodal.cli.console import megabytes, table
+from remodal.cli.console import in_counts, megabytes, table
+from remodal.report.words import PARTS, plural
 
-MOST_SET_ASIDE = 20
-"""Items set aside that are listed; all of them are in results.json."""
-SETTINGS = ("aware", "agnostic")
+MOST_SKIPPED = 20
+"""Skipped items that are listed; all of them are in results.json."""
+SETTINGS = {"aware": "aware (modality given)", "agnostic": "agnostic (modality not given)"}
 
 
 def print_summary(results: dict[str, Any], console: Console) -> None:
-    """Accuracy with and without the modality given, by modality, the router, the cost, and what was set aside.
+    """Accuracy with and without the modality given, by modality, the router, the cost, and what was skipped.
 
     results: as in ``results.json``.
     """
@@ -24,32 +25,48 @@ def print_summary(results: dict[str, Any], console: Console) -> None:
         f"seed {results['seed']}, {len(results['tasks'])} tasks"
     )
     measures = ("last", "average", "forgetting")
-    console.print(table(["accuracy", *measures], [[s, *(summary[s][m] for m in measures)] for s in SETTINGS]))
+    rows = [[words, *(summary[name][measure] for measure in measures)] for name, words in SETTINGS.items()]
+    console.print(table(["accuracy", *measures], rows))
     by_modality = [
-        [name, one["tasks"], one["classes"], one["aware"], one["agnostic"]]
+        [name, one["tasks"], one["classes"], one["aware"], one["agnostic"], *_counts(results, name)]
         for name, one in results["per_modality"].items()
     ]
-    console.print(table(["at the end", "tasks", "classes", *SETTINGS], by_modality))
+    head = ["at the end", "tasks", "classes", *SETTINGS, "right, modality not given", "95 % interval"]
+    console.print(table(head, by_modality))
+    learned, held_out = (sum(task[split] for task in results["tasks"]) for split in ("train", "test"))
+    console.print(f"measured on {held_out:,} held-out items, which nothing is learned from; learned from {learned:,}")
     if summary["router_accuracy"] is not None:
         console.print(f"modality found: {summary['router_accuracy']:.3f} of the held-out items")
     _print_cost(results["cost"], console)
-    _print_set_aside(results["quarantined"], console)
+    _print_skipped(results["quarantined"], console)
+
+
+def _counts(results: dict[str, Any], modality: str) -> tuple[str | None, str | None]:
+    """Held-out items of a modality that are right at the end, the modality not given: of how many, and the interval."""
+    last = results["accuracy"]["agnostic"][-1]
+    tasks = [(last[at], task["test"]) for at, task in enumerate(results["tasks"]) if task["modality"] == modality]
+    if any(share is None for share, _ in tasks):
+        return None, None
+    return in_counts(sum(round(share * items) for share, items in tasks), sum(items for _, items in tasks))
 
 
 def _print_cost(cost: dict[str, Any], console: Console) -> None:
     seconds = cost["seconds"]
-    parts = ", ".join(f"{name} {seconds[name]:.1f}" for name in ("decode", "stem", "learn", "evaluate"))
+    parts = ", ".join(f"{words} {seconds[name]:.1f}" for name, words in PARTS.items() if name in seconds)
+    earlier = seconds.get("earlier", 0.0)
+    before = f", {earlier:.1f} of it by an earlier process" if earlier else ""
+    console.print(f"cost: {seconds['total'] + earlier:.1f} s ({parts}{before})")
     console.print(
-        f"cost: {seconds['total']:.1f} s ({parts}), peak memory {megabytes(cost['peak_memory_bytes'])}, "
-        f"trainable {cost['trainable_parameters']:,}, stored {megabytes(cost['stored_bytes'])}"
+        f"peak memory {megabytes(cost['peak_memory_bytes'])}, trainable parameters "
+        f"{cost['trainable_parameters']:,}, stored by the method {megabytes(cost['stored_bytes'])}"
     )
 
 
-def _print_set_aside(quarantined: list[dict[str, str]], console: Console) -> None:
+def _print_skipped(quarantined: list[dict[str, str]], console: Console) -> None:
     if not quarantined:
         return
-    console.print(f"set aside: {len(quarantined):,} items")
-    for one in quarantined[:MOST_SET_ASIDE]:
+    console.print(f"skipped: {plural(len(quarantined), 'item')} that can't be used")
+    for one in quarantined[:MOST_SKIPPED]:
         console.print(f"  {one['path']}: {one['reason']}")
-    if len(quarantined) > MOST_SET_ASIDE:
-        console.print(f"  and {len(quarantined) - MOST_SET_ASIDE:,} more, all in results.json")
+    if len(quarantined) > MOST_SKIPPED:
+        console.print(f"  and {len(quarantined) - MOST_SKIPPED:,} more, all in results.json")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -54,13 +56,57 @@ def test_resume_of_a_finished_run_changes_nothing(cli: Cli, own_data: Path, tmp_
     first = cli(*arguments)
     before = (tmp_path / "x" / "results.json").read_bytes()
     again = cli(*arguments)
-    assert (again.exit_code, "--resume" in again.stderr) == (2, True)
+    assert again.exit_code == 2
+    folder = shlex.quote(str(tmp_path / "x"))
+    ways = f"choose another with --out, look at it: remodal report {folder}, or remove it: rm -r {folder}"
+    assert again.stderr == f"remodal: {tmp_path / 'x'} holds a finished run; {ways}\n"
     resumed = cli(*arguments, "--resume")
     assert resumed.exit_code == 0
     assert resumed.stdout == first.stdout
     assert (tmp_path / "x" / "results.json").read_bytes() == before
     other = cli(*arguments, "--resume", "--seed", "1")
     assert (other.exit_code, "seed differ" in other.stderr) == (2, True)
+
+
+def test_the_parts_of_the_cost_are_its_sum(cli: Cli, own_data: Path) -> None:
+    done = cli("run", "--stream", own_data, *QUICK, "--out", "x")
+    seconds = json.loads(Path("x/results.json").read_text())["cost"]["seconds"]
+    parts = [seconds[name] for name in ("load", "decode", "stem", "learn", "evaluate", "save", "other")]
+    assert sum(parts) == pytest.approx(seconds["total"])
+    assert (min(parts) >= 0, seconds["earlier"]) == (True, 0)
+    assert seconds["other"] < 0.2 * seconds["total"]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("cost: ")]
+    figures = [float(word) for word in re.findall(r"[0-9]+\.[0-9]", line)]
+    assert figures[0] == pytest.approx(sum(figures[1:]), abs=0.05 * len(figures))
+
+
+def test_what_was_measured_on_is_counted(cli: Cli, own_data: Path) -> None:
+    said = cli("run", "--stream", own_data, *QUICK, "--out", "x").stdout
+    assert "measured on 8 held-out items, which nothing is learned from; learned from 24" in said
+    (image,) = [line for line in said.splitlines() if line.strip().startswith("image")]
+    assert "4 of 4" in image
+    assert "0.51 to 1.00" in image
+    for words in ("aware (modality given)", "agnostic (modality not given)"):
+        assert words in said
+
+
+def test_progress_names_what_is_read(cli: Cli, own_data: Path) -> None:
+    said = cli("run", "--stream", own_data, *QUICK, "--out", "x").stderr
+    assert "frozen features (16 image): 16 in" in said
+    assert "frozen features (16 text): 16 in" in said
+
+
+def test_a_manifest_of_bad_rows_shows_the_first_of_them(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    rows = [f"absent{number}.txt,text,dog" for number in range(8)]
+    (tmp_path / "own/manifest.csv").write_text("\n".join(["path,modality,label", *rows]))
+    failed = cli("run", "--stream", tmp_path / "own", "--out", "x")
+    assert failed.exit_code == 2
+    (line,) = failed.stderr.splitlines()
+    assert "found nothing to learn; 8 can't be used: absent0.txt: can't be read" in line
+    for number in range(5):
+        assert f"absent{number}.txt: can't be read (No such file or directory) (manifest.csv line {number + 2})" in line
+    assert "; and 3 more; valid: " in line
 
 
 def test_a_file_and_what_overrides_it(cli: Cli, own_data: Path, tmp_path: Path) -> None:
@@ -76,7 +122,7 @@ def test_a_file_and_what_overrides_it(cli: Cli, own_data: Path, tmp_path: Path) 
 def test_broken_items_are_set_aside_and_listed(cli: Cli, broken_data: Path) -> None:
     done = cli("run", "--stream", broken_data, *QUICK, "--out", "x")
     assert done.exit_code == 0, done.output
-    assert "set aside: 2 items" in done.stdout
+    assert "skipped: 2 items that can't be used" in done.stdout
     assert "text/tea/latin1.txt: " in done.stdout
     assert "image/red/cut.png: " in done.stdout
     listed = [one["path"] for one in json.loads(Path("x/results.json").read_text())["quarantined"]]
@@ -86,7 +132,7 @@ def test_broken_items_are_set_aside_and_listed(cli: Cli, broken_data: Path) -> N
 def test_a_strict_run_stops_at_a_broken_item(cli: Cli, broken_data: Path) -> None:
     stopped = cli("run", "--stream", broken_data, *QUICK, "--out", "x", "--strict")
     assert stopped.exit_code == 2
-    assert stopped.stderr.splitlines()[-1].startswith("remodal: image/red/cut.png: ")
+    assert stopped.stderr.splitlines()[-1].startswith("remodal: 2 can't be used: image/red/cut.png: ")
     assert not Path("x/results.json").exists()
     for broken in ("image/red/cut.png", "text/tea/latin1.txt"):
         (broken_data / broken).unlink()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shlex
+import shutil
+import socket
 import subprocess
 import sys
 from io import StringIO
@@ -66,13 +70,33 @@ def test_one_format_is_asked_for(cli: Cli, saved: Path) -> None:
     assert "valid: one of them" in cli("predict", saved, "x", "--json", "--csv").stderr
 
 
+def test_links_found_in_a_folder_stay_in_it_and_those_that_are_named_are_followed(
+    cli: Cli, saved: Path, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine/below").mkdir(parents=True)
+    (tmp_path / "mine/below/out.png").symlink_to(folder / "image/warm/0.png")
+    (tmp_path / "mine/zero.png").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "mine/pipe.png")
+    done = cli("predict", saved, "mine", "--json")
+    assert done.exit_code == 1
+    problems = {one["medium"]: one["problem"] for one in map(json.loads, done.stdout.splitlines())}
+    assert problems == {
+        "mine/below/out.png": "found a link that leaves the folder; valid: files below it",
+        "mine/pipe.png": "isn't a file; valid: regular files",
+        "mine/zero.png": "found a link that leaves the folder; valid: files below it",
+    }
+    named = cli("predict", saved, "mine/below/out.png", "--json")
+    assert json.loads(named.stdout)["best"][0]["label"] == "warm"
+
+
 @pytest.mark.parametrize("command", ["predict", "update", "versions", "rollback", "serve"])
 def test_a_model_that_is_not_there_is_one_line(cli: Cli, command: str, tmp_path: Path) -> None:
     rest = {"predict": ["x"], "update": ["--data", tmp_path]}.get(command, [])
     failed = cli(command, tmp_path / "no model", *rest)
     assert failed.exit_code == 2
-    assert "no such folder; valid: the folder of a saved model or of a finished run" in failed.stderr
-    assert len(failed.stderr.splitlines()) == 1
+    *before, last = failed.stderr.splitlines()
+    assert "no such folder; valid: the folder of a saved model or of a finished run" in last
+    assert len(before) == (command == "serve")  # which says first what it loads
 
 
 def test_a_model_learns_and_goes_back(cli: Cli, saved: Path, own_data: Path) -> None:
@@ -86,7 +110,18 @@ def test_a_model_learns_and_goes_back(cli: Cli, saved: Path, own_data: Path) -> 
     assert (second.split()[0], "current" in second) == ("2", True)
     assert cli("rollback", saved).stdout.startswith(f"{saved}: version 1, 6 classes")
     assert cli("rollback", saved, "--to", 2).stdout.startswith(f"{saved}: version 2, 10 classes")
-    assert "found no version 9; valid: 1, 2" in cli("rollback", saved, "--to", 9).stderr
+    assert cli("rollback", saved, 1).stdout.startswith(f"{saved}: version 1, 6 classes")
+    assert "found no version 9; valid: 1, 2" in cli("rollback", saved, 9).stderr
+    assert "found two versions, 1 and 2" in cli("rollback", saved, 1, "--to", 2).stderr
+
+
+def test_accuracies_of_few_items_come_with_their_counts(cli: Cli, saved: Path, own_data: Path) -> None:
+    taught = cli("update", saved, "--data", own_data).stdout
+    assert "4 of 4" in taught
+    assert "0.51 to 1.00" in taught
+    told = cli("versions", saved).stdout
+    assert "of version 2 as counts:" in told
+    assert "0.51 to 1.00" in told
 
 
 def test_older_versions_are_removed_when_asked(cli: Cli, saved: Path, own_data: Path) -> None:
@@ -136,7 +171,7 @@ def test_a_finished_run_is_a_model(cli: Cli, own_data: Path) -> None:
 def test_stored_media_are_found_again(cli: Cli, saved: Path, folder: Path) -> None:
     made = cli("index", saved, folder / "image", "--into", "my.index")
     assert made.stdout.splitlines() == [
-        f"{folder / 'image'}: 16 embedded, 0 as they were, 0 gone",
+        f"{folder / 'image'}: 16 embedded, 0 unchanged, 0 removed",
         "my.index: 16 files",
     ]
     assert cli("index", saved, folder / "audio", "--into", "my.index").exit_code == 0
@@ -154,6 +189,32 @@ def test_search_says_what_it_needs(cli: Cli, saved: Path, folder: Path) -> None:
     assert "did you mean 'image'?" in cli("search", "my.index", "x", "--modality", "imag").stderr
     assert "neither a folder nor --refresh" in cli("index", saved, "--into", "my.index").stderr
     assert "no index is given" in cli("index", saved, folder).stderr
+
+
+def test_after_an_update_search_says_how_to_refresh(cli: Cli, saved: Path, folder: Path, own_data: Path) -> None:
+    cli("index", saved, folder / "image", "--into", "my.index")
+    assert cli("search", "my.index", "cold").stderr == ""
+    shutil.rmtree(own_data / "text")
+    taught = cli("update", saved, "--data", own_data)
+    assert f"remodal index {saved} --into INDEX --refresh" in taught.stdout
+    told = cli("search", "my.index", "cold").stderr.strip()
+    assert told.startswith("remodal: 16 of 16 stored files were embedded by an earlier version of the model")
+    _, _, command = told.partition("embed them again: remodal ")
+    assert cli(*shlex.split(command)).exit_code == 0
+    assert cli("search", "my.index", "cold").stderr == ""
+
+
+def test_a_port_in_use_is_one_line(cli: Cli, saved: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        failed = cli("serve", saved, "--port", port)
+    assert failed.exit_code == 2
+    loads, problem = failed.stderr.splitlines()
+    assert loads == f"remodal: loads {saved}; the address follows as soon as it answers"
+    assert problem == (
+        f"remodal: can't listen on 127.0.0.1, port {port} (Address already in use); another program listens there; "
+        "valid: another --port, or --port 0 for any that is free"
+    )
 
 
 def test_serving_others_needs_a_token(cli: Cli, saved: Path, tmp_path: Path) -> None:

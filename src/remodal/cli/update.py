@@ -33,7 +33,9 @@ def command(
     remodal update my-model --data new-birds/ --as my-model-with-birds
     remodal rollback my-model                    (it was a mistake)
     """
-    from remodal.cli.console import print_refused, progress_console, results_console, table
+    import shlex
+
+    from remodal.cli.console import in_counts, print_refused, progress_console, results_console, table
     from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.updating import update
@@ -47,15 +49,18 @@ def command(
     rows = []
     for modality, before in done.before.items():
         after = done.after[modality]
-        rows.append((modality, before.items, before.aware, after.aware, before.agnostic, after.agnostic))
+        counts = (None, None) if after.agnostic is None else in_counts(round(after.agnostic * after.items), after.items)
+        rows.append((modality, before.aware, after.aware, before.agnostic, after.agnostic, *counts))
     if rows:
-        console.print("accuracy on what was held out of the classes known before")
-        head = ["modality", "items", "told: before", "after", "not told: before", "after"]
+        console.print("accuracy on what was held out of the classes known before, with and without the modality given")
+        head = ["modality", "given: before", "after", "not given: before", "after", "right", "95 % interval"]
         console.print(table(head, rows))
     for what, columns in (("new", done.new), ("more of", done.more)):
         if columns:
             console.print(f"{what}: {_listed(columns)}")
-    print_refused(console, "set aside", done.set_aside)
+    print_refused(console, "skipped", done.set_aside)
+    again = shlex.join(["remodal", "index", str(done.folder), "--into", "INDEX", "--refresh"])
+    console.print(f"if you have an index of stored media, bring it up to date: {again}")
     console.print(f"{done.folder}: version {done.version}")
 
 

@@ -22,7 +22,7 @@ def command(
     remodal versions my-model
     remodal versions my-model --keep 3
     """
-    from remodal.cli.console import results_console, table
+    from remodal.cli.console import in_counts, results_console, table
     from remodal.modalities import MODALITIES
     from remodal.saved import changing, current_version, forget, located, versions
 
@@ -42,3 +42,8 @@ def command(
         mark = "current" if one.version == current else ""
         rows.append((one.version, mark, one.made, one.parent, len(one.about.classes), *of_modalities))
     console.print(table(["version", "", "made (UTC)", "from", "classes", *known], rows, words=3))
+    (now,) = [one for one in listed if one.version == current]
+    measured = {name: one for name, one in now.about.accuracy.items() if one.agnostic is not None}
+    counts = [(name, *in_counts(round((one.agnostic or 0) * one.items), one.items)) for name, one in measured.items()]
+    console.print(f"accuracy on held-out items, the modality not given; of version {current} as counts:")
+    console.print(table(["modality", "right", "95 % interval"], counts))

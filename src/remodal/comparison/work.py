@@ -125,7 +125,9 @@ def _run_one(settings: RunSettings, folder: Path, cache: Path) -> _Ran:
         return _Ran(f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)
     shares = (found["summary"][kind]["last"] for kind in ("aware", "agnostic"))
     aware, agnostic = ("–" if share is None else f"{share:.3f}" for share in shares)
-    return _Ran(f"aware {aware}, agnostic {agnostic}, {found['cost']['seconds']['learn']:.1f} s", failed=False)
+    return _Ran(
+        f"modality given {aware}, not given {agnostic}, {found['cost']['seconds']['learn']:.1f} s", failed=False
+    )
 
 
 @lru_cache(maxsize=1)  # what a process remembers between its runs

@@ -9,7 +9,7 @@ calling thread: a process killed in between loses the last ``COMMIT_ITEMS`` at m
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -89,7 +89,8 @@ def extract(
                 continue
             work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turn=turn)
             handfuls = [own[start : start + HANDFUL] for start in range(0, len(own), HANDFUL)]
-            with shown.work(f"stem ({tower.name})", len(own)) as count:
+            kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
+            with shown.work(f"frozen features ({kinds})", len(own)) as count:
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
                     count(len(handful))
                     done.tokens.update(found.tokens)

@@ -115,3 +115,16 @@ def _later(matrix: Matrix, begun: Begun | None) -> list[tuple[int, int]]:
 
 def _difference(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else a - b
+
+
+def interval(right: int, items: int) -> tuple[float, float]:
+    """The 95 % interval of a share, ``right`` of ``items``, by Wilson; as if the items were drawn independently.
+
+    >>> low, high = interval(4, 4)
+    >>> round(low, 2), high
+    (0.51, 1.0)
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(right, items).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method, methods
+from remodal.methods.base import State
 from remodal.streams import StreamSettings
 from remodal.streams import stream as open_stream
 from remodal.streams.base import Column, Quarantined
+from remodal.streams.listing import listed
 from remodal.training.trainer import Trainer
 
 RESULTS = "results.json"
@@ -35,13 +38,14 @@ CHECKPOINT_SECONDS = 2.0
 
 @dataclass
 class _Measured:
-    """What a run has measured so far. seconds: of learning each step."""
+    """What a run has measured so far. seconds: of learning each step. learn, evaluate, save: seconds of all."""
 
     aware: list[list[float | None]]
     agnostic: list[list[float | None]]
     seconds: list[float]
     learn: float = 0.0
     evaluate: float = 0.0
+    save: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -72,23 +76,23 @@ def run(
     chosen = methods.get(settings.method).options.checked(settings.options)
     backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, device=device, progress=shown)
     method = methods.get(settings.method)(backbone, chosen, settings.seed)
+    loaded = time.perf_counter()
     checkpoints, history = Checkpoints(out), History(out / "history.jsonl")
-    measured = _learn(method, prepared, settings, checkpoints, history, shown)
+    saved = checkpoints.load()
+    measured = _learn(method, prepared, settings, checkpoints, history, shown, saved)
     before = time.perf_counter()
     predictions = predict(method, prepared)
+    measured.evaluate += time.perf_counter() - before
+    before = time.perf_counter()
     predictions.write(out / "predictions.parquet")
     state = method.state()
     if keep is not None:
         keep(method, prepared)
     now = time.perf_counter()
+    measured.save += now - before
+    earlier = sum(saved[1].get(part, 0.0) for part in ("learn", "evaluate", "save")) if saved else 0.0
     cost = {
-        "seconds": {
-            "decode": prepared.seconds["decode"],
-            "stem": prepared.seconds["stem"],
-            "learn": measured.learn,
-            "evaluate": measured.evaluate + now - before,
-            "total": now - started,
-        },
+        "seconds": _seconds(prepared, measured, loaded - started, now - started, earlier, shared=opened is not None),
         "peak_memory_bytes": peak_memory_bytes(),
         "trainable_parameters": method.trainable_parameters(),
         "stored_bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values()),
@@ -119,16 +123,39 @@ def open_stream_for(
     with FeatureStore(cache / "features") as store:
         prepared = prepare(stream, backbone, store, shown)
     if prepared.quarantined:
-        shown.note(f"set aside {len(prepared.quarantined)} items that can't be used")
+        shown.note(f"skipped: {len(prepared.quarantined):,} that can't be used; the summary lists them")
     if strict:
         _refuse(prepared.quarantined)
     return backbone, prepared
 
 
+def _seconds(
+    prepared: PreparedStream, measured: _Measured, load: float, total: float, earlier: float, *, shared: bool
+) -> dict[str, float]:
+    """All that the time went to: the parts are together ``total`` and ``earlier``.
+
+    load: until learning could begin. total: of this process. earlier: spent by those that it goes on from. shared:
+    whether the features were computed before, for several runs.
+    """
+    features = sum(prepared.seconds.values())
+    if shared:
+        earlier += features
+    else:
+        load -= features
+    parts = {
+        "load": load,
+        **prepared.seconds,
+        "learn": measured.learn,
+        "evaluate": measured.evaluate,
+        "save": measured.save,
+    }
+    return {**parts, "other": total + earlier - sum(parts.values()), "earlier": earlier, "total": total}
+
+
 def _refuse(quarantined: Sequence[Quarantined]) -> None:
-    """Stop at the first item that can't be used, if there is one."""
-    for one in quarantined:
-        raise RemodalError(f"{one.path}: {one.reason} (strict)")
+    """Stop where there are items that can't be used."""
+    if quarantined:
+        raise RemodalError(f"{listed(quarantined)} (strict)")
 
 
 def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | None:
@@ -142,8 +169,12 @@ def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | N
         found = json.loads(config.read_text())
         # a setting that the run's version did not have stands at its default
         found["settings"]["stream"] = {**StreamSettings().model_dump(), **found["settings"]["stream"]}
+        if not resume and (out / RESULTS).exists():
+            name = shlex.quote(str(out))
+            ways = f"choose another with --out, look at it: remodal report {name}, or remove it: rm -r {name}"
+            raise RemodalError(f"{out} holds a finished run; {ways}")
         if not resume:
-            raise RemodalError(f"{out} already holds a run; choose another folder, or go on with it: --resume")
+            raise RemodalError(f"{out} holds a run that was stopped; go on with it: --resume, or choose another --out")
         if found != asked:
             differing = sorted(key for key in asked if found.get(key) != asked[key])
             raise RemodalError(f"{out} holds another run: {', '.join(differing)} differ; choose another folder")
@@ -161,8 +192,9 @@ def _learn(
     checkpoints: Checkpoints,
     history: History,
     progress: Progress,
+    saved: tuple[State, dict[str, Any]] | None,
 ) -> _Measured:
-    saved = checkpoints.load()
+    """saved: what the run had learned and measured when it was stopped, if it was."""
     with progress.work("steps", len(stream.steps)) as count:
         if saved is None:
             measured = _Measured([], [], [])
@@ -171,8 +203,8 @@ def _learn(
         else:
             state, figures = saved
             method.restore(state)
-            history.truncate(figures.pop("history"))
-            measured = _Measured(**figures)
+            history.truncate(figures["history"])
+            measured = _Measured(**{name: figures[name] for name in figures if name != "history"})
             count(len(measured.seconds))
         saved_at = time.perf_counter()
         for index, step in enumerate(stream.steps):
@@ -188,8 +220,10 @@ def _learn(
                 seen = [column for past in stream.steps[: index + 1] for column in past.columns]
                 _evaluate(method, stream, seen, measured, progress)
             if time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
+                begun = time.perf_counter()
                 checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
                 saved_at = time.perf_counter()
+                measured.save += saved_at - begun
             count()
             if step.completes is not None:
                 progress.note(_described(step.completes, stream, measured))
@@ -200,7 +234,9 @@ def _described(index: int, stream: PreparedStream, measured: _Measured) -> str:
     """A learned task, and how all tasks so far are answered now."""
     task, tasks = stream.tasks[index].train, len(stream.tasks)
     aware, agnostic = (mean(rows[-1][: index + 1]) for rows in (measured.aware, measured.agnostic))
-    so_far = "" if aware is None or agnostic is None else f"  so far: aware {aware:.3f}, agnostic {agnostic:.3f}"
+    so_far = (
+        "" if aware is None or agnostic is None else f"  so far, modality given: {aware:.3f}, not given: {agnostic:.3f}"
+    )
     return f"task {index + 1:{len(str(tasks))}}/{tasks}  {task.modality:<5}{so_far}  {', '.join(task.classes)}"
 
 

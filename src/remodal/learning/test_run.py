@@ -80,10 +80,30 @@ def test_strict_stops_at_a_bad_item(folder: Path, tmp_path: Path, lite_cache: Pa
         run(asked(folder), tmp_path / "run", lite_cache, strict=True)
 
 
+def test_what_a_resumed_run_did_earlier_is_counted_too(
+    folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("remodal.learning.run.predict", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(folder), tmp_path / "run", lite_cache)
+    monkeypatch.undo()
+    seconds = run(asked(folder), tmp_path / "run", lite_cache, resume=True)["cost"]["seconds"]
+    total, earlier = seconds.pop("total"), seconds.pop("earlier")
+    assert earlier > 0
+    assert sum(seconds.values()) == pytest.approx(total + earlier)
+    assert seconds["other"] >= 0
+
+
+def stopped(*_: object) -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def test_a_folder_keeps_its_run(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
     out = tmp_path / "run"
     first = run(asked(folder), out, lite_cache)
-    with pytest.raises(RemodalError, match="--resume"):
+    with pytest.raises(RemodalError, match=r"holds a finished run; choose another with --out, .*: rm -r "):
         run(asked(folder), out, lite_cache)
     assert run(asked(folder), out, lite_cache, resume=True) == first
     with pytest.raises(RemodalError, match="method"):

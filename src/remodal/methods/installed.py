@@ -14,6 +14,7 @@ from inspect import isabstract
 from multiprocessing import parent_process
 from typing import NamedTuple
 
+from remodal.characters import STEERING
 from remodal.errors import LONGEST
 from remodal.methods.base import Method
 from remodal.registry import Registry
@@ -89,5 +90,4 @@ def _load(entry: EntryPoint, methods: Registry[type[Method]]) -> None:
 
 def _said(error: BaseException) -> str:
     """The kind of error and its words, in one line that a terminal can show."""
-    words = "".join(letter if letter.isprintable() else " " for letter in f"{type(error).__name__}: {error}")
-    return " ".join(words.split())[:LONGEST]
+    return " ".join(STEERING.sub(" ", f"{type(error).__name__}: {error}").split())[:LONGEST]

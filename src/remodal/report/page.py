@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,6 +21,7 @@ HERE = Path(__file__).parent
 ASKED = ("stream", "order", "seed", "method", "backbone")  # besides the settings
 REASONS = 40  # kinds of quarantined items that are listed
 PATHS = 12  # of each kind
+LINE = re.compile(r" \(manifest\.csv line \d+\)$")  # at the end of a reason: where a manifest names the item
 LEAST_SCALE = 0.05  # a drop that fills its bar, at least: small ones shall look small
 
 
@@ -76,6 +78,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "tasks": _tasks(results["tasks"], aware, agnostic),
         "confusion": charts.confusion(router["modalities"], router["counts"]),
         "settings": _flat({key: results[key] for key in ASKED}) | _flat(results["settings"]),
+        "cost": _cost(results["cost"]),
         "quarantined": _by_reason(results["quarantined"]),
         "REASONS": REASONS,
         "PATHS": PATHS,
@@ -114,9 +117,23 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
+def _cost(cost: Mapping[str, Any]) -> dict[str, str]:
+    """What a run took. An earlier version's results don't name every part of the time."""
+    spent = cost["seconds"]
+    return {
+        **{said: words.seconds(spent[part]) for part, said in words.PARTS.items() if part in spent},
+        **({"of it by earlier processes": words.seconds(spent["earlier"])} if spent.get("earlier") else {}),
+        "in all": words.seconds(spent["total"] + spent.get("earlier", 0)),
+        "peak memory": words.size(cost["peak_memory_bytes"]),
+        "trainable parameters": words.count(cost["trainable_parameters"]),
+        "stored by the method": words.size(cost["stored_bytes"]),
+    }
+
+
 def _by_reason(quarantined: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str]]]:
-    """Paths by the reason they share, the most frequent reason first."""
+    """Paths by the reason they share, the most frequent reason first; the line of a manifest goes with the path."""
     grouped: dict[str, list[str]] = {}
     for one in quarantined:
-        grouped.setdefault(one["reason"], []).append(one["path"])
+        line = LINE.search(one["reason"])
+        grouped.setdefault(LINE.sub("", one["reason"]), []).append(one["path"] + (line[0] if line else ""))
     return sorted(grouped.items(), key=lambda group: -len(group[1]))

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 UNKNOWN = "–"
+PARTS = {
+    "load": "load",
+    "decode": "decode",
+    "stem": "frozen features",
+    "learn": "learn",
+    "evaluate": "evaluate",
+    "save": "save",
+    "other": "other",
+}
+"""What a run's time goes to, as in ``results.json`` and in words."""
 
 
 def percent(share: float | None) -> str:

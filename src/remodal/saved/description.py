@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from remodal.characters import STEERING
 from remodal.errors import RemodalError
 from remodal.learning.settings import Features
 from remodal.saved.inside import contents
@@ -55,7 +55,7 @@ def one_line(text: str) -> str:
     ...
     ValueError: a control character in it; valid: letters alone
     """
-    if any(_moves(letter) for letter in text):
+    if STEERING.search(text):
         raise ValueError("a control character in it; valid: letters alone")
     return text
 
@@ -66,12 +66,7 @@ def cleaned(text: str) -> str:
     >>> cleaned("two\nlines")
     'two lines'
     """
-    return "".join(" " if _moves(letter) else letter for letter in text)[:LONGEST]
-
-
-def _moves(letter: str) -> bool:
-    category = unicodedata.category(letter)
-    return category in ("Cc", "Cs", "Zl", "Zp") or letter in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return STEERING.sub(" ", text)[:LONGEST]
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

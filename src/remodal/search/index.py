@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from remodal.errors import RemodalError, in_one_line, installed_with
+from remodal.media import Found
 from remodal.modalities import get_modality
 
 TABLE, ABOUT = "media", "about"
@@ -207,12 +208,12 @@ class Index:
         return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in rows]
 
     @_reaching
-    def path(self, identity: str) -> Path | None:
-        """Where the file with that id is; None where the index has none such."""
+    def file(self, identity: str) -> Found | None:
+        """The file with that id; None where the index has none such. It may have gone since, or be a link now."""
         if not IDENTITY.fullmatch(identity):
             return None
-        rows = self._table.search().where(f"id = '{identity}'").select(["path"]).limit(1).to_list()
-        return Path(rows[0]["path"]) if rows else None
+        rows = self._table.search().where(f"id = '{identity}'").select(["folder", "path"]).limit(1).to_list()
+        return Found(Path(rows[0]["folder"]), Path(rows[0]["path"])) if rows else None
 
     @_reaching
     def tidy(self) -> None:

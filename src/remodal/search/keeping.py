@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import file_digest
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from remodal.errors import RemodalError
+from remodal.errors import BadItem, RemodalError
 from remodal.features.progress import Progress, Silent
-from remodal.media import media_below
+from remodal.media import Found, media_below
 from remodal.model import Model
 from remodal.search.index import Index, Stored
 from remodal.streams.base import Quarantined
@@ -31,7 +31,8 @@ class Kept(NamedTuple):
 def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None = None) -> Kept:
     """Make the index hold the files below ``folder`` as they are now; other folders' files are left as they are.
 
-    A file whose content is known is not embedded again, and one that is gone leaves the index.
+    A file whose content is known is not embedded again; one that is gone or can't be read leaves the index. Links that
+    leave the folder are refused.
 
     Raises:
         RemodalError: There is no such folder, or the index was made with another frozen model.
@@ -43,14 +44,15 @@ def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None 
     stored = index.stored()
     here = {one.path: one for one in stored if one.folder == str(root)}
     by_content = {one.content: one for one in stored}
-    files = {str(path): path for path in media_below(root)}
+    files = {str(found.path): found for found in media_below(root)}
     new, known, moved, unreadable = [], 0, [], []
-    for name, path in files.items():
+    for name, found in files.items():
         try:
-            with path.open("rb") as stream:
-                content = file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            unreadable.append(Quarantined(name, f"can't be read ({error.strerror})"))
+            if name.encode(errors="replace").decode() != name:
+                raise BadItem(name, "found a file name that isn't UTF-8")
+            content = sha256(found.read()).hexdigest()
+        except BadItem as bad:
+            unreadable.append(Quarantined(name, bad.reason))
             continue
         if name in here and here[name].content == content:
             known += 1
@@ -61,7 +63,7 @@ def keep_up(index: Index, model: Model, folder: Path, progress: Progress | None 
     index.put(moved)
     refused = _embed(index, model, [(name, content, str(root)) for name, content in new], progress)
     gone = [one.id for name, one in here.items() if name not in files]
-    gone += [here[one.path].id for one in refused if one.path in here]
+    gone += [here[one.path].id for one in (*unreadable, *refused) if one.path in here]
     index.remove(gone)
     if moved or new or gone:
         index.tidy()
@@ -93,7 +95,7 @@ def _embed(
         for start in range(0, len(files), COMMIT_FILES):
             some = files[start : start + COMMIT_FILES]
             rows = []
-            answers = model.answers([Path(path) for path, *_ in some])
+            answers = model.answers([Found(Path(folder), Path(path)) for path, _, folder in some])
             for (path, content, folder), answer in zip(some, answers, strict=True):
                 if answer.place is None:
                     refused.append(Quarantined(path, answer.problem or ""))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -10,7 +12,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 import remodal
-from remodal.errors import RemodalError
+from remodal.errors import BadItem, RemodalError
+from remodal.media import Found
 from remodal.search import Index, keep_up, refresh
 from remodal.updating import update
 
@@ -91,6 +94,53 @@ def test_a_file_that_cannot_be_read_is_told_of_and_leaves_the_index(
     assert len(index) == 4
 
 
+@pytest.fixture
+def secret(folder: Path, tmp_path: Path) -> Path:
+    """A picture beside the store."""
+    return Path(shutil.copytree(folder / "image/cold", tmp_path / "secret")) / "5.png"
+
+
+def test_a_link_out_of_the_folder_is_told_of_and_not_followed(
+    index: Index, model: remodal.Model, store: Path, secret: Path
+) -> None:
+    (store / "a.png").symlink_to(secret)
+    (store / "more").symlink_to(secret.parent)
+    (store / "b.png").symlink_to("/dev/zero")
+    os.mkfifo(store / "c.png")
+    (store / "stays.png").symlink_to("image/warm/0.png")
+    done = keep_up(index, model, store)
+    leaves = "found a link that leaves the folder; valid: files below it"
+    assert {Path(one.path).name: one.reason for one in done.refused} == {
+        "a.png": leaves,
+        "more": leaves,
+        "b.png": leaves,
+        "c.png": "isn't a file; valid: regular files",
+    }
+    assert len(index) == 5 + 1
+
+
+@pytest.mark.parametrize("replaced", ["image/cold/1.png", "image/cold"])
+def test_a_link_put_in_place_of_a_stored_file_is_not_followed(
+    index: Index, model: remodal.Model, store: Path, secret: Path, replaced: str
+) -> None:
+    keep_up(index, model, store)
+    (stored,) = [one for one in index.stored() if "image/cold" in one.path]
+    shutil.copy(secret, secret.with_name("1.png"))
+    shutil.move(store / replaced, store.parent / "was")
+    (store / replaced).symlink_to(secret if replaced.endswith("png") else secret.parent)
+    assert Path(stored.path).read_bytes() == secret.read_bytes()
+    found = index.file(stored.id)
+    assert found is not None
+    for read in (found.read, found.open):
+        with pytest.raises(BadItem, match="found a link that leaves the folder"):
+            read()
+    index.put([replace(stored, lineage="of an earlier version")])
+    (refused,) = refresh(index, model).refused
+    assert refused.reason.startswith("found a link that leaves the folder")
+    keep_up(index, model, store)
+    assert stored.path not in {one.path for one in index.stored()}
+
+
 def test_two_folders_share_an_index(index: Index, model: remodal.Model, store: Path, folder: Path) -> None:
     keep_up(index, model, store)
     keep_up(index, model, folder / "text")
@@ -129,8 +179,8 @@ def test_an_index_is_opened_again_by_another_process(index: Index, model: remoda
     assert len(again) == 5
     assert again.about == ("model", model.backbone.fingerprint)
     stored = again.stored()[0]
-    assert again.path(stored.id) == Path(stored.path)
-    assert again.path("' OR 1=1") is None
+    assert again.file(stored.id) == Found(store.resolve(), Path(stored.path))
+    assert again.file("' OR 1=1") is None
 
 
 def test_there_is_no_index_where_there_is_none(tmp_path: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
+from starlette.types import Receive, Scope, Send
 
 from remodal import __version__
-from remodal.errors import RemodalError
+from remodal.errors import BadItem, RemodalError
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
 from remodal.serve.service import MAX_WORDS, Damaged, Said, Service, Upload
@@ -63,6 +66,19 @@ class IndexOut(BaseModel):
 
     files: int
     stale: dict[str, int]
+
+
+class _Opened(FileResponse):
+    """A file that is open already, so that nothing else can have come to its name since it was looked at."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self._file = file
+        kind = mimetypes.guess_type(name)[0]
+        super().__init__(f"/dev/fd/{file.fileno()}", media_type=kind, stat_result=os.fstat(file.fileno()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 class Rollback(BaseModel):
@@ -120,10 +136,11 @@ def routes(service: Service) -> APIRouter:
     @router.get("/media/{identity}")
     async def medium(identity: str) -> FileResponse:
         """A stored file, by its id in the index."""
-        path = service.stored_path(identity)
-        if path is None:
-            raise HTTPException(404, f"found no stored file {identity[:80]!r}")
-        return FileResponse(path, content_disposition_type="inline")
+        try:
+            name, file = await service.open_stored(identity)
+        except BadItem as bad:
+            raise HTTPException(404, bad.reason) from None
+        return _Opened(name, file)
 
     @router.post("/update", status_code=202)
     async def update(

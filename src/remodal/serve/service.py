@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from remodal.serve.settings import ServeSettings
 from remodal.serve.staging import Lesson, Staging
 from remodal.serve.turns import Client
 from remodal.serve.watching import Watcher
+from remodal.streams.labels import checked_label
 
 SHORT = 10_000
 """Bytes of a text that waits for no decoder: reading it is Python's own work, and takes less than 20 ms."""
@@ -241,16 +242,24 @@ class Service:
 
     async def draw_stored(self, client: Client, hit: Hit) -> Drawn:
         """What is shown of a stored file. Raises Busy."""
-        path = Path(hit.path)
         try:
-            return await self.draw(client, Upload(path.name, await asyncio.to_thread(path.read_bytes)))
-        except OSError:
-            return Drawn("", Shown(note="is not there any more"))
+            found = await asyncio.to_thread(self._indexed().file, hit.id)
+            if found is None:
+                raise BadItem(hit.path, "is not there any more")
+            return await self.draw(client, Upload(found.path.name, await asyncio.to_thread(found.read)))
+        except BadItem as bad:
+            return Drawn("", Shown(note=bad.reason))
 
-    def stored_path(self, identity: str) -> Path | None:
-        """Where a stored file is, by its id in the index; None where there is none such any more."""
-        path = self.index.path(identity) if self.index is not None else None
-        return path if path is not None and path.is_file() else None
+    async def open_stored(self, identity: str) -> tuple[str, BinaryIO]:
+        """A stored file by its id in the index: its name, and the file itself, opened where it was found.
+
+        Raises:
+            BadItem: There is none such any more, or it is a link out of its folder, a pipe or a device by now.
+        """
+        found = await asyncio.to_thread(self.index.file, identity) if self.index is not None else None
+        if found is None:
+            raise BadItem(identity[:80], "found no such stored file")
+        return found.path.name, await asyncio.to_thread(found.open)
 
     async def teach(self, client: Client, label: str, uploads: Sequence[Upload], modality: str | None = None) -> Job:
         """Queue an update that teaches a class from files; each is decoded before it is taken.
@@ -259,9 +268,7 @@ class Service:
             Damaged: The model's folder can't be read.
             RemodalError: The label is blank, a file can't be read, there are too many, or the server is too busy.
         """
-        label = " ".join(label.split())
-        if not label:
-            raise RemodalError("found a blank name; valid: the name of a class")
+        label = checked_label(label, "label")
         if not uploads:
             raise RemodalError("found no file; valid: at least one to learn from")
         if modality is not None:

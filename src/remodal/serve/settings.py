@@ -34,5 +34,5 @@ class ServeSettings(Settings):
     def _holds_two_requests(cls, waiting: int, known: ValidationInfo) -> int:
         """One request takes half of the free places at most, and must be let in where all are free."""
         if waiting < 2 * known.data.get("files", 0):
-            raise PydanticCustomError("waiting", "twice serve.files or more")
+            raise PydanticCustomError("ServeSettings", "twice serve.files or more")
         return waiting

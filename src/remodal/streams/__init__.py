@@ -25,7 +25,7 @@ from remodal.streams.embedded import HERE, altered_files, embedded_names, list_e
 from remodal.streams.exporting import NOTICE
 from remodal.streams.exporting import export as write_files
 from remodal.streams.folder import LAYOUT, list_folder
-from remodal.streams.listing import Listing, learnable
+from remodal.streams.listing import Listing, learnable, listed
 from remodal.streams.manifest import NAME, list_manifest
 from remodal.streams.orders import ORDERS, make_schedule
 from remodal.streams.settings import StreamSettings
@@ -190,8 +190,8 @@ def check(item: Item) -> Quarantined | None:
 
 
 def _nothing_to_learn(where: str | Path, quarantined: Sequence[Quarantined]) -> RemodalError:
-    first = f"; set aside: {len(quarantined)}, the first: {': '.join(quarantined[0])}" if quarantined else ""
-    return RemodalError(f"{where}: found nothing to learn{first}; valid: {LAYOUT}, or a {NAME}")
+    skipped = f"; {listed(quarantined)}" if quarantined else ""
+    return RemodalError(f"{where}: found nothing to learn{skipped}; valid: {LAYOUT}, or a {NAME}")
 
 
 def _listed_folder(root: Path, depth_unit: str | None, undivided: int = 0) -> Listing:

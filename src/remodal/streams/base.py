@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from remodal.streams.labels import checked_label
+
 Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
 class Item(ABC):
-    """One encoded medium with its label; where its bytes come from is a subclass's matter."""
+    """One encoded medium with its label; where its bytes come from is a subclass's matter.
+
+    The label is kept as :func:`~remodal.streams.labels.checked_label` writes it. Raises BadItem where it can't be one.
+    """
 
     id: str
     modality: str
@@ -21,6 +26,9 @@ class Item(ABC):
     group: str
     """Source that must not stand on both sides of a split (designer, 3-D model, speaker, ...); may be empty."""
     licence: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", checked_label(self.label, self.id))
 
     @abstractmethod
     def read(self) -> bytes:
@@ -58,13 +66,17 @@ class Quarantined(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A classification task in one modality: its classes, and its items."""
+    """A classification task in one modality: its classes, and its items. The classes' names are kept as labels are."""
 
     index: int
     modality: str
     classes: tuple[str, ...]
     train: tuple[Item, ...]
     test: tuple[Item, ...]
+
+    def __post_init__(self) -> None:
+        named = dict.fromkeys(checked_label(name, f"task {self.index}") for name in self.classes)
+        object.__setattr__(self, "classes", tuple(named))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from remodal.below import read_below, real_path
 from remodal.errors import BadItem, UnknownName
 from remodal.modalities import get_modality
-from remodal.modalities.base import MAX_FILE_BYTES
 from remodal.streams.base import Item, Quarantined, Split
 
 
@@ -21,15 +20,8 @@ class FileItem(Item):
     task: str = ""
 
     def read(self) -> bytes:
-        """The file's bytes. Raises BadItem where it can't be read or is too large."""
-        try:
-            with open(self.root / self.id, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise BadItem(self.id, f"can't be read ({error.strerror})") from error
-        if len(data) > MAX_FILE_BYTES:
-            raise BadItem(self.id, f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
-        return data
+        """The file's bytes. Raises BadItem where it can't be read, is too large, or lies outside of the root now."""
+        return read_below(self.root, self.id, self.id)
 
 
 class Gathering:
@@ -58,36 +50,27 @@ class Gathering:
         licence: str = "",
         task: str = "",
         unit: str | None = None,
+        line: str = "",
     ) -> None:
-        """Take the file at ``path`` (from the root) as an item, or set it aside."""
-        label = " ".join(label.split())
-        try:
-            if not label:
-                raise BadItem(path, "found a blank label; valid: the name of a class")
-            item_id = _checked_id(path, modality)
-            self._locate(item_id)
-        except BadItem as error:
-            self.set_aside(error.where, error.reason)
-            return
+        """Take the file at ``path`` (from the root) as an item, or set it aside. line: where a manifest names it."""
         if modality == "depth":
             unit = unit or self._depth_unit
-        self.items.append(
-            FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
-        )
+        try:
+            item_id = _checked_id(path, modality)
+            item = FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
+            self._locate(item_id)
+        except BadItem as error:
+            self.set_aside(error.where, error.reason, line)
+            return
+        self.items.append(item)
 
-    def set_aside(self, path: str, reason: str) -> None:
-        """Leave ``path`` out of the stream and say why."""
-        self.quarantined.append(Quarantined(_printable(path), reason))
+    def set_aside(self, path: str, reason: str, line: str = "") -> None:
+        """Leave ``path`` out of the stream and say why; line: of the manifest that names it."""
+        self.quarantined.append(Quarantined(_printable(path), f"{reason} ({line})" if line else reason))
 
     def _locate(self, item_id: str) -> None:
         """Check that there is such a file, below the root (links followed), that wasn't taken already."""
-        try:
-            real = Path(os.path.realpath(self.root / item_id, strict=True))
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise BadItem(item_id, f"can't be read ({reason})") from error
-        if not real.is_relative_to(self.root):
-            raise BadItem(item_id, "found a link that leaves the folder; valid: files below it")
+        real = real_path(self.root, item_id, item_id)
         if not real.is_file():
             raise BadItem(item_id, "isn't a file; valid: regular files")
         if real in self._seen:

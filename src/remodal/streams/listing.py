@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from remodal.streams.base import Item, Quarantined
+
+FIRST = 5
+"""Skipped items that a message lists."""
 
 
 class Listing(NamedTuple):
@@ -16,7 +20,7 @@ class Listing(NamedTuple):
 
 
 def learnable(listing: Listing) -> Listing:
-    """The listing without the classes that can't be both learned and tested; their items are set aside.
+    """The listing without the classes that can't be both learned and tested; their items are skipped.
 
     A class is a label in one modality. It needs at least one train and one test item.
     """
@@ -31,3 +35,10 @@ def learnable(listing: Listing) -> Listing:
             found = f"found {item.modality} class {item.label!r} with {train} train and {test} test items"
             quarantined.append(Quarantined(item.id, f"{found}; valid: at least one of each"))
     return Listing(tuple(kept), tuple(quarantined))
+
+
+def listed(quarantined: Sequence[Quarantined]) -> str:
+    """How many items can't be used, and what is wrong with the first ``FIRST``, in one line."""
+    first = "; ".join(f"{one.path}: {one.reason}" for one in quarantined[:FIRST])
+    more = f"; and {len(quarantined) - FIRST:,} more" if len(quarantined) > FIRST else ""
+    return f"{len(quarantined):,} can't be used: {first}{more}"

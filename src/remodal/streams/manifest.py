@@ -82,11 +82,11 @@ def _add_row(gathering: Gathering, columns: list[str], row: list[str], line: str
     if not path:
         gathering.set_aside(line, "found a blank path; valid: a file's path from the folder")
     elif split not in SPLITS:
-        gathering.set_aside(path, str(UnknownName("split", split, SPLITS)))
+        gathering.set_aside(path, str(UnknownName("split", split, SPLITS)), line)
     elif unit and unit not in METRES:
-        gathering.set_aside(path, str(UnknownName("unit", unit, METRES)))
+        gathering.set_aside(path, str(UnknownName("unit", unit, METRES)), line)
     else:
-        gathering.add(path, modality, label, split=SPLITS[split], unit=unit or None, **values)
+        gathering.add(path, modality, label, split=SPLITS[split], unit=unit or None, line=line, **values)
 
 
 def _with_whole_tasks(gathering: Gathering) -> list[FileItem]:

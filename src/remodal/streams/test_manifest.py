@@ -152,7 +152,7 @@ def test_a_value_that_is_not_known_sets_its_row_aside(
     valid = {"split": "train", "unit": "mm"}[column]
     root = manifest(f"path,modality,label,{column}", f"a.png,depth,cup,{valid}", f"b.png,depth,cup,{value}")
     assert ids(root) == ["a.png"]
-    assert reasons(root) == {"b.png": reason}
+    assert reasons(root) == {"b.png": f"{reason} (manifest.csv line 3)"}
 
 
 def test_a_row_that_does_not_fit_the_stated_tasks_is_set_aside(write: Write, manifest: Write) -> None:

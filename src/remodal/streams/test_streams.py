@@ -72,7 +72,7 @@ def test_a_folder_without_a_usable_item_is_an_error(write: Write) -> None:
     with pytest.raises(RemodalError, match=r"own data: found nothing to learn; valid: <modality>/<class>/<files>"):
         stream(write())
     root = write("dog/a.png", "dog/b.png")
-    with pytest.raises(RemodalError, match=r"set aside: 1, the first: dog: unknown modality 'dog'.*valid: audio"):
+    with pytest.raises(RemodalError, match=r"1 can't be used: dog: unknown modality 'dog'.*valid: audio"):
         stream(root)
 
 
