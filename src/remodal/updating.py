@@ -13,6 +13,7 @@ from remodal.saved import changing, forget, is_model, located
 from remodal.saved.description import Measured
 from remodal.streams import lessons
 from remodal.streams.base import Column, Quarantined
+from remodal.streams.listing import listed
 
 UNDIVIDED = 8
 """A class with fewer files is learned from all of them: none is held out."""
@@ -74,7 +75,7 @@ def update(
         tasks, unusable = learner.usable(tasks, shown)
         set_aside = (*quarantined, *unusable)
         if not tasks:
-            raise RemodalError(f"{data}: no file can be used; the first: {': '.join(set_aside[0])}")
+            raise RemodalError(f"{data}: nothing to learn; {listed(set_aside)}")
         with shown.work("learn", len(tasks)) as count, fitting(source, learner.method_name):
             for task in tasks:
                 learner.learn(task, shown, origin=Path(data).resolve().name)

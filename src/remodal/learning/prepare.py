@@ -18,6 +18,7 @@ from remodal.features.progress import Progress
 from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
 from remodal.streams.base import Column, Item, Quarantined, Step, Stream, Task
+from remodal.streams.listing import listed
 
 BATCH = 256
 """Items that are scored at a time."""
@@ -96,7 +97,7 @@ def prepare(
         if prepared is not None:
             tasks[index] = prepared
     if not tasks:
-        raise RemodalError(f"stream {stream.name!r} has no task that can be used: {len(quarantined)} items set aside")
+        raise RemodalError(f"stream {stream.name!r} has nothing to learn; {listed(quarantined)}")
     known = {column for prepared in tasks.values() for column in prepared.columns}
     steps: list[PreparedStep] = []
     for step in stream.steps:
