@@ -71,4 +71,4 @@ def test_a_doubtful_answer_says_so() -> None:
     answer = Answer("x", (Prediction("cat", "image", 0.9),), {"image": 1.0}, None, familiarity=0.01)
     assert as_text("x", answer) == ["x: image 1.00: cat 0.90 (unlike anything it has learned)"]
     assert as_csv("x", answer) == ["x,1,cat,image,0.900000,0.0100,"]
-    assert as_text("x", answer._replace(familiarity=0.03)) == "x: image 1.00: cat 0.90"
+    assert as_text("x", answer._replace(familiarity=0.03)) == ["x: image 1.00: cat 0.90"]
