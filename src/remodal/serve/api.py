@@ -240,8 +240,14 @@ async def malformed(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    found = " ".join(repr(first.get("input")).split())[:80]
-    return JSONResponse({"detail": f"{ascii(where)[1:-1]}: found {ascii(found)[1:-1]}; {first['msg'].lower()}"}, 400)
+    if first["type"] == "missing":
+        said = f"{where}: found nothing; valid: what /docs says of this route"
+    elif first["type"] == "json_invalid":
+        said = "body: found no JSON; valid: what /docs says of this route"
+    else:
+        found = " ".join(repr(first.get("input")).split())[:80]
+        said = f"{where}: found {found}; {first['msg'][:1].lower()}{first['msg'][1:]}"
+    return JSONResponse({"detail": ascii(said)[1:-1]}, 400)
 
 
 def measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
