@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
 from remodal import __version__
+from remodal.characters import printable
 from remodal.errors import BadItem, RemodalError
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
@@ -247,7 +248,7 @@ async def malformed(_: Request, error: Exception) -> JSONResponse:
     else:
         found = " ".join(repr(first.get("input")).split())[:80]
         said = f"{where}: found {found}; {first['msg'][:1].lower()}{first['msg'][1:]}"
-    return JSONResponse({"detail": ascii(said)[1:-1]}, 400)
+    return JSONResponse({"detail": printable(said)}, 400)
 
 
 def measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
