@@ -18,7 +18,7 @@ from remodal.modalities.depth import Depth, is_measured
 from remodal.modalities.formats import format_of
 from remodal.modalities.image import Image
 from remodal.modalities.text import Text
-from remodal.modalities.video import Video
+from remodal.modalities.video import Video, has_clip
 
 __all__ = ["MODALITIES", "Medium", "Modality", "Visual", "get_modality", "reader_of"]
 
@@ -55,4 +55,7 @@ def reader_of(data: bytes, where: str) -> Modality:
     image, depth = MODALITIES["image"], MODALITIES["depth"]
     if depth.name in found.readers and image.checked(is_measured, data, where):
         return depth
+    video, audio = MODALITIES["video"], MODALITIES["audio"]
+    if {video.name, audio.name} <= set(found.readers) and not video.checked(has_clip, data, where):
+        return audio
     return MODALITIES[found.readers[0]]
