@@ -17,8 +17,9 @@ from remodal.modalities.base import Medium, Modality, Visual
 from remodal.modalities.depth import Depth, is_measured
 from remodal.modalities.formats import format_of
 from remodal.modalities.image import Image
+from remodal.modalities.packets import has_clip
 from remodal.modalities.text import Text
-from remodal.modalities.video import Video, has_clip
+from remodal.modalities.video import Video
 
 __all__ = ["MODALITIES", "Medium", "Modality", "Visual", "get_modality", "reader_of"]
 

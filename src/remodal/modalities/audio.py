@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -20,8 +19,10 @@ from torch.nn import functional
 
 from remodal.modalities.base import AUDIO_RATES, MAX_AUDIO_SAMPLES, MAX_AUDIO_SECONDS, Refused, Visual, squeezed
 from remodal.modalities.formats import AIFF, FLAC, OGG, WAV, Format, format_of, tag_bytes
+from remodal.modalities.packets import frames, opened
 
 RATE = 16_000  # Hz
+UNKNOWN_LENGTH = 2**62  # samples, and more: what libsndfile says where a header tells none
 FILTER = 64  # samples, at the lower of two rates: what resampling looks at
 FRAME = 400  # samples: 25 ms, Hann window
 HOP = 160  # samples: 10 ms
@@ -73,13 +74,12 @@ class Audio(Visual):
 
 
 def _read(data: bytes) -> NDArray[np.float32]:
-    found = format_of(data)
-    channels, rate = _SNDFILE[found](data) if found in _SNDFILE else _decoded(data, found)
+    channels, rate = _read_sound(data, format_of(data))
     if not channels.size:
         raise Refused("found a sound of length zero; valid: at least one sample")
     if not np.isfinite(channels).all():
         raise Refused("found NaN or infinite samples; valid: finite ones")
-    if (loudest := float(np.abs(channels).max())) > LOUDEST:
+    if (loudest := float(max(channels.max(), -channels.min()))) > LOUDEST:
         raise Refused(f"found samples up to {loudest:.1e}; valid: from -1 to 1, at most {LOUDEST:.0e}")
     wave = _mixed(channels)
     if np.ptp(wave) < STEP:
@@ -93,22 +93,31 @@ def _read(data: bytes) -> NDArray[np.float32]:
 def _mixed(channels: NDArray[np.float32]) -> NDArray[np.float32]:
     """One channel ``[n]`` of ``[channels, n]``: their mean, or the loudest one where they cancel each other in it."""
     if len(channels) == 1:
-        return channels[0]
+        return np.ascontiguousarray(channels[0], np.float32)
     mean: NDArray[np.float32] = channels.mean(axis=0)
-    power = channels.var(axis=1)
+    power = np.array([channel.var() for channel in channels])
     # Channels that have nothing in common leave the mean 1 / len(channels) of their power.
-    return mean if mean.var() >= power.mean() / (2 * len(channels)) else channels[power.argmax()]
+    if mean.var() >= power.mean() / (2 * len(channels)):
+        return mean
+    return np.ascontiguousarray(channels[power.argmax()], np.float32)
 
 
-def _read_sound(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """Samples ``[channels, n]`` and their rate, by libsndfile."""
-    with soundfile.SoundFile(BytesIO(data)) as sound:
-        _check_header(sound.frames, sound.channels, sound.samplerate)
-        return sound.read(sound.frames, dtype="float32", always_2d=True).T, sound.samplerate
+def _read_sound(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
+    """Samples ``[channels, n]`` and their rate: by libsndfile, and by libav what it can't read whole.
 
-
-def _read_wav(data: bytes) -> tuple[NDArray[np.float32], int]:
-    return _read_sound(_with_length(data))
+    libsndfile isn't asked for MP3: it would hand it to a library that prints warnings even about files it reads well.
+    """
+    if found not in (WAV, FLAC, OGG, AIFF):
+        return _decoded(data, found)
+    data = _with_length(data) if found is WAV else data[tag_bytes(data) :]
+    try:
+        with soundfile.SoundFile(BytesIO(data)) as sound:
+            if sound.frames < UNKNOWN_LENGTH:
+                _check_header(sound.frames, sound.channels, sound.samplerate)
+                return sound.read(sound.frames, dtype="float32", always_2d=True).T, sound.samplerate
+    except soundfile.LibsndfileError:
+        pass
+    return _decoded(data, found)
 
 
 def _with_length(wav: bytes) -> bytes:
@@ -124,47 +133,19 @@ def _with_length(wav: bytes) -> bytes:
     return wav
 
 
-def _read_flac(data: bytes) -> tuple[NDArray[np.float32], int]:
-    data = data[tag_bytes(data) :]
-    try:
-        return _read_sound(data)
-    except soundfile.LibsndfileError:  # damaged on the way
-        return _decoded(data, FLAC)
-
-
-_SNDFILE: dict[Format, Callable[[bytes], tuple[NDArray[np.float32], int]]] = {
-    WAV: _read_wav,
-    FLAC: _read_flac,
-    OGG: _read_sound,
-    AIFF: _read_sound,
-}
-"""What libsndfile reads. It would hand MP3 to a library that prints warnings even about files it reads well."""
-
-
 def _decoded(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
-    """Samples ``[channels, n]`` and their rate, by libav: all that can be decoded, at least half of what there is."""
     parts: list[AudioFrame] = []
-    length = whole = lost = broken = 0  # samples; bytes
-    with av.open(BytesIO(data), "r", format=found.container) as container:
+    length = 0
+    with opened(data) as container:
         if not container.streams.audio:
             raise Refused(f"found {found.name} without sound where audio is expected; valid: {Audio.valid}")
         stream = container.streams.audio[0]
         if stream.codec_context is None:
             raise Refused(f"found a sound of a codec that isn't known; valid: {Audio.valid}")
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.InvalidDataError:
-                broken += packet.size
-                continue
-            if frames:  # what is broken before the first sound or after the last one is no part of it
-                whole, lost, broken = whole + packet.size, lost + (broken if whole else 0), 0
-            for frame in frames:
-                length += frame.samples
-                _check_header(length, frame.layout.nb_channels, frame.sample_rate)
-                parts.append(frame)
-    if lost > whole:
-        raise Refused(f"found {found.name} of which more than half can't be decoded; valid: {Audio.valid}")
+        for frame in frames(container, stream):
+            length += frame.samples
+            _check_header(length, frame.layout.nb_channels, frame.sample_rate)
+            parts.append(frame)
     return _joined(parts)
 
 
@@ -184,11 +165,10 @@ def _samples(frame: AudioFrame) -> NDArray[np.float32]:
     values = frame.to_ndarray()
     if frame.format.is_packed:
         values = values.reshape(-1, frame.layout.nb_channels).T
-    if values.dtype.kind == "f":
-        return values.astype(np.float32, copy=False)
+    samples: NDArray[np.float32] = values.astype(np.float32, copy=False)
     if values.dtype == np.uint8:
-        return (values.astype(np.float32) - 128) / 128
-    return values.astype(np.float32) / -float(np.iinfo(values.dtype).min)
+        return (samples - 128) / np.float32(128)
+    return samples / np.float32(2 ** (8 * values.itemsize - 1)) if values.dtype.kind == "i" else samples
 
 
 def _check_header(length: int, channels: int, rate: int) -> None:

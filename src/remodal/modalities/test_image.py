@@ -169,6 +169,7 @@ def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int) -> Non
     assert np.array_equal(image.decode(data, where="a.png"), ImageOps.exif_transpose(Pillow.open(BytesIO(data))))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_broken_exif_does_not_cost_the_picture() -> None:
     data = encode(noise(), exif=b"Exif\0\0MM\0*\0\0\xff\xff")
     assert np.array_equal(image.decode(data, where="a.png"), np.asarray(noise()))

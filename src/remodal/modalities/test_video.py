@@ -234,3 +234,15 @@ def test_a_song_with_a_cover_is_a_sound() -> None:
     assert len(get_modality("audio").decode(song, where="song.mp4")) == pytest.approx(16_384, abs=2048)
     with pytest.raises(BadItem, match="found no video stream; valid: MP4"):
         video.decode(song, where="song.mp4")
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mp4", "mpeg4"), ("avi", "mpeg4")])
+def test_a_clip_with_a_damaged_part_is_read(container: str, codec: str) -> None:
+    rng = np.random.default_rng(0)
+    data = encode((clip(40, 64, 96) // 2 + rng.integers(0, 120, (40, 64, 96, 3))).astype(np.uint8), container, codec)
+    junk = rng.integers(0, 256, 600, dtype=np.uint8).tobytes()
+    middle = len(data) // 2
+    decoded = video.decode(data[:middle] + junk + data[middle + 600 :], where="a")
+    whole = video.decode(data, where="a")
+    assert levels(decoded)[[0, 1]] == pytest.approx(levels(whole)[[0, 1]], abs=8)
+    assert levels(decoded)[7] == pytest.approx(levels(whole)[7], abs=25)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any
 
 import av
 import numpy as np
 from av import VideoStream
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -26,7 +24,7 @@ from remodal.modalities.base import (
     centre_squares,
     sample,
 )
-from remodal.modalities.formats import format_of
+from remodal.modalities.packets import clips, frames, opened
 
 SHORT_SIDE = 256  # px; larger frames are scaled down to it while they are decoded
 
@@ -55,12 +53,6 @@ class Video(Visual):
         return centre_squares(medium, size)
 
 
-def has_clip(data: bytes) -> bool:
-    """Whether there are moving pictures in a file, not sound alone, nor a cover beside it."""
-    with av.open(BytesIO(data), "r", format=format_of(data).container) as container:
-        return bool(_clips(container))
-
-
 def _read(data: bytes) -> NDArray[np.uint8]:
     # How many frames there are, and when, is certain only after the last one. So the header is believed first,
     # and the clip is decoded once more where it was wrong: never more than eight frames are kept.
@@ -79,7 +71,7 @@ def _even(times: list[int | None]) -> list[int]:
     >>> _even([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 30, 40, 50, 60, 70])
     [0, 9, 10, 11, 12, 13, 14, 15]
     """
-    numbers = sample(len(times)).tolist()
+    numbers: list[int] = sample(len(times)).tolist()
     known = [time for time in times if time is not None]
     if len(known) < len(times) or len(times) < 2:
         return numbers
@@ -87,18 +79,19 @@ def _even(times: list[int | None]) -> list[int]:
     even, step = np.linspace(at[0], at[-1], len(at), retstep=True)
     if (np.diff(at) < 0).any() or (np.abs(at - even) <= step / 2).all():
         return numbers
-    return np.abs(at - np.linspace(at[0], at[-1], FRAMES)[:, None]).argmin(axis=1).tolist()
+    moments = np.linspace(at[0], at[-1], FRAMES)
+    return [int(np.abs(at - moment).argmin()) for moment in moments]
 
 
 def _decode(data: bytes, indices: list[int] | None) -> tuple[dict[int, NDArray[np.uint8]], list[int | None]]:
     """The frames with these numbers (``None``: spread evenly over the header's), and the time of each that there is."""
     kept: dict[int, NDArray[np.uint8]] = {}
     times: list[int | None] = []
-    with _opened(data) as (container, stream):
+    with _checked(data) as (container, stream):
         wanted = set(sample(stream.frames).tolist() if indices is None else indices)
         size = _shrunk(stream.codec_context.width, stream.codec_context.height)
         scaler = _scaler()
-        for frame in container.decode(stream):
+        for frame in frames(container, stream):
             if len(times) in wanted:
                 rgb = scaler.reformat(frame, *size, format="rgb24", interpolation="AREA").to_ndarray()
                 kept[len(times)] = np.rot90(rgb.astype(np.uint8, copy=False), round(frame.rotation / 90))
@@ -111,28 +104,24 @@ def _decode(data: bytes, indices: list[int] | None) -> tuple[dict[int, NDArray[n
 
 
 def _pixels(data: bytes) -> int:
-    with _opened(data) as (_, stream):
+    with _checked(data) as (_, stream):
         return FRAMES * stream.codec_context.width * stream.codec_context.height
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _checked(data: bytes) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The file and the stream that is the clip, its header checked."""
     # libav keeps to the limit too: a frame may turn out larger than the header said.
     limit = {"max_pixels": str(MAX_VIDEO_PIXELS)}
-    with av.open(BytesIO(data), "r", format=format_of(data).container, options=limit) as container:
-        clips = _clips(container)
-        if not clips:
+    with opened(data, limit) as container:
+        found = clips(container)
+        if not found:
             raise Refused(f"found no video stream; valid: {Video.valid}")
-        stream = max(clips, key=lambda clip: clip.frames)  # a cover may be stored as a stream of one frame
+        stream = max(found, key=lambda clip: clip.frames)  # a cover may be stored as a stream of one frame
         _check_header(stream, (container.duration or 0) / av.time_base)
         stream.codec_context.options = limit
         stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
         yield container, stream
-
-
-def _clips(container: InputContainer) -> list[VideoStream]:
-    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
 _of_thread = threading.local()
