@@ -194,8 +194,15 @@ def test_channels_that_do_not_cancel_are_mixed_to_their_mean() -> None:
 
 @pytest.mark.parametrize(
     ("value", "file_format", "subtype"),
-    [(0, "WAV", "PCM_16"), (0, "FLAC", None), (0, "OGG", "VORBIS"), (0, "MP3", None)]
-    + [(0.25, "WAV", "PCM_U8"), (-0.5, "WAV", "FLOAT"), (0.25, "FLAC", None)],
+    [
+        (0, "WAV", "PCM_16"),
+        (0, "FLAC", None),
+        (0, "OGG", "VORBIS"),
+        (0, "MP3", None),
+        (0.25, "WAV", "PCM_U8"),
+        (-0.5, "WAV", "FLOAT"),
+        (0.25, "FLAC", None),
+    ],
 )
 def test_silence_and_one_value_all_along_are_refused(value: float, file_format: str, subtype: str | None) -> None:
     data = encode(np.full((RATE, 2), value, np.float32), RATE, file_format, subtype)
