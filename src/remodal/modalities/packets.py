@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BytesIO
 from typing import overload
 
@@ -11,13 +11,16 @@ from av import AudioFrame, AudioStream, VideoFrame, VideoStream
 from av.container import InputContainer
 from av.stream import Disposition
 
-from remodal.modalities.base import Refused
+from remodal.modalities.base import MAX_VIDEO_PIXELS, Refused
 from remodal.modalities.formats import format_of
 
 
-def opened(data: bytes, options: Mapping[str, str] | None = None) -> InputContainer:
-    """The container, to be closed. libav isn't left to guess: some of what it knows refers to other files."""
-    return av.open(BytesIO(data), "r", format=format_of(data).container, options=dict(options or {}))
+def opened(data: bytes, pixels: int = MAX_VIDEO_PIXELS) -> InputContainer:
+    """The container, to be closed. libav isn't left to guess its format: some of what it knows refers to other files.
+
+    pixels: That a frame may have, at most; libav decodes some, and a cover, to find what isn't in the header.
+    """
+    return av.open(BytesIO(data), "r", format=format_of(data).container, options={"max_pixels": str(pixels)})
 
 
 def clips(container: InputContainer) -> list[VideoStream]:

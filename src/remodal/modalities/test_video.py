@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from remodal.errors import BadItem
 from remodal.modalities import get_modality, reader_of
 from remodal.modalities import video as module
+from remodal.modalities.packets import opened
 from remodal.modalities.video import SHORT_SIDE, Video
 
 video = Video()
@@ -60,6 +61,20 @@ def with_cover(mp4: bytes) -> bytes:
     head = start + 8 + int.from_bytes(mp4[start + 8 : start + 12], "big")
     size = int.from_bytes(mp4[start : start + 4], "big") + len(told)
     return mp4[:start] + size.to_bytes(4, "big") + mp4[start + 4 : head] + told + mp4[head:]
+
+
+def song() -> bytes:
+    """A second of AAC in an MP4, with a cover of 400 x 400 px."""
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=16_000, layout="mono")
+        for start in range(0, 16_384, 1024):
+            wave = np.sin(np.arange(start, start + 1024) / 10).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(wave[None], "fltp", "mono")
+            frame.sample_rate = 16_000
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    return with_cover(file.getvalue())
 
 
 def clip(count: int, height: int = 32, width: int = 48) -> NDArray[np.uint8]:
@@ -219,21 +234,17 @@ def test_the_cover_of_a_clip_is_not_the_clip() -> None:
 
 
 def test_a_song_with_a_cover_is_a_sound() -> None:
-    file = BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        stream = output.add_stream("aac", rate=16_000, layout="mono")
-        for start in range(0, 16_384, 1024):
-            wave = np.sin(np.arange(start, start + 1024) / 10).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(wave[None], "fltp", "mono")
-            frame.sample_rate = 16_000
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode())
-    song = with_cover(file.getvalue())
-    assert len(av.open(BytesIO(song)).streams.video) == 1
-    assert reader_of(song, "song.mp4").name == "audio"
-    assert len(get_modality("audio").decode(song, where="song.mp4")) == pytest.approx(16_384, abs=2048)
+    assert len(av.open(BytesIO(song())).streams.video) == 1
+    assert reader_of(song(), "song.mp4").name == "audio"
+    assert len(get_modality("audio").decode(song(), where="song.mp4")) == pytest.approx(16_384, abs=2048)
     with pytest.raises(BadItem, match="found no video stream; valid: MP4"):
-        video.decode(song, where="song.mp4")
+        video.decode(song(), where="song.mp4")
+
+
+def test_a_cover_beyond_the_limit_costs_nothing() -> None:
+    for pixels, seen in ((400 * 400, "yuvj420p"), (400 * 400 - 1, None)):
+        with opened(song(), pixels) as container:
+            assert container.streams.video[0].codec_context.pix_fmt == seen
 
 
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mp4", "mpeg4"), ("avi", "mpeg4")])

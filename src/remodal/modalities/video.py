@@ -111,15 +111,14 @@ def _pixels(data: bytes) -> int:
 @contextmanager
 def _checked(data: bytes) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The file and the stream that is the clip, its header checked."""
-    # libav keeps to the limit too: a frame may turn out larger than the header said.
-    limit = {"max_pixels": str(MAX_VIDEO_PIXELS)}
-    with opened(data, limit) as container:
+    with opened(data, MAX_VIDEO_PIXELS) as container:
         found = clips(container)
         if not found:
             raise Refused(f"found no video stream; valid: {Video.valid}")
         stream = max(found, key=lambda clip: clip.frames)  # a cover may be stored as a stream of one frame
         _check_header(stream, (container.duration or 0) / av.time_base)
-        stream.codec_context.options = limit
+        # libav keeps to the limit too: a frame may turn out larger than the header said.
+        stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
         stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
         yield container, stream
 
