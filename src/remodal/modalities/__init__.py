@@ -17,6 +17,7 @@ from remodal.modalities.base import Medium, Modality, Visual
 from remodal.modalities.depth import Depth, is_measured
 from remodal.modalities.formats import format_of
 from remodal.modalities.image import Image
+from remodal.modalities.packets import has_clip
 from remodal.modalities.text import Text
 from remodal.modalities.video import Video
 
@@ -55,4 +56,7 @@ def reader_of(data: bytes, where: str) -> Modality:
     image, depth = MODALITIES["image"], MODALITIES["depth"]
     if depth.name in found.readers and image.checked(is_measured, data, where):
         return depth
+    video, audio = MODALITIES["video"], MODALITIES["audio"]
+    if {video.name, audio.name} <= set(found.readers) and not video.checked(has_clip, data, where):
+        return audio
     return MODALITIES[found.readers[0]]

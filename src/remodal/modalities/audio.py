@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -11,14 +12,18 @@ import av
 import numpy as np
 import soundfile
 import torch
+from av import AudioFrame
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from remodal.modalities.base import AUDIO_RATES, MAX_AUDIO_SAMPLES, MAX_AUDIO_SECONDS, Refused, Visual, squeezed
-from remodal.modalities.formats import MP3, format_of
+from remodal.modalities.formats import AIFF, FLAC, OGG, WAV, Format, format_of, tag_bytes
+from remodal.modalities.packets import frames, opened
 
 RATE = 16_000  # Hz
+UNKNOWN_LENGTH = 2**62  # samples, and more: what libsndfile says where a header tells none
+FILTER = 64  # samples, at the lower of two rates: what resampling looks at
 FRAME = 400  # samples: 25 ms, Hann window
 HOP = 160  # samples: 10 ms
 FFT = 1024  # samples, zero-padded, so that the lowest bands hold a bin each
@@ -27,6 +32,8 @@ LOWEST, HIGHEST = 20.0, 8000.0  # Hz
 SPAN = 20_000  # samples of one picture: 1.25 s
 MAX_PICTURES = 4
 RANGE = 80.0  # dB from black to white; white is the loudest point of the clip
+LOUDEST = 2.0**31  # as far as integers of 32 bits go, where somebody wrote them as floats without scaling them
+STEP = 2.0**-15  # of 16 bits: what varies by less holds no sound
 QUIETEST = -80.0  # dB of a full-scale sine; a clip quieter than this is not raised to white
 
 
@@ -34,11 +41,17 @@ class Audio(Visual):
     """A mono waveform: ``float32 [n]`` at 16 kHz, its mean subtracted."""
 
     name = "audio"
-    suffixes = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"})
-    valid = "WAV, FLAC, Ogg (Vorbis or Opus) or MP3"
+    suffixes = frozenset(
+        {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aac", ".m4a"}
+        | {".mp4", ".mov", ".3gp", ".mkv", ".webm"}  # the sound of a clip, or one without
+    )
+    valid = "WAV, FLAC, AIFF, Ogg (Vorbis or Opus), MP3, AAC, or the sound of an MP4, M4A, MOV, Matroska or WebM file"
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
-        """Read a sound at any rate, with any number of channels."""
+        """Read a sound at any rate, with any number of channels; damaged packets are left out.
+
+        Channels are mixed to their mean. Where they cancel each other in it, the loudest one is taken.
+        """
         return self.checked(_read, data, where)
 
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
@@ -61,35 +74,101 @@ class Audio(Visual):
 
 
 def _read(data: bytes) -> NDArray[np.float32]:
-    # libsndfile would hand MP3 to a library that prints warnings even about files it reads well.
-    wave, rate = _read_mp3(data) if format_of(data) is MP3 else _read_sound(data)
-    if wave.size and rate != RATE:
-        wave = _resample(wave, rate)
-    if not wave.size:
+    channels, rate = _read_sound(data, format_of(data))
+    if not channels.size:
         raise Refused("found a sound of length zero; valid: at least one sample")
-    if not np.isfinite(wave).all():
+    if not np.isfinite(channels).all():
         raise Refused("found NaN or infinite samples; valid: finite ones")
+    if (loudest := float(max(channels.max(), -channels.min()))) > LOUDEST:
+        raise Refused(f"found samples up to {loudest:.1e}; valid: from -1 to 1, at most {LOUDEST:.0e}")
+    wave = _mixed(channels)
+    if np.ptp(wave) < STEP:
+        raise Refused("found silence, or one value all along; valid: a sound")
+    if rate != RATE:
+        wave = _resample(wave, rate)
     centred: NDArray[np.float32] = wave - wave.mean()
     return centred
 
 
-def _read_sound(data: bytes) -> tuple[NDArray[np.float32], int]:
-    with soundfile.SoundFile(BytesIO(data)) as sound:
-        _check_header(sound.frames, sound.channels, sound.samplerate)
-        channels = sound.read(sound.frames, dtype="float32", always_2d=True)
-        wave: NDArray[np.float32] = channels.mean(axis=1)
-        return wave, sound.samplerate
+def _mixed(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One channel ``[n]`` of ``[channels, n]``: their mean, or the loudest one where they cancel each other in it."""
+    if len(channels) == 1:
+        return np.ascontiguousarray(channels[0], np.float32)
+    mean: NDArray[np.float32] = channels.mean(axis=0)
+    power = np.array([channel.var() for channel in channels])
+    # Channels that have nothing in common leave the mean 1 / len(channels) of their power.
+    if mean.var() >= power.mean() / (2 * len(channels)):
+        return mean
+    return np.ascontiguousarray(channels[power.argmax()], np.float32)
 
 
-def _read_mp3(data: bytes) -> tuple[NDArray[np.float32], int]:
-    parts, length = [np.zeros(0, np.float32)], 0
-    with av.open(BytesIO(data), "r", format="mp3") as container:
+def _read_sound(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
+    """Samples ``[channels, n]`` and their rate: by libsndfile, and by libav what it can't read whole.
+
+    libsndfile isn't asked for MP3: it would hand it to a library that prints warnings even about files it reads well.
+    """
+    if found not in (WAV, FLAC, OGG, AIFF):
+        return _decoded(data, found)
+    data = _with_length(data) if found is WAV else data[tag_bytes(data) :]
+    try:
+        with soundfile.SoundFile(BytesIO(data)) as sound:
+            if sound.frames < UNKNOWN_LENGTH:
+                _check_header(sound.frames, sound.channels, sound.samplerate)
+                return sound.read(sound.frames, dtype="float32", always_2d=True).T, sound.samplerate
+    except soundfile.LibsndfileError:
+        pass
+    return _decoded(data, found)
+
+
+def _with_length(wav: bytes) -> bytes:
+    """A WAV that says how long it is, also where its recorder died before it wrote that."""
+    if int.from_bytes(wav[4:8], "little") + 8 >= len(wav):
+        return wav
+    at = 12
+    while at + 8 < len(wav):
+        size = int.from_bytes(wav[at + 4 : at + 8], "little")
+        if wav[at : at + 4] == b"data":
+            return wav if size else wav[: at + 4] + (len(wav) - at - 8).to_bytes(4, "little") + wav[at + 8 :]
+        at += 8 + size + size % 2
+    return wav
+
+
+def _decoded(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
+    parts: list[AudioFrame] = []
+    length = 0
+    with opened(data) as container:
+        if not container.streams.audio:
+            raise Refused(f"found {found.name} without sound where audio is expected; valid: {Audio.valid}")
         stream = container.streams.audio[0]
-        for frame in container.decode(stream):
+        if stream.codec_context is None:
+            raise Refused(f"found a sound of a codec that isn't known; valid: {Audio.valid}")
+        for frame in frames(container, stream):
             length += frame.samples
-            _check_header(length, stream.channels, stream.rate)
-            parts.append(frame.to_ndarray().mean(axis=0, dtype=np.float32))
-        return np.concatenate(parts), stream.rate
+            _check_header(length, frame.layout.nb_channels, frame.sample_rate)
+            parts.append(frame)
+    return _joined(parts)
+
+
+def _joined(parts: list[AudioFrame]) -> tuple[NDArray[np.float32], int]:
+    """Frames one after the other, without those of another rate than most have, mono among stereo on all channels."""
+    if not parts:
+        return np.zeros((1, 0), np.float32), RATE
+    ((rate, _),) = Counter(part.sample_rate for part in parts).most_common(1)
+    samples = [_samples(part) for part in parts if part.sample_rate == rate]
+    most = max(len(part) for part in samples)
+    mono = (part if len(part) == most else part.mean(axis=0, keepdims=True) for part in samples)
+    return np.concatenate([np.broadcast_to(part, (most, part.shape[1])) for part in mono], axis=1), rate
+
+
+def _samples(frame: AudioFrame) -> NDArray[np.float32]:
+    """``[channels, n]``, full scale at 1."""
+    values = frame.to_ndarray()
+    if frame.format.is_packed:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    samples: NDArray[np.float32] = values.astype(np.float32, copy=False)
+    if values.dtype == np.uint8:
+        return (samples - 128) / np.float32(128)
+    return samples / np.float32(2 ** (8 * values.itemsize - 1)) if values.dtype.kind == "i" else samples
 
 
 def _check_header(length: int, channels: int, rate: int) -> None:
@@ -101,6 +180,10 @@ def _check_header(length: int, channels: int, rate: int) -> None:
 
 
 def _resample(wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    length = max(1, round(len(wave) * RATE / rate))
+    short = FILTER * max(1, rate // RATE) - len(wave)
+    if short > 0:  # the filter gives nothing where a sound is shorter than itself
+        return _resample(np.pad(wave, (0, short), mode="edge"), rate)[:length]
     resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
     frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
     frame.sample_rate = rate

@@ -19,6 +19,7 @@ from remodal.modalities.formats import open_picture
 METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 NEAREST, FARTHEST = 0.1, 20.0  # metres: the two ends of the absolute channel's logarithmic scale
 VIEW = 0.93  # width of the view over its distance: that of a camera of 50 degrees
+FULL = 65_535  # the largest number of 16 bits: many cameras write it where they measure nothing
 DARKEST = 32  # the grey value of the farthest reading, apart from black, which is no reading
 
 
@@ -26,7 +27,8 @@ class Depth(Visual):
     """Distances in metres, ``float32 [T, H, W]``, of up to eight pages in order; 0 is no reading.
 
     Integers of 16 bits or more are millimetres unless the unit says otherwise. 8-bit and float values mean
-    nothing without a unit, so they need one.
+    nothing without a unit, so they need one. 65535 in 16 bits is no reading either, where it stands alone: where
+    no other reading is more than half of it.
     """
 
     name = "depth"
@@ -99,11 +101,21 @@ def _read(data: bytes, unit: str | None) -> NDArray[np.float32]:
     if len({page.shape for page in pages}) > 1:
         raise Refused("found pages of different sizes; valid: one size")
     values = np.stack(pages)
+    if picture.mode.startswith("I;16"):
+        values = _without_full(values)
     if not np.isfinite(values).all():
         raise Refused("found NaN or infinite depth; valid: finite values, 0 for no reading")
     if values.min() < 0 or values.max() == 0:
-        raise Refused("found negative depth or no reading at all; valid: positive values, 0 for no reading")
+        raise Refused(
+            "found negative depth or no reading at all (65535 is none); valid: positive values, 0 for no reading"
+        )
     return values * np.float32(METRES[unit or "mm"])
+
+
+def _without_full(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    full = values == FULL
+    readings = values[~full]
+    return np.where(full, 0, values) if full.any() and readings.max(initial=0) <= FULL // 2 else values
 
 
 def _pixels(data: bytes) -> int:

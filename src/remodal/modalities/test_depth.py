@@ -147,3 +147,28 @@ def test_reversing_a_sequence_reverses_its_pictures(pages: int, height: int, wid
     drawn = depth.pictures(metres, 16)
     assert drawn.shape == (pages, 16, 16, 3)
     assert np.array_equal(depth.pictures(metres[::-1], 16), drawn[::-1])
+
+
+@pytest.mark.parametrize("unit", [None, "cm"])
+def test_65535_alone_above_all_readings_is_no_reading(unit: str | None) -> None:
+    measured = page(1500)
+    measured[0], measured[1] = 65_535, 0
+    decoded = depth.decode(png(measured), where="a.png", unit=unit)
+    assert (decoded[0, :2] == 0).all()
+    assert np.allclose(decoded[0, 2:], 1.5 if unit is None else 15)
+
+
+def test_65535_among_readings_as_large_is_a_reading() -> None:
+    far = np.linspace(1, 65_535, 48).round().astype(np.uint16).reshape(6, 8)
+    assert depth.decode(png(far), where="a.png").max() == pytest.approx(65.535)
+
+
+def test_65535_all_over_is_refused() -> None:
+    with pytest.raises(BadItem, match="found negative depth or no reading at all .65535 is none.*; valid: "):
+        depth.decode(png(page(65_535)), where="a.png")
+
+
+def test_a_big_tiff_is_read() -> None:
+    file = BytesIO()
+    Pillow.fromarray(page(1500)).save(file, "TIFF", big_tiff=True)
+    assert np.allclose(depth.decode(file.getvalue(), where="a.tif"), 1.5)

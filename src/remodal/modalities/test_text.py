@@ -44,3 +44,13 @@ def test_white_space_alone_is_refused() -> None:
 def test_a_book_is_refused() -> None:
     with pytest.raises(BadItem, match="found a text of 1,048,577 bytes; valid: at most 1,048,576"):
         text.decode(b"a" * (base.MAX_TEXT_BYTES + 1), where="a.txt")
+
+
+def test_a_text_that_begins_with_a_terminals_colours_is_text() -> None:
+    assert text.decode(b"\x1b[31mbark\x1b[0m at night", where="a.txt") == "\x1b[31mbark\x1b[0m at night"
+
+
+def test_a_pointer_of_git_lfs_is_named() -> None:
+    pointer = b"version https://git-lfs.example/spec/v1\noid sha256:0\nsize 9\n"
+    with pytest.raises(BadItem, match="found a pointer of Git LFS in place of the file .git lfs pull fetches it."):
+        text.decode(pointer, where="a.txt")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any
 
 import av
@@ -25,6 +24,7 @@ from remodal.modalities.base import (
     centre_squares,
     sample,
 )
+from remodal.modalities.packets import clips, frames, opened
 
 SHORT_SIDE = 256  # px; larger frames are scaled down to it while they are decoded
 
@@ -32,11 +32,12 @@ SHORT_SIDE = 256  # px; larger frames are scaled down to it while they are decod
 class Video(Visual):
     """Eight frames spread evenly over a clip, first and last included: ``uint8 [8, H, W, 3]``, RGB, upright.
 
-    A clip of fewer frames repeats some, still in order. Its sound isn't read.
+    Evenly in time, also where the frames themselves are not. A clip of fewer frames repeats some, still in order.
+    Its sound isn't read, nor is a picture of its cover.
     """
 
     name = "video"
-    suffixes = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+    suffixes = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".3gp", ".3g2"})
     valid = "MP4, MOV, Matroska, WebM or AVI with a video stream"
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.uint8]:
@@ -53,51 +54,71 @@ class Video(Visual):
 
 
 def _read(data: bytes) -> NDArray[np.uint8]:
-    # How many frames there are is certain only after the last one. So the header is believed first, and the
-    # clip is decoded once more where it was wrong: never more than eight frames are kept.
-    kept, count = _decode(data, None)
-    indices = sample(count).tolist()
+    # How many frames there are, and when, is certain only after the last one. So the header is believed first,
+    # and the clip is decoded once more where it was wrong: never more than eight frames are kept.
+    kept, times = _decode(data, None)
+    indices = _even(times)
     if not kept.keys() >= set(indices):
-        kept, _ = _decode(data, count)
+        kept, _ = _decode(data, indices)
     return np.stack([kept[index] for index in indices])
 
 
-def _decode(data: bytes, count: int | None) -> tuple[dict[int, NDArray[np.uint8]], int]:
-    """The frames that ``sample`` picks from ``count`` (``None``: the header's), and how many there are."""
+def _even(times: list[int | None]) -> list[int]:
+    """The frames ``[FRAMES]`` nearest to moments spread evenly from the first one to the last, given when each is.
+
+    Where each lies within half a frame of its place in an even row, or nothing sound is told, their numbers decide.
+
+    >>> _even([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 30, 40, 50, 60, 70])
+    [0, 9, 10, 11, 12, 13, 14, 15]
+    """
+    numbers: list[int] = sample(len(times)).tolist()
+    known = [time for time in times if time is not None]
+    if len(known) < len(times) or len(times) < 2:
+        return numbers
+    at = np.array(known, np.float64)
+    even, step = np.linspace(at[0], at[-1], len(at), retstep=True)
+    if (np.diff(at) < 0).any() or (np.abs(at - even) <= step / 2).all():
+        return numbers
+    moments = np.linspace(at[0], at[-1], FRAMES)
+    return [int(np.abs(at - moment).argmin()) for moment in moments]
+
+
+def _decode(data: bytes, indices: list[int] | None) -> tuple[dict[int, NDArray[np.uint8]], list[int | None]]:
+    """The frames with these numbers (``None``: spread evenly over the header's), and the time of each that there is."""
     kept: dict[int, NDArray[np.uint8]] = {}
-    decoded = 0
-    with _opened(data) as (container, stream):
-        wanted = set(sample(stream.frames if count is None else count).tolist())
+    times: list[int | None] = []
+    with _checked(data) as (container, stream):
+        wanted = set(sample(stream.frames).tolist() if indices is None else indices)
         size = _shrunk(stream.codec_context.width, stream.codec_context.height)
         scaler = _scaler()
-        for frame in container.decode(stream):
-            if decoded in wanted:
+        for frame in frames(container, stream):
+            if len(times) in wanted:
                 rgb = scaler.reformat(frame, *size, format="rgb24", interpolation="AREA").to_ndarray()
-                kept[decoded] = np.rot90(rgb.astype(np.uint8, copy=False), round(frame.rotation / 90))
-            decoded += 1
-            if decoded > MAX_VIDEO_FRAMES:
+                kept[len(times)] = np.rot90(rgb.astype(np.uint8, copy=False), round(frame.rotation / 90))
+            times.append(frame.pts)
+            if len(times) > MAX_VIDEO_FRAMES:
                 raise _too_long(f"more than {MAX_VIDEO_FRAMES:,} frames")
-    if not decoded:
+    if not times:
         raise Refused(f"found no frame that can be decoded; valid: {Video.valid}")
-    return kept, decoded
+    return kept, times
 
 
 def _pixels(data: bytes) -> int:
-    with _opened(data) as (_, stream):
+    with _checked(data) as (_, stream):
         return FRAMES * stream.codec_context.width * stream.codec_context.height
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The clip and its first video stream, its header checked."""
-    # libav keeps to the limit too: a frame may turn out larger than the header said.
-    limit = {"max_pixels": str(MAX_VIDEO_PIXELS)}
-    with av.open(BytesIO(data), "r", options=limit) as container:
-        if not container.streams.video:
+def _checked(data: bytes) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The file and the stream that is the clip, its header checked."""
+    with opened(data, MAX_VIDEO_PIXELS) as container:
+        found = clips(container)
+        if not found:
             raise Refused(f"found no video stream; valid: {Video.valid}")
-        stream = container.streams.video[0]
+        stream = max(found, key=lambda clip: clip.frames)  # a cover may be stored as a stream of one frame
         _check_header(stream, (container.duration or 0) / av.time_base)
-        stream.codec_context.options = limit
+        # libav keeps to the limit too: a frame may turn out larger than the header said.
+        stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
         stream.codec_context.thread_count = 1  # clips are decoded side by side: threads inside one don't pay
         yield container, stream
 
