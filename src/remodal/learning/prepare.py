@@ -121,8 +121,8 @@ def prepare(
             stated = stated_licences(step.train), stated_unit(step.train)
             steps.append(PreparedStep(step.modality, train, completes, *stated))
     repeated = tuple(tested for tested, _ in on_both_sides(items, extracted.keys))
-    whole = tuple(tasks.values()), tuple(steps), tuple(quarantined)
-    return PreparedStream(*whole, extracted.seconds, _content(items, extracted.keys), repeated)
+    content = _content(items, extracted.keys)
+    return PreparedStream(tuple(tasks.values()), tuple(steps), tuple(quarantined), extracted.seconds, content, repeated)
 
 
 def _content(items: Sequence[Item], keys: Mapping[str, bytes]) -> str:

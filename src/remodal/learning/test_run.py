@@ -142,6 +142,7 @@ def test_a_run_does_not_go_on_with_other_data(
 def test_a_step_that_was_broken_off_does_not_go_on_with_other_data(
     folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("remodal.training.trainer.JOURNAL_SECONDS", -1.0)
     monkeypatch.setattr("remodal.methods.comm.Comm.state", stopped)
     monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):

@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -139,7 +139,7 @@ class About(_Part):
     sources: tuple[Source, ...]
     lineage: dict[Name, Hash]
     accuracy: dict[Name, Measured]
-    depth_unit: Literal["mm", "cm", "m"] | None = None
+    depth_unit: Annotated[str, Field(pattern=r"^(mm|cm|m)$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> About:

@@ -173,8 +173,8 @@ async def _exchanged(process: Process, file: File) -> Any:
     """What the process makes of the file, or the BadItem that it tells of it; it raises where it is broken."""
     assert process.stdin is not None
     assert process.stdout is not None
-    head = {"where": file.where, "modality": file.modality, "unit": file.unit, "draw": file.draw}
-    head["pixels"] = file.pixels.left
+    known = {"where": file.where, "modality": file.modality, "unit": file.unit}
+    head = {**known, "draw": file.draw, "pixels": file.pixels.left}
     process.stdin.write(frames.packed(head, file.data))
     await process.stdin.drain()
     found, payload = await frames.received(process.stdout)

@@ -234,6 +234,9 @@ def test_a_part_without_a_file_name_is_refused_in_one_line(client: TestClient) -
         assert refused.status_code == 400
         assert len(refused.text) < 300
         assert refused.json()["detail"].count("\n") == 0
-    assert "a file with a name: filename=" in client.post(
-        "/predict", content=part, headers={"content-type": "multipart/form-data; boundary=b"}
-    ).json()["detail"]
+    assert (
+        "a file with a name: filename="
+        in client.post("/predict", content=part, headers={"content-type": "multipart/form-data; boundary=b"}).json()[
+            "detail"
+        ]
+    )
