@@ -5,10 +5,10 @@ All that reaches a terminal goes through here, and none of it steers one (see :m
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -34,12 +34,12 @@ class Printable(Console):
 
 def write_line(line: str) -> None:
     """One line of what was asked for: text, or JSON, which says the same afterwards."""
-    typer.echo(printable(line))
+    print(printable(line), flush=True)
 
 
 def say(line: str) -> None:
     """One line of ours on stderr."""
-    typer.echo(printable(f"remodal: {' '.join(line.split())}"), err=True)
+    print(printable(f"remodal: {' '.join(line.split())}"), file=sys.stderr, flush=True)
 
 
 def results_console() -> Console:

@@ -42,11 +42,11 @@ def test_a_file_on_both_sides_of_the_split_is_a_problem(cli: Cli, own_data: Path
 
 
 def test_depth_without_a_unit_can_be_given_one(cli: Cli, tmp_path: Path) -> None:
-    for label in ("near", "far"):
+    for label, metres in (("near", 1.5), ("far", 4.5)):
         folder = tmp_path / "own" / "depth" / label
         folder.mkdir(parents=True)
         for number in range(2):
-            Image.fromarray(np.full((4, 4), 1.5 + number, np.float32)).save(folder / f"{number}.tiff")
+            Image.fromarray(np.full((4, 4), metres + number, np.float32)).save(folder / f"{number}.tiff")
     assert cli("data", "verify", tmp_path / "own").exit_code == 1
     assert cli("data", "verify", tmp_path / "own", "--depth-unit", "m").exit_code == 0
     assert "valid: mm, cm or m, or null" in cli("data", "verify", tmp_path / "own", "--depth-unit", "ft").stderr

@@ -25,6 +25,7 @@ from remodal.serve.turns import Client
 LEFT = 499
 """Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
 MAX_VERSION = 10**9
+A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
 Unit = Annotated[Literal["mm", "cm", "m"] | None, Form(description="of depth files; by default the model's")]
 Given = TypeVar("Given")
 
@@ -245,7 +246,8 @@ async def malformed(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     found = " ".join(repr(first.get("input")).split())[:80]
-    return JSONResponse({"detail": f"{ascii(where)[1:-1]}: found {ascii(found)[1:-1]}; {first['msg'].lower()}"}, 400)
+    valid = A_FILE if "Expected UploadFile" in first["msg"] else first["msg"].lower()
+    return JSONResponse({"detail": f"{ascii(where)[1:-1]}: found {ascii(found)[1:-1]}; {valid}"}, 400)
 
 
 def measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
