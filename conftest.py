@@ -58,6 +58,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def depth_maps(root: Path, in_a_metre: float, kind: type[np.generic], suffix: str) -> Path:
+    """Surfaces at one metre and at four, eight maps of each."""
+    for label, metres in (("near", 1.0), ("far", 4.0)):
+        (root / "depth" / label).mkdir(parents=True)
+        for number in range(8):
+            surface = metres * in_a_metre * (1 + number / 100 + np.linspace(0, 0.2, 32)[None].repeat(32, 0))
+            Image.fromarray(surface.astype(kind)).save(root / "depth" / label / f"{number}{suffix}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def metres(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Float TIFF in metres: it means nothing without a unit."""
+    return depth_maps(tmp_path_factory.mktemp("metres"), 1, np.float32, ".tiff")
+
+
+@pytest.fixture(scope="session")
+def centimetres(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """16-bit PNG in centimetres: without a unit it would be taken for millimetres."""
+    return depth_maps(tmp_path_factory.mktemp("centimetres"), 100, np.uint16, ".png")
+
+
 @pytest.fixture(scope="session")
 def saved_once(folder: Path, lite_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that has learned ``folder``; not to be changed."""

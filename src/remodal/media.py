@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,13 @@ class Text(str):
 
 SUFFIXES = frozenset().union(*(one.suffixes for one in MODALITIES.values()))
 """How the names of files end that are taken for media."""
+
+
+class Below(NamedTuple):
+    """What a folder holds. media: files that are named as media are. others: how many there are by their ending."""
+
+    media: list[Found]
+    others: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,10 @@ class Given:
         return self.data
 
 
-def given(name: str, medium: Medium, modality: str | None) -> Given:
+def given(name: str, medium: Medium, modality: str | None, depth_unit: str | None = None) -> Given:
     """The bytes and the decoder that reads them: as stated, or from the content, never from a Python type alone.
+
+    depth_unit: of a depth file.
 
     Raises:
         BadItem: It can't be read, is too large, or no decoder reads it.
@@ -78,7 +88,7 @@ def given(name: str, medium: Medium, modality: str | None) -> Given:
         return Given(name, medium.encode(errors="surrogatepass"), modality or "text")
     data = medium if isinstance(medium, bytes) else _read(medium)
     reader = get_modality(modality) if modality is not None else reader_of(data, name)
-    return Given(name, data, reader.name)
+    return Given(name, data, reader.name, depth_unit if reader.name == "depth" else None)
 
 
 @dataclass(frozen=True)
@@ -98,18 +108,25 @@ def decoded(one: Given, backbone: Backbone) -> Decoded:
     return Decoded(one.id, one.read_as, tower.name, tower.prepare(one.read_as, medium))
 
 
-def media_below(folder: Path) -> list[Found]:
-    """All files below ``folder`` that are named as media are, sorted, without those in hidden folders or hidden.
+def media_below(folder: Path) -> Below:
+    """All files below ``folder`` that are named as media are, sorted, and how many others there are.
 
+    Hidden files and those in hidden folders are neither.
     A link that leaves the folder is among them, also one to a folder: what can't be read is told of when it is read.
     """
-    root, found = folder.resolve(), []
+    root, found, others = folder.resolve(), [], Counter[str]()
     for name, folders, files in os.walk(folder):
         folders[:] = [inner for inner in folders if not inner.startswith(".")]
         here = Path(name)
         found += [here / inner for inner in folders if (here / inner).is_symlink() and not _stays(root, here / inner)]
-        found += [here / file for file in files if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES]
-    return [Found(root, path) for path in sorted(found)]
+        for file in files:
+            if not file.startswith("."):
+                suffix = Path(file).suffix.lower()
+                if suffix in SUFFIXES:
+                    found.append(here / file)
+                else:
+                    others[suffix] += 1
+    return Below([Found(root, path) for path in sorted(found)], dict(others.most_common()))
 
 
 def _stays(root: Path, link: Path) -> bool:

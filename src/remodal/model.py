@@ -17,19 +17,27 @@ from numpy.typing import NDArray
 from remodal.answering import Answer, Prediction, answered, refused
 from remodal.backbones import Tokens, Tower, backbones, load_backbone
 from remodal.cache import cache_folder
-from remodal.errors import BadItem, RemodalError
+from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.familiarity import Familiarity
 from remodal.features.extract import extract, stem
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
 from remodal.learning.evaluate import accuracy
 from remodal.learning.metrics import mean
-from remodal.learning.prepare import prepare, prepare_held_out, prepare_task, stated_licences, without_unusable
+from remodal.learning.prepare import (
+    prepare,
+    prepare_held_out,
+    prepare_task,
+    stated_licences,
+    stated_unit,
+    without_unusable,
+)
 from remodal.learning.settings import Features
 from remodal.media import Decoded, Given, Medium, given, named
 from remodal.methods import methods
 from remodal.methods.base import State
 from remodal.modalities import get_modality
+from remodal.modalities.depth import METRES
 from remodal.saved import About, HeldOut, Learned, about, changing, located, push, read, write
 from remodal.streams.base import Column, Quarantined, Step, Stream, Task
 from remodal.training.trainer import Trainer
@@ -143,7 +151,8 @@ class Model:
         with self._store() as store:
             data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress)
             held_out = prepare_held_out(task, self.backbone, store) if isinstance(task, Task) else None
-        learned = self.learned_.after(data, origin, stated_licences(task.train))
+        stated = stated_licences(task.train), stated_unit(task.train)
+        learned = self.learned_.after(data, origin, *stated)
         self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
         self.learned_ = learned
         if held_out is not None:
@@ -165,22 +174,31 @@ class Model:
         rows = [accuracy(self.method, task, self.seen_) for task in prepared.tasks]
         return Evaluation([row.aware for row in rows], [row.agnostic for row in rows])
 
-    def predict(self, media: Sequence[Medium], modality: str | None = None, top: int = 1) -> list[list[Prediction]]:
+    def predict(
+        self, media: Sequence[Medium], modality: str | None = None, top: int = 1, *, depth_unit: str | None = None
+    ) -> list[list[Prediction]]:
         """The ``top`` likeliest classes of each medium, best first.
 
         media: paths of files, encoded bytes, or sentences as :class:`Text`. modality: of all of them, where it is
-        known; otherwise a decoder is found from each file's content and the model finds the modality.
+        known; otherwise a decoder is found from each file's content and the model finds the modality. depth_unit:
+        ``"mm"``, ``"cm"`` or ``"m"``, of depth files; by default what those had that the model learned from.
         Raises BadItem where a medium can't be read, and RemodalError where no class of ``modality`` was learned.
         """
         found = []
-        for answer in self.answers(media, modality, top):
+        for answer in self.answers(media, modality, top, depth_unit=depth_unit):
             if answer.problem is not None:
                 raise BadItem(answer.medium, answer.problem)
             found.append(list(answer.best))
         return found
 
     def answers(
-        self, media: Sequence[Medium], modality: str | None = None, top: int = 1, progress: Progress | None = None
+        self,
+        media: Sequence[Medium],
+        modality: str | None = None,
+        top: int = 1,
+        progress: Progress | None = None,
+        *,
+        depth_unit: str | None = None,
     ) -> Iterator[Answer]:
         """What the model says of each medium, one after the other; one that can't be read doesn't stop the others.
 
@@ -188,10 +206,11 @@ class Model:
         """
         _check_question(media, top)
         self.candidates(modality)
+        unit = self.unit(depth_unit)
         with (progress or Silent()).work("predict", len(media)) as count:
             for start in range(0, len(media), HANDFUL):
                 handful = media[start : start + HANDFUL]
-                yield from self._answered(handful, modality, top)
+                yield from self._answered(handful, modality, top, unit)
                 count(len(handful))
 
     def answer_decoded(self, media: Sequence[Decoded], modality: str | None = None, top: int = 1) -> list[Answer]:
@@ -226,12 +245,18 @@ class Model:
             raise RemodalError(f"the model has learned no class of {modality}; it knows: {known}")
         return columns
 
-    def _answered(self, media: Sequence[Medium], modality: str | None, top: int) -> list[Answer]:
+    def unit(self, stated: str | None = None) -> str | None:
+        """The unit of depth files: as stated, or as the model learned it. UnknownName where the stated one is none."""
+        if stated is not None and stated not in METRES:
+            raise UnknownName("unit", stated, METRES)
+        return stated or self.learned_.depth_unit
+
+    def _answered(self, media: Sequence[Medium], modality: str | None, top: int, unit: str | None) -> list[Answer]:
         answers: dict[int, Answer] = {}
         readable: dict[int, Given] = {}
         for at, medium in enumerate(media):
             try:
-                readable[at] = given(str(at), medium, modality)
+                readable[at] = given(str(at), medium, modality, unit)
             except BadItem as bad:
                 answers[at] = refused(named(medium), bad.reason)
         with self._store() as store:
@@ -329,7 +354,7 @@ class Model:
             self.backbone.tower(modality)
         self.method.restore(state)
         kept = HeldOut.from_state(held_out, self.backbone, told.classes)
-        self.learned_ = Learned(told.classes, told.sources, told.lineage, told.tasks, kept)
+        self.learned_ = Learned(told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit)
         for one in kept.kept.values():
             with torch.inference_mode():
                 self.method.scores(one.tokens[:1], told.classes[:TRIED])

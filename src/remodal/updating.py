@@ -52,6 +52,7 @@ def update(
 
     model: see :meth:`Model.load`. save_as: a folder for the result, instead of a next version of ``model``.
     keep: of the versions that there are then, the newest so many stay (:func:`~remodal.saved.forget`); None: all.
+    depth_unit: of depth files that state none; by default what those had that the model learned from.
     Whatever happens on the way, the model's current version stays as it was.
 
     Raises:
@@ -66,9 +67,9 @@ def update(
         raise RemodalError(f"{target}: holds a model already; choose another folder")
     if save_as is None and source not in (Path(model), Path(model) / "model"):
         raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
-    tasks, quarantined = lessons(data, undivided=UNDIVIDED, depth_unit=depth_unit)
     with changing(target):
         learner = Model.load(source, cache=cache, device=device, trust_backbone=trust_backbone)
+        tasks, quarantined = lessons(data, undivided=UNDIVIDED, depth_unit=learner.unit(depth_unit))
         known, held_out = learner.seen_, learner.learned_.held_out
         with fitting(source, learner.method_name):
             before = held_out.accuracy(learner.method, known)

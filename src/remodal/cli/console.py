@@ -5,10 +5,10 @@ All that reaches a terminal goes through here, and none of it steers one (see :m
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 200
 """Columns of a table that goes to a file or a pipe."""
 LISTED = 5
-"""Refused files that are named."""
+"""Refused files, or endings of others, that are named."""
 
 
 class Printable(Console):
@@ -34,12 +34,12 @@ class Printable(Console):
 
 def write_line(line: str) -> None:
     """One line of what was asked for: text, or JSON, which says the same afterwards."""
-    typer.echo(printable(line))
+    print(printable(line), flush=True)
 
 
 def say(line: str) -> None:
     """One line of ours on stderr."""
-    typer.echo(printable(f"remodal: {' '.join(line.split())}"), err=True)
+    print(printable(f"remodal: {' '.join(line.split())}"), file=sys.stderr, flush=True)
 
 
 def results_console() -> Console:
@@ -104,6 +104,16 @@ def print_refused(console: Console, what: str, refused: Sequence[Quarantined]) -
         console.print(f"{what}: {one.path}: {one.reason}")
     if len(refused) > LISTED:
         console.print(f"{what}: {len(refused) - LISTED:,} more")
+
+
+def print_others(console: Console, what: str, others: Mapping[str, int]) -> None:
+    """A line of files in a folder that aren't named as media are: how many, of which endings. what: became of them."""
+    if others:
+        first = ", ".join(
+            f"{count:,} {ending or 'without an ending'}" for ending, count in list(others.items())[:LISTED]
+        )
+        more = f", {len(others) - LISTED:,} other endings" if len(others) > LISTED else ""
+        console.print(f"{what}: {sum(others.values()):,} not named as media are: {first}{more}")
 
 
 def megabytes(count: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from remodal.characters import printable
+from remodal.characters import printable, write_what_can_be_shown
 from remodal.errors import RemodalError
 
 MISTAKE = 2
@@ -18,6 +18,11 @@ INTERRUPTED = 130
 
 class Guarded(TyperGroup):
     """A group of commands that turns the errors a person can act on into one line on stderr."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments, and run the command."""
+        write_what_can_be_shown()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

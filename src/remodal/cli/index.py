@@ -15,6 +15,12 @@ def command(
     again: Annotated[
         bool, typer.Option("--refresh", help="Embed again what an earlier version of the model embedded.")
     ] = False,
+    forgotten: Annotated[
+        Path | None, typer.Option("--forget", help="A folder, there or not: its files leave the index.")
+    ] = None,
+    depth_unit: Annotated[
+        str | None, typer.Option(help="mm, cm or m: of depth files.", show_default="what the model learned from")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
@@ -23,35 +29,42 @@ def command(
     """Make the files below a folder searchable by words and by other files; run it again when they change.
 
     A file whose content is unchanged isn't read through the model again, one that is gone is removed from the index,
-    and one that can't be used is skipped with its reason; so are links that leave the folder.
+    and one that can't be used is skipped with its reason; so are links that leave the folder. Files that aren't named
+    as media are counted.
 
     \b
     remodal index my-model holiday/ --into holiday.index
     remodal index my-model --into holiday.index --refresh      (when the model has learned more)
+    remodal index my-model --into holiday.index --forget old/  (a folder that is gone, or shall not be found)
     """
-    from remodal.cli.console import counted, print_refused, progress_console, results_console
+    from remodal.cli.console import counted, print_others, print_refused, progress_console, results_console
     from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.errors import RemodalError
     from remodal.model import Model
     from remodal.saved import located
-    from remodal.search import Index, keep_up, refresh
+    from remodal.search import Index, forget, keep_up, refresh
 
     if not into:
         raise RemodalError("no index is given; valid: --into with a folder or the address of an object store")
+    if folder is None and not again and forgotten is None:
+        raise RemodalError("found no folder, no --refresh and no --forget; valid: at least one of them")
+    console = results_console()
+    if forgotten is not None:
+        console.print(f"{forgotten}: {forget(Index.open(into), forgotten):,} removed")
     if folder is None and not again:
-        raise RemodalError("found neither a folder nor --refresh; valid: one of them, or both")
+        return
     loaded = Model.load(model, device=checked_device(device), trust_backbone=trust_backbone)
     name = str(located(model).resolve()) if Path(model).exists() else model
     index = Index.create(into, name, loaded.backbone.fingerprint, loaded.backbone.width)
-    console = results_console()
     done = {}
     with shown_on(progress_console()) as progress:
         if again:
             done["--refresh"] = refresh(index, loaded, progress)
         if folder is not None:
-            done[str(folder)] = keep_up(index, loaded, folder, progress)
+            done[str(folder)] = keep_up(index, loaded, folder, progress, depth_unit=depth_unit)
     print_refused(console, "skipped", [one for each in done.values() for one in each.refused])
+    print_others(console, "skipped", done[str(folder)].others if folder else {})
     for what, each in done.items():
         console.print(f"{what}: {each.embedded:,} embedded, {each.known:,} unchanged, {each.removed:,} removed")
     console.print(f"{into}: {len(index):,} files")

@@ -26,6 +26,9 @@ def command(
     top: Annotated[int, typer.Option(min=1, help="Classes of each.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write one row a class, below a header.")] = False,
+    depth_unit: Annotated[
+        str | None, typer.Option(help="mm, cm or m: of depth files.", show_default="what the model learned from")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
@@ -33,8 +36,8 @@ def command(
 ) -> None:
     """Say what is in files of any modality.
 
-    Of a folder, the files that are named as media are. A file that can't be read, or a link that leaves the folder,
-    gets its line with the reason; the others are answered, and the exit status is 1.
+    Of a folder, the files that are named as media are; others are counted. A file that can't be read, or a link that
+    leaves the folder, gets its line with the reason; the others are answered, and the exit status is 1.
 
     familiarity, in --json and --csv, is the share of the model's held-out items that are no more like the others than
     this medium is: at .02 or less it is unlike anything learned. In CSV a text that a spreadsheet would compute, such
@@ -65,7 +68,7 @@ def command(
         write_line(csv_row(CSV_HEAD))
     failed = 0
     with shown_on(progress_console()) as progress:
-        answers = loaded.answers([medium for _, medium in media], modality, top, progress)
+        answers = loaded.answers([medium for _, medium in media], modality, top, progress, depth_unit=depth_unit)
         for (name, _), answer in zip(media, answers, strict=True):
             for line in written(name, answer):
                 write_line(line)
@@ -77,6 +80,7 @@ def command(
 
 def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:
     """What the arguments stand for, with its name; a name that stands for nothing is kept, and told of in its turn."""
+    from remodal.cli.console import print_others, progress_console
     from remodal.errors import RemodalError
     from remodal.media import SUFFIXES, media_below
 
@@ -86,9 +90,10 @@ def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:
             yield "standard input", _standard_input()
         elif path.is_dir():
             found = media_below(path)
-            if not found:
+            print_others(progress_console(), f"{name}: not answered", found.others)
+            if not found.media:
                 raise RemodalError(f"{name}: found no file named as media are; valid: {', '.join(sorted(SUFFIXES))}")
-            yield from ((str(one.path), one) for one in found)
+            yield from ((str(one.path), one) for one in found.media)
         elif not path.exists() and (matched := sorted(glob(name, recursive=True))):  # noqa: PTH207  # absolute too
             yield from ((file, Path(file)) for file in matched if Path(file).is_file())
         else:

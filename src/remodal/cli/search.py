@@ -17,6 +17,9 @@ def command(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     model: Annotated[str | None, typer.Option(help="The model.", show_default="the one it was made with")] = None,
+    depth_unit: Annotated[
+        str | None, typer.Option(help="mm, cm or m: of --file.", show_default="what the model learned from")
+    ] = None,
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
     ] = None,
@@ -44,7 +47,7 @@ def command(
     loaded = Model.load(model or opened.about.model, trust_backbone=trust_backbone)
     opened.check(loaded.backbone.fingerprint)
     if file is not None:
-        (answer,) = loaded.answers([file])
+        (answer,) = loaded.answers([file], depth_unit=depth_unit)
         if answer.place is None:
             raise BadItem(answer.medium, answer.problem or "")
         place = answer.place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +10,14 @@ import typer
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
 PAGE = "page"
 """Folder of what is dropped on the page."""
 ENDING_SECONDS = 5
 """What is being answered may take so long to finish when the server is told to end."""
+OF_CLIENTS = frozenset({"all_proxy", "http_proxy", "https_proxy", "ssl_cert_file", "ssl_cert_dir"})
+"""Variables that clients of the network look at, in small letters."""
 
 
 def command(
@@ -27,6 +31,10 @@ def command(
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
+    ] = None,
+    depth_unit: Annotated[
+        str | None,
+        typer.Option(help="mm, cm or m: of depth files where a client states none.", show_default="the model's"),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
     trust_backbone: Annotated[
@@ -83,11 +91,12 @@ def command(
     device, folder = checked_device(device), located(model)
     listening = _listening(host, port)  # who comes before the model is loaded waits
     torch.set_num_threads(threads or default_threads())
-    with installed_with("serve"):
+    with installed_with("serve"), _without(OF_CLIENTS):
+        # Gradio makes clients when it is imported, which nobody uses here: they shall not fail for a wrong variable
         from remodal.serve.app import application
         from remodal.serve.service import Service
 
-    service = Service(str(folder), cache_folder(), index, settings, device, trust_backbone)
+    service = Service(str(folder), cache_folder(), index, settings, device, trust_backbone, depth_unit)
 
     def tell() -> None:
         address = f"[{host}]" if ":" in host else host
@@ -108,6 +117,18 @@ def command(
             timeout_graceful_shutdown=ENDING_SECONDS,
         )
         uvicorn.Server(config).run([listening])
+
+
+@contextmanager
+def _without(names: frozenset[str]) -> Iterator[None]:
+    """A block in which the environment lacks some variables; names: in small letters."""
+    import os
+
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.lower() in names}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _listening(host: str, port: int) -> socket.socket:

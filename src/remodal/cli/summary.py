@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from remodal.cli.console import in_counts, megabytes, table
+from remodal.cli.console import LISTED, in_counts, megabytes, table
 from remodal.report.words import PARTS, plural
 
 MOST_SKIPPED = 20
@@ -35,6 +35,9 @@ def print_summary(results: dict[str, Any], console: Console) -> None:
     console.print(table(head, by_modality))
     learned, held_out = (sum(task[split] for task in results["tasks"]) for split in ("train", "test"))
     console.print(f"measured on {held_out:,} held-out items, which nothing is learned from; learned from {learned:,}")
+    if repeated := results.get("repeated"):  # runs of earlier versions didn't look
+        first = ", ".join(repeated[:LISTED]) + (", ..." if len(repeated) > LISTED else "")
+        console.print(f"{len(repeated):,} of them are training items too, byte for byte: {first}")
     if summary["router_accuracy"] is not None:
         console.print(f"modality found: {summary['router_accuracy']:.3f} of the held-out items")
     _print_cost(results["cost"], console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,25 @@ def test_each_broken_item_is_a_line_and_the_status_1(cli: Cli, broken_data: Path
     assert lines[-1].endswith("3 problems")
 
 
+def test_a_file_on_both_sides_of_the_split_is_a_problem(cli: Cli, own_data: Path) -> None:
+    for file in (own_data / "text/tea").iterdir():
+        file.write_text("one and the same")
+    done = cli("data", "verify", own_data)
+    assert done.exit_code == 1
+    assert done.stdout.count("is learned from too, as text/tea/") == 2
+    assert "2 problems" in done.stdout
+    run = cli("run", "--stream", own_data, "--method", "nearest-mean", "--threads", 1, "--out", "x")
+    assert "held out and learned from: 2 items" in run.stderr
+    assert re.search(r"2 of them are training items too, byte for byte: text/tea/\d.txt, text/tea/\d.txt", run.stdout)
+    assert "2 held-out items are learned from too" in Path("x/report.html").read_text()
+
+
 def test_depth_without_a_unit_can_be_given_one(cli: Cli, tmp_path: Path) -> None:
-    for label in ("near", "far"):
+    for label, metres in (("near", 1.5), ("far", 4.5)):
         folder = tmp_path / "own" / "depth" / label
         folder.mkdir(parents=True)
         for number in range(2):
-            Image.fromarray(np.full((4, 4), 1.5 + number, np.float32)).save(folder / f"{number}.tiff")
+            Image.fromarray(np.full((4, 4), metres + number, np.float32)).save(folder / f"{number}.tiff")
     assert cli("data", "verify", tmp_path / "own").exit_code == 1
     assert cli("data", "verify", tmp_path / "own", "--depth-unit", "m").exit_code == 0
     assert "valid: mm, cm or m, or null" in cli("data", "verify", tmp_path / "own", "--depth-unit", "ft").stderr

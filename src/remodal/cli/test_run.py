@@ -175,3 +175,12 @@ def test_interrupting_says_how_to_go_on(cli: Cli, own_data: Path, monkeypatch: p
     stopped = cli("run", "--stream", own_data, *QUICK)
     assert stopped.exit_code == 130
     assert "--resume" in stopped.stderr.splitlines()[-1]
+
+
+def test_the_unit_of_a_run_is_its_models(cli: Cli, centimetres: Path) -> None:
+    assert cli("run", "--stream", centimetres, *QUICK, "--out", "x", "stream.depth_unit=cm").exit_code == 0
+    assert json.loads(Path("x/model/config.json").read_text())["about"]["depth_unit"] == "cm"
+    asked = cli("predict", "x", centimetres / "depth/far/1.png", "--top", 1, "--json")
+    wrong = cli("predict", "x", centimetres / "depth/far/1.png", "--top", 1, "--json", "--depth-unit", "mm")
+    assert json.loads(asked.stdout)["best"][0]["label"] == "far"
+    assert asked.stdout != wrong.stdout

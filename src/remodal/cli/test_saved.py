@@ -187,7 +187,7 @@ def test_search_says_what_it_needs(cli: Cli, saved: Path, folder: Path) -> None:
     cli("index", saved, folder / "image", "--into", "my.index")
     assert "give either words or --file" in cli("search", "my.index").stderr
     assert "did you mean 'image'?" in cli("search", "my.index", "x", "--modality", "imag").stderr
-    assert "neither a folder nor --refresh" in cli("index", saved, "--into", "my.index").stderr
+    assert "found no folder, no --refresh and no --forget" in cli("index", saved, "--into", "my.index").stderr
     assert "no index is given" in cli("index", saved, folder).stderr
 
 

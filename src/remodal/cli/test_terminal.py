@@ -10,7 +10,9 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from remodal.cli import app
 from remodal.cli.answers import csv_row
 from remodal.cli.conftest import Cli
 
@@ -97,3 +99,36 @@ def test_csv_is_rows_of_printable_cells_that_no_spreadsheet_computes(cli: Cli, h
     assert rows[-1]["medium"] == r"'=cmd|' \u0007C calc'!A0.png"
     assert all(row["medium"] for row in rows)
     assert csv_row(["-1+1", "@SUM(1)", "+1", 0.5, "fine"]) == "'-1+1,'@SUM(1),'+1,0.5,fine"
+
+
+EMOJI, WORD = "cat \U0001f431", "\u732b"
+
+
+@pytest.fixture
+def abroad(own_data: Path) -> Path:
+    """A class and a file whose names most terminals' encodings lack."""
+    (own_data / "image/red").rename(own_data / "image" / EMOJI)
+    (own_data / "image" / EMOJI / "0.png").rename(own_data / "image" / EMOJI / f"{WORD}.png")
+    return own_data
+
+
+@pytest.mark.usefixtures("cli")
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_that_lacks_a_letter_gets_its_escape(abroad: Path, encoding: str, tmp_path: Path) -> None:
+    def narrow(*arguments: object) -> str:
+        done = CliRunner(charset=encoding).invoke(app, [str(one) for one in arguments])
+        assert done.exit_code == 0, done.output
+        said = done.stdout_bytes + done.stderr_bytes
+        assert said.isascii() or encoding != "ascii"
+        return said.decode(encoding)
+
+    said = narrow("run", "--stream", abroad, "--method", "nearest-mean", "--threads", 1, "--out", "x")
+    assert r"cat \ud83d\udc31" in said
+    for command in (("data", "info", abroad), ("data", "verify", abroad), ("versions", "x"), ("report", "x")):
+        narrow(*command)
+    file = abroad / "image" / EMOJI / f"{WORD}.png"
+    assert r"cat \ud83d\udc31 " in narrow("predict", "x", file)
+    assert json.loads(narrow("predict", "x", file, "--json").splitlines()[0])["medium"] == str(file)
+    assert r"\u732b.png,1,cat \ud83d\udc31,image" in narrow("predict", "x", file, "--csv", "--top", 1)
+    narrow("index", "x", abroad, "--into", "i")
+    assert r"\u732b.png" in narrow("search", "i", "red", "--modality", "image", "--top", 20)

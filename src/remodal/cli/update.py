@@ -18,7 +18,12 @@ def command(
     save_as: Annotated[
         Path | None, typer.Option("--as", help="A folder for the result.", show_default="a next version of MODEL")
     ] = None,
-    depth_unit: Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")] = None,
+    depth_unit: Annotated[
+        str | None,
+        typer.Option(
+            help="mm, cm or m: of depth files whose manifest states none.", show_default="what the model learned from"
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")

@@ -51,19 +51,22 @@ class Rejected(NamedTuple):
 class Extracted:
     """Tokens ``[frames, tokens, width]`` by item id, what was rejected, and how the time was spent.
 
+    keys: by item id, the key of its tokens: equal where the content is (:func:`~remodal.features.store.token_key`).
     seconds: of all threads together, over their number; so the sum is the time that passed.
     """
 
     tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "stem": 0.0})
 
 
 @dataclass
 class _Found:
-    """What a thread found of a handful: tokens by id, the new ones by key too, what was rejected, and seconds."""
+    """What a thread found of a handful: tokens and keys by id, the new ones, what was rejected, and seconds."""
 
     tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(default_factory=dict)
     new: dict[bytes, NDArray[np.float16]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     decode: float = 0.0
@@ -94,6 +97,7 @@ def extract(
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
                     count(len(handful))
                     done.tokens.update(found.tokens)
+                    done.keys.update(found.keys)
                     done.rejected.extend(found.rejected)
                     done.seconds["decode"] += found.decode / threads
                     done.seconds["stem"] += found.stem / threads
@@ -122,6 +126,7 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
                 else:
                     medium = get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
                     missing.append((item, key, tower.prepare(item.read_as, medium)))
+                found.keys[item.id] = key
             except BadItem as bad:
                 found.rejected.append(Rejected(item.id, bad.reason))
     decoded = time.perf_counter()

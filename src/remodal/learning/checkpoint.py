@@ -49,40 +49,50 @@ def read_state(path: Path) -> State:
 
 
 class Checkpoints:
-    """The checkpoints of one run folder."""
+    """The checkpoints of one run folder. content: a hash over the data that the run learns from."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "checkpoint"
+    def __init__(self, folder: Path, content: str) -> None:
+        self._folder, self._content = folder / "checkpoint", content
         self._state = self._folder / "state.safetensors"
 
     def save(self, state: State, measured: dict[str, Any]) -> None:
         """After a step: the method's state, and what the run has measured so far (JSON)."""
-        write_state(self._state, State(state.tensors, {"method": state.values, "measured": measured}))
+        values = {"content": self._content, "method": state.values, "measured": measured}
+        write_state(self._state, State(state.tensors, values))
 
     def load(self) -> tuple[State, dict[str, Any]] | None:
-        """The last saved, or None where nothing was."""
+        """The last saved, or None where nothing was. Raises RemodalError where it was learned from other data."""
         if not self._state.exists():
             return None
-        state = read_state(self._state)
+        state = _learned_from(self._content, self._state)
         return State(state.tensors, state.values["method"]), state.values["measured"]
 
     def journal(self, task: int) -> FileJournal:
-        """The journal of a task; an earlier task's is forgotten."""
-        return FileJournal(self._folder / "journal.safetensors", task)
+        """The journal of a task; an earlier task's is forgotten. Raises RemodalError as :meth:`load` does."""
+        return FileJournal(self._folder / "journal.safetensors", task, self._content)
 
     def remove(self) -> None:
         """The run is finished: its results say it all."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class FileJournal:
-    """Stage states of one running task, in one file that is replaced as a whole."""
+def _learned_from(content: str, path: Path) -> State:
+    state = read_state(path)
+    if state.values.get("content") != content:
+        changed = "the data (or the frozen model) changed since this run was stopped"
+        valid = "valid: the data as they were, or a new run: another --out"
+        raise RemodalError(f"{path.parent.parent}: {changed}, so that it can't go on; {valid}")
+    return state
 
-    def __init__(self, path: Path, task: int) -> None:
-        self._path, self._task = path, task
+
+class FileJournal:
+    """Stage states of one running task, in one file that is replaced as a whole; content: see :class:`Checkpoints`."""
+
+    def __init__(self, path: Path, task: int, content: str = "") -> None:
+        self._path, self._task, self._content = path, task, content
         self._stages: dict[str, StageState] = {}
         if path.exists():
-            state = read_state(path)
+            state = _learned_from(content, path)
             if state.values["task"] == task:
                 self._stages = {stage: _stage(state, stage) for stage in state.values["stages"]}
 
@@ -93,7 +103,7 @@ class FileJournal:
     def save(self, stage: str, state: StageState) -> None:
         """Keep ``state`` in place of the stage's last one."""
         self._stages[stage] = state
-        whole = State(values={"task": self._task, "stages": {}})
+        whole = State(values={"content": self._content, "task": self._task, "stages": {}})
         for name, one in self._stages.items():
             whole.values["stages"][name] = {"step": one.step, "records": one.records}
             whole.put(f"{name}/parameters", one.parameters)

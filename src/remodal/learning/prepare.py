@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
 from remodal.streams.base import Column, Item, Quarantined, Step, Stream, Task
 from remodal.streams.listing import listed
+from remodal.streams.splits import on_both_sides
 
 BATCH = 256
 """Items that are scored at a time."""
@@ -57,13 +59,14 @@ class PreparedTask:
 class PreparedStep:
     """What is learned at one go, and the index of the task that counts as learned after it, if one does.
 
-    There may be nothing left to learn in a step that completes a task. licences: those that its items state.
+    There may be nothing left to learn in a step that completes a task. licences, unit: those that its items state.
     """
 
     modality: str
     train: TaskData | None
     completes: int | None
     licences: tuple[str, ...] = ()
+    unit: str | None = None
 
     @property
     def columns(self) -> list[Column]:
@@ -73,12 +76,18 @@ class PreparedStep:
 
 @dataclass(frozen=True)
 class PreparedStream:
-    """All tasks and steps, what was set aside, and how long decoding and the stem pass took."""
+    """All tasks and steps, what was set aside, and how long decoding and the stem pass took.
+
+    content: a hash over all that is learned and measured on, in order. repeated: held-out items that are training items
+    too, byte for byte.
+    """
 
     tasks: tuple[PreparedTask, ...]
     steps: tuple[PreparedStep, ...]
     quarantined: tuple[Quarantined, ...]
     seconds: dict[str, float]
+    content: str = ""
+    repeated: tuple[str, ...] = ()
 
 
 def prepare(
@@ -109,13 +118,31 @@ def prepare(
             train = _prepare_step(step, len(steps), known, extracted, backbone)
         if train is not None or completed is not None:
             completes = None if completed is None else completed.train.index
-            steps.append(PreparedStep(step.modality, train, completes, stated_licences(step.train)))
-    return PreparedStream(tuple(tasks.values()), tuple(steps), tuple(quarantined), extracted.seconds)
+            stated = stated_licences(step.train), stated_unit(step.train)
+            steps.append(PreparedStep(step.modality, train, completes, *stated))
+    repeated = tuple(tested for tested, _ in on_both_sides(items, extracted.keys))
+    content = _content(items, extracted.keys)
+    return PreparedStream(tuple(tasks.values()), tuple(steps), tuple(quarantined), extracted.seconds, content, repeated)
+
+
+def _content(items: Sequence[Item], keys: Mapping[str, bytes]) -> str:
+    """Of the items that can be used: what each is called, what it is for, and what it holds."""
+    digest = sha256()
+    for item in items:
+        if item.id in keys:
+            digest.update("\0".join((item.id, item.modality, item.label, item.split, "")).encode() + keys[item.id])
+    return digest.hexdigest()
 
 
 def stated_licences(items: Sequence[Item]) -> tuple[str, ...]:
     """The licences that items state, each once."""
     return tuple(sorted({item.licence for item in items if item.licence}))
+
+
+def stated_unit(items: Sequence[Item]) -> str | None:
+    """The unit of depth that items state; None where none does, or they differ."""
+    stated = {item.unit for item in items}
+    return stated.pop() if len(stated) == 1 else None
 
 
 def prepare_task(

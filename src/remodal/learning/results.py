@@ -73,6 +73,7 @@ def results(
         "per_modality": _per_modality(stream, accuracy),
         "cost": dict(cost),
         "quarantined": [one._asdict() for one in stream.quarantined],
+        "repeated": list(stream.repeated),
         "versions": versions(),
     }
 

@@ -77,7 +77,7 @@ def run(
     backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, device=device, progress=shown)
     method = methods.get(settings.method)(backbone, chosen, settings.seed)
     loaded = time.perf_counter()
-    checkpoints, history = Checkpoints(out), History(out / "history.jsonl")
+    checkpoints, history = Checkpoints(out, prepared.content), History(out / "history.jsonl")
     saved = checkpoints.load()
     measured = _learn(method, prepared, settings, checkpoints, history, shown, saved)
     before = time.perf_counter()
@@ -124,6 +124,8 @@ def open_stream_for(
         prepared = prepare(stream, backbone, store, shown)
     if prepared.quarantined:
         shown.note(f"skipped: {len(prepared.quarantined):,} that can't be used; the summary lists them")
+    if prepared.repeated:
+        shown.note(f"held out and learned from: {len(prepared.repeated):,} items; the summary names them")
     if strict:
         _refuse(prepared.quarantined)
     return backbone, prepared

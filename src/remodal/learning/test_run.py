@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,11 +13,11 @@ import pytest
 from remodal.errors import RemodalError
 from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
-from remodal.streams import StreamSettings
+from remodal.streams import StreamSettings, stream
 
 KEYS = {
     "schema", "stream", "order", "seed", "method", "backbone", "features", "settings", "tasks", "accuracy", "summary",
-    "steps", "per_modality", "cost", "quarantined", "versions",
+    "steps", "per_modality", "cost", "quarantined", "repeated", "versions",
 }  # fmt: skip
 
 
@@ -98,6 +100,69 @@ def test_what_a_resumed_run_did_earlier_is_counted_too(
 def stopped(*_: object) -> None:
     """Ctrl-C."""
     raise KeyboardInterrupt
+
+
+def a_class_came(folder: Path) -> None:
+    shutil.copytree(folder / "text/tea", folder / "text/coffee")
+
+
+def a_class_went(folder: Path) -> None:
+    shutil.rmtree(folder / "text/tea")
+
+
+def another_of_the_same_shape(folder: Path) -> None:
+    for file in folder.rglob("*.txt"):
+        file.write_text(file.read_text().upper())
+
+
+def classes_changed_places(folder: Path) -> None:
+    (folder / "text/tea").rename(folder / "text/was")
+    (folder / "text/ship").rename(folder / "text/tea")
+    (folder / "text/was").rename(folder / "text/ship")
+
+
+@pytest.mark.parametrize("change", [a_class_came, a_class_went, another_of_the_same_shape, classes_changed_places])
+def test_a_run_does_not_go_on_with_other_data(
+    folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("remodal.learning.run.predict", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(folder), tmp_path / "run", lite_cache)
+    monkeypatch.undo()
+    shutil.copytree(folder, tmp_path / "kept")
+    change(folder)
+    with pytest.raises(RemodalError, match=r"/run: the data .* changed since this run was stopped"):
+        run(asked(folder), tmp_path / "run", lite_cache, resume=True)
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "kept", folder)
+    assert run(asked(folder), tmp_path / "run", lite_cache, resume=True)["tasks"]
+
+
+def test_a_step_that_was_broken_off_does_not_go_on_with_other_data(
+    folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remodal.training.trainer.JOURNAL_SECONDS", -1.0)
+    monkeypatch.setattr("remodal.methods.comm.Comm.state", stopped)
+    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(folder, "comm"), tmp_path / "run", lite_cache)
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "run/checkpoint").iterdir()] == ["journal.safetensors"]
+    another_of_the_same_shape(folder)
+    with pytest.raises(RemodalError, match=r"the data .* changed since this run was stopped"):
+        run(asked(folder, "comm"), tmp_path / "run", lite_cache, resume=True)
+
+
+def test_items_that_are_learned_from_and_measured_on_are_told_of(
+    folder: Path, tmp_path: Path, lite_cache: Path
+) -> None:
+    assert run(asked(folder), tmp_path / "clean", lite_cache)["repeated"] == []
+    for file in (folder / "text/tea").iterdir():
+        file.write_text("one and the same")
+    assert run(asked(folder), tmp_path / "run", lite_cache)["repeated"] == [
+        item.id for task in stream(folder) for item in task.test if item.label == "tea"
+    ]
 
 
 def test_a_folder_keeps_its_run(folder: Path, tmp_path: Path, lite_cache: Path) -> None:

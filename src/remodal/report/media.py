@@ -64,9 +64,9 @@ def _show_audio(modality: str, wave: NDArray[np.float32]) -> Shown:
 
 def _show_depth(medium: NDArray[np.float32]) -> Shown:
     """Near is bright; where there is no reading, nothing is drawn."""
+    near, far = (float(end) for end in np.percentile(medium[medium > 0], (1, 99)))
     metres = _some(medium)
     read = metres > 0
-    near, far = (float(end) for end in np.percentile(metres[read], (1, 99)))
     nearness = np.clip((far - metres) / max(far - near, 1e-6), 0, 1) * (len(VIRIDIS) - 1)
     channels = np.array([list(bytes.fromhex(colour[1:])) for colour in VIRIDIS]).T
     rgba = [np.interp(nearness, range(len(VIRIDIS)), channel) for channel in channels] + [255.0 * read]

@@ -79,6 +79,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "confusion": charts.confusion(router["modalities"], router["counts"]),
         "settings": _flat({key: results[key] for key in ASKED}) | _flat(results["settings"]),
         "cost": _cost(results["cost"]),
+        "repeated": results.get("repeated", []),
         "quarantined": _by_reason(results["quarantined"]),
         "REASONS": REASONS,
         "PATHS": PATHS,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
+import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
+from remodal.media import Given
 from remodal.report.charts import waveform
 from remodal.report.examples import EACH, choose
 from remodal.report.folder import Answer
@@ -45,6 +50,18 @@ def test_a_depth_map_has_its_scale_in_metres() -> None:
     ends = first("depth").ends
     assert ends is not None
     assert 0 < ends[0] < ends[1] < 30
+
+
+def test_a_sequence_of_depth_maps_may_have_readings_on_one_page_alone() -> None:
+    pages = [np.zeros((8, 8), np.uint16) for _ in range(FRAMES + 1)]
+    for at, shown in ((0, FRAMES), (1, FRAMES)):
+        pages[at][:] = 1500
+        file = BytesIO()
+        first, *others = [Image.fromarray(page) for page in pages]
+        first.save(file, "TIFF", save_all=True, append_images=others)
+        drawn = show(Given("a.tiff", file.getvalue(), "depth"))
+        assert (len(drawn.pictures), drawn.ends) == (shown, pytest.approx((1.5, 1.5)))
+        pages[at][:] = 0
 
 
 @pytest.mark.parametrize("modality", ["audio", "depth"])

@@ -124,7 +124,8 @@ class About(_Part):
     """What a model is and has learned.
 
     tasks: how often it has learned. lineage: by modality, a hash over all that was learned of it, in order.
-    accuracy: by modality, on the held-out items that are saved with it.
+    accuracy: by modality, on the held-out items that are saved with it. depth_unit: of the depth files that it learned
+    from, where one was stated.
     """
 
     method: Name
@@ -138,6 +139,7 @@ class About(_Part):
     sources: tuple[Source, ...]
     lineage: dict[Name, Hash]
     accuracy: dict[Name, Measured]
+    depth_unit: Annotated[str, Field(pattern=r"^(mm|cm|m)$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> About:

@@ -20,7 +20,7 @@ class Learned:
     """Classes in the order in which they came, where they came from, and items held out to measure with.
 
     lineage: by modality, a hash over all that was learned of it, in order: two models of one kind with the same
-    lineage have learned the same. tasks: how often there was something to learn.
+    lineage have learned the same. tasks: how often there was something to learn. depth_unit: of the first depth files.
     """
 
     columns: tuple[Column, ...] = ()
@@ -28,9 +28,10 @@ class Learned:
     lineage: Mapping[str, str] = field(default_factory=dict)
     tasks: int = 0
     held_out: HeldOut = field(default_factory=HeldOut)
+    depth_unit: str | None = None
 
-    def after(self, data: TaskData, origin: str, licences: Sequence[str] = ()) -> Learned:
-        """With what was learned from ``data``. origin: where its items come from, in words."""
+    def after(self, data: TaskData, origin: str, licences: Sequence[str] = (), unit: str | None = None) -> Learned:
+        """With what was learned from ``data``. origin: where its items come from, in words. unit: that they state."""
         with valid("what was learned can't be described"):
             source = Source(
                 modality=data.modality,
@@ -45,6 +46,8 @@ class Learned:
             sources=(*self.sources, source),
             lineage={**self.lineage, data.modality: _chained(self.lineage.get(data.modality, ""), data)},
             tasks=self.tasks + 1,
+            # a unit that came later would be a new meaning for files that were read without one until then
+            depth_unit=unit if data.modality == "depth" and "depth" not in self.lineage else self.depth_unit,
         )
 
     def holding(self, modality: str, tokens: Tokens, labels: Sequence[str]) -> Learned:
@@ -57,7 +60,7 @@ class Learned:
         learned = cls()
         for step in prepared.steps:
             if step.train is not None:
-                learned = learned.after(step.train, origin, step.licences)
+                learned = learned.after(step.train, origin, step.licences, step.unit)
         for task in prepared.tasks:
             labels = [task.train.classes[label] for label in task.test.labels.tolist()]
             learned = learned.holding(task.train.modality, task.test.tokens, labels)
@@ -84,6 +87,7 @@ def about(method: Method, name: str, backbone: str, features: Features, learned:
             sources=learned.sources,
             lineage=dict(learned.lineage),
             accuracy=accuracy,
+            depth_unit=learned.depth_unit,
         )
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from remodal.search.index import Hit, Index, Stored
-from remodal.search.keeping import Kept, keep_up, refresh
+from remodal.search.keeping import Kept, forget, keep_up, refresh
 
-__all__ = ["Hit", "Index", "Kept", "Stored", "keep_up", "refresh"]
+__all__ = ["Hit", "Index", "Kept", "Stored", "forget", "keep_up", "refresh"]

@@ -24,6 +24,7 @@ from remodal.media import Found
 from remodal.modalities import get_modality
 
 TABLE, ABOUT = "media", "about"
+UNIT = "unit"
 IDENTITY = re.compile(r"[0-9a-f]{64}")
 OLD = timedelta(days=1)
 """Superseded states of the table are kept so long, for processes that still read them."""
@@ -31,7 +32,7 @@ OLD = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Stored:
-    """A file of the index. folder: it was found below. vector: ``[d]``, of length one."""
+    """A file of the index. folder: it was found below. vector: ``[d]``, of length one. unit: of depth, where stated."""
 
     path: str
     folder: str
@@ -41,6 +42,7 @@ class Stored:
     probability: float
     lineage: str
     vector: NDArray[np.float32] = field(compare=False)
+    unit: str = ""
 
     @property
     def id(self) -> str:
@@ -108,6 +110,7 @@ class Index:
                 ("probability", pa.float32()),
                 ("lineage", pa.string()),
                 ("vector", pa.list_(pa.float32(), width)),
+                (UNIT, pa.string()),
             ]
         )
         about = About(model, fingerprint)
@@ -144,7 +147,10 @@ class Index:
     @classmethod
     def _opened(cls, uri: str, database: Any) -> Self:
         (about,) = database.open_table(ABOUT).to_arrow().to_pylist()
-        return cls(uri, database.open_table(TABLE), About(**about))
+        table = database.open_table(TABLE)
+        if UNIT not in table.schema.names:  # of a version that didn't ask for it
+            table.add_columns({UNIT: "''"})
+        return cls(uri, table, About(**about))
 
     def check(self, fingerprint: str) -> None:
         """Raises RemodalError where the index was made with another backbone than the one of that fingerprint."""
@@ -174,11 +180,9 @@ class Index:
             self._table.delete(f"id IN ({', '.join(listed)})")
 
     @_reaching
-    def stored(self, folder: str | None = None) -> list[Stored]:
-        """What is stored of all files, or of those that were found below ``folder``."""
+    def stored(self) -> list[Stored]:
+        """What is stored of all files."""
         rows = self._table.to_arrow().drop_columns(["id"])
-        if folder is not None:
-            rows = rows.filter(pa.compute.equal(rows["folder"], folder))
         vectors = (
             rows["vector"].combine_chunks().flatten().to_numpy().reshape(-1, rows.schema.field("vector").type.list_size)
         )

@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 import remodal
 from remodal.errors import BadItem, RemodalError
 from remodal.media import Found
-from remodal.search import Index, keep_up, refresh
+from remodal.search import Index, forget, keep_up, refresh
 from remodal.updating import update
 
 
@@ -148,6 +148,69 @@ def test_two_folders_share_an_index(index: Index, model: remodal.Model, store: P
     (store / "text/cold/4.txt").unlink()
     assert keep_up(index, model, store).removed == 1
     assert len(index) == 4 + 16
+
+
+def test_what_is_not_named_as_media_is_counted(index: Index, model: remodal.Model, store: Path) -> None:
+    for name in ("a.xyz", "image/b.XYZ", "README", ".hidden"):
+        (store / name).write_text("not named as media are")
+    assert keep_up(index, model, store).others == {".xyz": 2, ".csv": 1, "": 1}
+
+
+def test_a_file_whose_name_is_not_text_does_not_keep_the_others_out(
+    index: Index, model: remodal.Model, store: Path
+) -> None:
+    odd = os.fsdecode(os.fsencode(store / "image") + b"/caf\xe9.png")
+    shutil.copy(store / "image/warm/0.png", odd)
+    done = keep_up(index, model, store)
+    assert (done.embedded, [tuple(one) for one in done.refused]) == (5, [(odd, "found a file name that isn't UTF-8")])
+
+
+def test_a_folder_inside_another_one_is_one_with_it(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    assert keep_up(index, model, store / "image")[:3] == (0, 2, 0)
+    assert len(index) == 5
+    (store / "image/warm/0.png").unlink()
+    assert keep_up(index, model, store)[:3] == (0, 4, 1)
+    assert {one.folder for one in index.stored()} == {str(store.resolve())}
+    (store / "image/cold/1.png").unlink()
+    assert keep_up(index, model, store / "image")[:3] == (0, 0, 1)
+    assert len(index) == 3
+
+
+def test_a_folder_that_was_moved_leaves_its_old_place(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    store.rename(store.with_name("moved"))
+    shutil.copytree(store.with_name("moved"), store.with_name("copied"))
+    assert keep_up(index, model, store.with_name("moved"))[:3] == (0, 5, 5)
+    assert keep_up(index, model, store.with_name("copied"))[:3] == (0, 5, 0)
+    assert {Path(one.folder).name for one in index.stored()} == {"moved", "copied"}
+
+
+def test_what_lies_on_a_disk_that_is_away_stays(index: Index, model: remodal.Model, store: Path, folder: Path) -> None:
+    disk = store.with_name("disk")
+    shutil.copytree(store, disk / "media")
+    keep_up(index, model, disk / "media")
+    disk.rename(store.with_name("away"))
+    assert keep_up(index, model, store)[:3] == (0, 5, 0)
+    assert len(index) == 10
+
+
+def test_a_folder_can_be_forgotten_there_or_not(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    assert forget(index, store / "image") == 2
+    shutil.rmtree(store)
+    with pytest.raises(RemodalError, match="no such folder; valid: one that is there, or --forget"):
+        keep_up(index, model, store)
+    assert forget(index, store) == 3
+    with pytest.raises(RemodalError, match=r"the index holds nothing of it; it holds files of: none"):
+        forget(index, store)
+
+
+def test_an_index_of_an_earlier_version_is_taken_up(index: Index, model: remodal.Model, store: Path) -> None:
+    keep_up(index, model, store)
+    index._table.drop_columns(["unit"])
+    again = Index.open(index.uri)
+    assert keep_up(again, model, store)[:3] == (0, 5, 0)
 
 
 def test_a_model_that_has_learned_more_makes_its_tower_stale(

@@ -7,7 +7,7 @@ import mimetypes
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,8 @@ from remodal.serve.turns import Client
 LEFT = 499
 """Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
 MAX_VERSION = 10**9
+A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
+Unit = Annotated[Literal["mm", "cm", "m"] | None, Form(description="of depth files; by default the model's")]
 Given = TypeVar("Given")
 
 
@@ -105,9 +107,10 @@ def routes(service: Service) -> APIRouter:
         texts: Annotated[list[str] | None, Form(description="sentences")] = None,
         modality: Annotated[str | None, Form(description="of all of them, where it is known")] = None,
         top: Annotated[int, Form(ge=1, le=1000)] = 5,
+        depth_unit: Unit = None,
     ) -> list[AnswerOut]:
         """Say what is in files of any modality; one that can't be read has a ``problem``, the others an answer."""
-        uploads = await _uploads(files)
+        uploads = await _uploads(files, depth_unit)
         uploads += [Upload(text[:40], text.encode()) for text in texts or []]
         if not uploads:
             raise HTTPException(400, "found nothing to answer; valid: files, texts")
@@ -121,11 +124,12 @@ def routes(service: Service) -> APIRouter:
         file: UploadFile | None = None,
         modality: Annotated[list[str] | None, Form(description="of what is found; any by default")] = None,
         top: Annotated[int, Form(ge=1, le=1000)] = 10,
+        depth_unit: Unit = None,
     ) -> list[HitOut]:
         """Find stored media of any modality by words, or by another medium."""
         if (words is None) == (file is None):
             raise HTTPException(400, "give either words or a file, not both and not neither")
-        wanted = words if file is None else Upload(file.filename or "file", await file.read())
+        wanted = words if file is None else (await _uploads([file], depth_unit))[0]
         hits = await _while_there(request, service.search(_client(request), wanted or "", modality or (), top))
         return [HitOut(**hit._asdict()) for hit in hits]
 
@@ -149,9 +153,10 @@ def routes(service: Service) -> APIRouter:
         label: Annotated[str, Form(description="the class's name")],
         files: list[UploadFile],
         modality: Annotated[str | None, Form(description="where a file's content doesn't tell")] = None,
+        depth_unit: Unit = None,
     ) -> dict[str, Any]:
         """Teach the model a class from files; the old version answers until the new one is there."""
-        uploads = await _uploads(files)
+        uploads = await _uploads(files, depth_unit)
         job = await _while_there(request, service.teach(_client(request), label, uploads, modality))
         return job.as_json()
 
@@ -247,7 +252,8 @@ async def malformed(_: Request, error: Exception) -> JSONResponse:
         said = "body: found no JSON; valid: what /docs says of this route"
     else:
         found = " ".join(repr(first.get("input")).split())[:80]
-        said = f"{where}: found {found}; {first['msg'][:1].lower()}{first['msg'][1:]}"
+        valid = A_FILE if "Expected UploadFile" in first["msg"] else first["msg"][:1].lower() + first["msg"][1:]
+        said = f"{where}: found {found}; {valid}"
     return JSONResponse({"detail": printable(said)}, 400)
 
 
@@ -278,5 +284,5 @@ def _answer(said: Said) -> AnswerOut:
     )
 
 
-async def _uploads(files: Sequence[UploadFile] | None) -> list[Upload]:
-    return [Upload(file.filename or "file", await file.read()) for file in files or ()]
+async def _uploads(files: Sequence[UploadFile] | None, depth_unit: str | None) -> list[Upload]:
+    return [Upload(file.filename or "file", await file.read(), depth_unit) for file in files or ()]

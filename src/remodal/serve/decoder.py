@@ -1,9 +1,10 @@
 """A process that decodes what clients send, and nothing else: ``python -m remodal.serve.decoder BACKBONE CACHE``.
 
 A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
-standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``draw``,
-``pixels`` that it may have, and the file. Frames out: ``read_as``, ``pixels`` that it has and, to be drawn, what is
-shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or ``problem``.
+standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``unit``
+of depth, ``draw``, ``pixels`` that it may have, and the file. Frames out: ``read_as``, ``pixels`` that it has and, to
+be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or
+``problem``.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ def main(backbone: str, cache: str) -> None:
         out.flush()
 
 
-def _answer(backbone: Backbone, data: bytes, *, where: str, modality: str | None, draw: bool, pixels: int) -> bytes:
+def _answer(
+    backbone: Backbone, data: bytes, *, where: str, modality: str | None, unit: str | None, draw: bool, pixels: int
+) -> bytes:
     try:
-        one = given(where, data, modality)
+        one = given(where, data, modality, unit)
         has = get_modality(one.read_as).pixels(data, where=where)
         if has > pixels:
             return frames.packed({"problem": f"found {has:,} pixels; valid: at most {pixels:,} more in this request"})

@@ -38,11 +38,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class File:
-    """What a process is asked to do with one file. read: what it is of that which the process sends."""
+    """What a process is asked to do with one file. unit: of depth. read: what it is of that which the process sends."""
 
     data: bytes
     where: str
     modality: str | None
+    unit: str | None
     draw: bool
     pixels: Pixels
     read: Callable[[str, Head, bytes], Any]
@@ -72,18 +73,28 @@ class Decoders(Background):
         await super().__aexit__(*error)
         await self._end_all()
 
-    async def decode(self, client: Client, data: bytes, where: str, modality: str | None, pixels: Pixels) -> Decoded:
-        """Decode one file; what it has of ``pixels`` is taken off.
+    async def decode(
+        self,
+        client: Client,
+        data: bytes,
+        where: str,
+        modality: str | None,
+        pixels: Pixels,
+        unit: str | None = None,
+    ) -> Decoded:
+        """Decode one file; what it has of ``pixels`` is taken off. unit: of a depth file.
 
         Raises:
             BadItem: It can't be decoded, has too many pixels, or took too long or too much memory.
         """
-        found: Decoded = await self._turns.ask(client, File(data, where, modality, False, pixels, _decoded))
+        found: Decoded = await self._turns.ask(client, File(data, where, modality, unit, False, pixels, _decoded))
         return found
 
-    async def draw(self, client: Client, data: bytes, where: str, pixels: Pixels) -> tuple[str, Shown]:
+    async def draw(
+        self, client: Client, data: bytes, where: str, pixels: Pixels, unit: str | None = None
+    ) -> tuple[str, Shown]:
         """The modality whose reader decodes one file, and what is shown of it. Raises BadItem as :meth:`decode`."""
-        found: tuple[str, Shown] = await self._turns.ask(client, File(data, where, None, True, pixels, _shown))
+        found: tuple[str, Shown] = await self._turns.ask(client, File(data, where, None, unit, True, pixels, _shown))
         return found
 
     async def _run(self) -> None:
@@ -162,7 +173,8 @@ async def _exchanged(process: Process, file: File) -> Any:
     """What the process makes of the file, or the BadItem that it tells of it; it raises where it is broken."""
     assert process.stdin is not None
     assert process.stdout is not None
-    head = {"where": file.where, "modality": file.modality, "draw": file.draw, "pixels": file.pixels.left}
+    known = {"where": file.where, "modality": file.modality, "unit": file.unit}
+    head = {**known, "draw": file.draw, "pixels": file.pixels.left}
     process.stdin.write(frames.packed(head, file.data))
     await process.stdin.drain()
     found, payload = await frames.received(process.stdout)

@@ -61,10 +61,11 @@ class Said(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """A file from a client. name: for messages alone."""
+    """A file from a client. name: for messages alone. depth_unit: of a depth file, where it is stated."""
 
     name: str
     data: bytes
+    depth_unit: str | None = None
 
 
 class Drawn(NamedTuple):
@@ -79,8 +80,8 @@ class Damaged(RemodalError):
 
 
 class Service:
-    """model, device, trust_backbone: see :meth:`Model.load`. index: an index to search in. Used as an asynchronous
-    context.
+    """model, device, trust_backbone: see :meth:`Model.load`. index: an index to search in. depth_unit: of depth files
+    where a client states none; None: what those had that the model learned from. Used as an asynchronous context.
 
     client: who asks, wherever it is taken: clients wait in turn.
     """
@@ -93,6 +94,7 @@ class Service:
         settings: ServeSettings,
         device: str = "cpu",
         trust_backbone: Path | None = None,
+        depth_unit: str | None = None,
     ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
@@ -101,6 +103,8 @@ class Service:
         self._loaded_from = _current(self.folder)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
+        self._depth_unit = depth_unit
+        self.model.unit(depth_unit)
         if self.index is not None:
             self.index.check(self.model.backbone.fingerprint)
         self._decoders = Decoders(self.model.backbone_name, str(cache), settings.decoders, settings.decode_seconds)
@@ -176,7 +180,10 @@ class Service:
         if _is_short_text(upload.data):
             one = given(upload.name, upload.data, modality)
             return await asyncio.to_thread(decoded, one, self.model.backbone)
-        return await self._decoders.decode(client, upload.data, upload.name, modality, pixels)
+        return await self._decoders.decode(client, upload.data, upload.name, modality, pixels, self._unit(upload))
+
+    def _unit(self, upload: Upload) -> str | None:
+        return upload.depth_unit or self.model.unit(self._depth_unit)
 
     def _indexed(self) -> Index:
         if self.index is None:
@@ -236,7 +243,7 @@ class Service:
                 return Drawn(one.read_as, show(one))
             with self._admission.admitted(1):
                 pixels = Pixels(self.settings.pixels)
-                return Drawn(*await self._decoders.draw(client, upload.data, upload.name, pixels))
+                return Drawn(*await self._decoders.draw(client, upload.data, upload.name, pixels, self._unit(upload)))
         except BadItem as bad:
             return Drawn("", Shown(note=bad.reason))
 
@@ -278,7 +285,10 @@ class Service:
         pixels = Pixels(self.settings.pixels)
         with self._admission.admitted(len(uploads)):
             media = await _together(self._decoded(client, upload, modality, pixels) for upload in uploads)
-        lessons = [Lesson(one.read_as, upload.data) for one, upload in zip(media, uploads, strict=True)]
+        lessons = [
+            Lesson(one.read_as, upload.data, self._unit(upload) if one.read_as == "depth" else None)
+            for one, upload in zip(media, uploads, strict=True)
+        ]
         # a client that leaves now has taught; files that are half written would be left behind
         return await asyncio.shield(self.jobs.update(label, lessons))
 

@@ -17,10 +17,11 @@ TAUGHT = "taught on the server"
 
 
 class Lesson(NamedTuple):
-    """A file to learn from. data: as the client sent it, decoded once already."""
+    """A file to learn from. data: as the client sent it, decoded once already. unit: of depth."""
 
     modality: str
     data: bytes
+    unit: str | None = None
 
 
 class Staging(OwnFolders):
@@ -42,12 +43,12 @@ class Staging(OwnFolders):
             folder.mkdir()
             with (folder / NAME).open("w", newline="", encoding="utf-8") as file:
                 rows = csv.writer(file)
-                rows.writerow(["path", "modality", "label"])
+                rows.writerow(["path", "modality", "label", "unit"])
                 for number, lesson in enumerate(lessons):
                     # a client's own name is never a path
                     name = f"{number:04d}{min(get_modality(lesson.modality).suffixes)}"
                     (folder / name).write_bytes(lesson.data)
-                    rows.writerow([name, lesson.modality, label])
+                    rows.writerow([name, lesson.modality, label, lesson.unit])
         except OSError as error:
             self.forget(job)
             raise RemodalError(f"the files can't be kept to learn from ({error.strerror})") from None

@@ -225,3 +225,12 @@ def test_the_routes_are_documented(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) >= {"/predict", "/search", "/update", "/jobs/{identity}", "/versions", "/rollback", "/health"}
     assert all(route.get("description") for path in paths.values() for route in path.values())
+
+
+def test_a_part_without_a_file_name_is_refused_in_one_line(standing: TestClient) -> None:
+    part = b'--b\r\ncontent-disposition: form-data; name="files"\r\n\r\n' + b"x" * 9_000 + b"\r\n--b--\r\n"
+    for path in ("/predict", "/search", "/update"):
+        refused = standing.post(path, content=part, headers={"content-type": "multipart/form-data; boundary=b"})
+        assert (refused.status_code, len(refused.text) < 300) == (400, True)
+    predicted = standing.post("/predict", content=part, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert "x; valid: a file with a name (filename=... in its part)" in predicted.json()["detail"]

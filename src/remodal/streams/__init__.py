@@ -13,6 +13,7 @@ found by whoever reads it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from remodal.streams.listing import Listing, learnable, listed
 from remodal.streams.manifest import NAME, list_manifest
 from remodal.streams.orders import ORDERS, make_schedule
 from remodal.streams.settings import StreamSettings
+from remodal.streams.splits import on_both_sides
 from remodal.streams.subsets import few_shot, samples, validation
 
 __all__ = [
@@ -137,16 +139,25 @@ def lessons(
 def verify(
     name_or_path: str | Path, *, depth_unit: str | None = DEFAULTS.depth_unit, progress: Progress | None = None
 ) -> list[Quarantined]:
-    """All that is wrong with a stream's data: what is set aside, and each item that :func:`check` refuses."""
+    """All that is wrong with a stream's data.
+
+    That is what is set aside, each item that :func:`check` refuses, and each test item that is a training item too,
+    byte for byte.
+    """
     settings = StreamSettings.checked({"depth_unit": depth_unit})
     name, listing = _listed(name_or_path, settings)
     problems = altered_files(HERE / name) if name_or_path in embedded_names() else []
     problems += learnable(listing).quarantined
+    contents: dict[str, bytes] = {}
     with (progress or Silent()).work("verify", len(listing.items)) as count:
         for item in listing.items:
-            if problem := check(item):
-                problems.append(problem)
+            try:
+                contents[item.id] = sha256(item.read_as.encode() + b"\0" + _whole(item)).digest()
+            except BadItem as bad:
+                problems.append(Quarantined(item.id, bad.reason))
             count()
+    for tested, learned in on_both_sides(listing.items, contents):
+        problems.append(Quarantined(tested, f"is learned from too, as {learned}; valid: test items of their own"))
     return problems
 
 
@@ -183,10 +194,17 @@ def export(
 def check(item: Item) -> Quarantined | None:
     """Read and decode one item, an embedded one against its hash: what is wrong with it, if anything is."""
     try:
-        get_modality(item.read_as).decode(item.read(), where=item.id, unit=item.unit)
+        _whole(item)
     except BadItem as error:
         return Quarantined(item.id, error.reason)
     return None
+
+
+def _whole(item: Item) -> bytes:
+    """An item's bytes. Raises BadItem where they can't be read or decoded."""
+    data = item.read()
+    get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
+    return data
 
 
 def _nothing_to_learn(where: str | Path, quarantined: Sequence[Quarantined]) -> RemodalError:

@@ -16,12 +16,15 @@ from remodal.streams.base import Item
 from remodal.streams.manifest import NAME, OPTIONAL, REQUIRED
 
 NOTICE = "NOTICE.md"
+LONGEST = 60
+"""Letters of a folder's name: file systems take 255 bytes, and a letter may take four."""
 
 
 def export(items: Sequence[Item], folder: Path, notice: Path | None = None, progress: Progress | None = None) -> None:
     """Write items as ``<modality>/<class>/<number>.<suffix>`` beside a ``manifest.csv`` that says what each one is.
 
-    The folder is a stream again, with the same classes, splits and sources. notice: attribution that goes with them.
+    The folder is a stream again, with the same classes, splits and sources; a class's whole name is in the manifest,
+    its folder's may be cut short. notice: attribution that goes with them.
 
     Raises:
         RemodalError: There is something in the folder, or it can't be written.
@@ -33,7 +36,7 @@ def export(items: Sequence[Item], folder: Path, notice: Path | None = None, prog
     with (progress or Silent()).work("export", len(items)) as count:
         for item in items:
             data = item.read()
-            below = Path(item.modality) / (re.sub(r"[^\w-]+", "_", item.label) or "_")
+            below = Path(item.modality) / re.sub(r"[^\w-]+", "_", item.label)[:LONGEST]
             path = below / f"{numbers[below]:04d}{format_of(data).suffix}"
             numbers[below] += 1
             (folder / below).mkdir(parents=True, exist_ok=True)

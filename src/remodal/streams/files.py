@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -56,7 +57,7 @@ class Gathering:
         if modality == "depth":
             unit = unit or self._depth_unit
         try:
-            item_id = _checked_id(path, modality)
+            item_id = _checked_id(self._forward(path), modality)
             item = FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
             self._locate(item_id)
         except BadItem as error:
@@ -67,6 +68,11 @@ class Gathering:
     def set_aside(self, path: str, reason: str, line: str = "") -> None:
         """Leave ``path`` out of the stream and say why; line: of the manifest that names it."""
         self.quarantined.append(Quarantined(_printable(path), f"{reason} ({line})" if line else reason))
+
+    def _forward(self, path: str) -> str:
+        """``path`` with a manifest's backslashes, as Windows writes them, turned; unless a file is named so."""
+        forward = path.replace("\\", "/")
+        return path if forward == path or os.path.lexists(self.root / path) else forward
 
     def _locate(self, item_id: str) -> None:
         """Check that there is such a file, below the root (links followed), that wasn't taken already."""

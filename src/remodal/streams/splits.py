@@ -1,9 +1,9 @@
-"""The default split into train and test, for data that come without one."""
+"""The two sides of a split: the default one, for data that come without, and what stands on both of any."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import TypeVar
@@ -37,6 +37,16 @@ def split_by_source(items: Sequence[AnyItem], undivided: int = 0) -> tuple[AnyIt
         if sum(sizes.values()) >= undivided:
             _decide(sizes, sides)
     return tuple(replace(item, split=sides.get(_source(item), "train")) for item in items)
+
+
+def on_both_sides(items: Sequence[Item], contents: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Test items that are a training item too, whatever they are called: their ids, and the training items' ids.
+
+    contents: what items hold, by id, or a hash of it and of how it is read; items that have none are left out.
+    """
+    learned = {contents[item.id]: item.id for item in items if item.split == "train" and item.id in contents}
+    tested = [item.id for item in items if item.split == "test" and contents.get(item.id) in learned]
+    return [(one, learned[contents[one]]) for one in tested]
 
 
 def _source(item: Item) -> str:

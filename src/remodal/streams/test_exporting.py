@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from remodal.errors import RemodalError
 from remodal.streams import export, stream
 from remodal.streams.base import Item, Stream
 from remodal.streams.embedded import HERE
+from remodal.streams.manifest import SPLITS
 
 
 def told(one: Item) -> tuple[object, ...]:
@@ -54,3 +56,13 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(RemodalError, match="is there already; valid: a new or an empty folder"):
         export("everyday", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_long_names_of_classes_go_out_whole(tmp_path: Path) -> None:
+    labels = {"\u732b" * 200, "\u732b" * 199 + "x", "/", "."}
+    rows = [f"{number}.txt,text,{label},{split}" for number, (label, split) in enumerate(product(labels, SPLITS))]
+    for number in range(len(rows)):
+        (tmp_path / f"{number}.txt").write_text(f"number {number}")
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,modality,label,split", *rows]), encoding="utf-8")
+    assert export(tmp_path, tmp_path / "files") == len(rows)
+    assert {told(one) for one in items(stream(tmp_path / "files"))} == {told(one) for one in items(stream(tmp_path))}

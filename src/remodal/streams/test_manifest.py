@@ -169,3 +169,16 @@ def test_a_row_that_does_not_fit_the_stated_tasks_is_set_aside(write: Write, man
         "b.txt": "found no task; valid: one in each text row, or in none",
         "c.txt": "found class 'dog' in task 'animals' and above in 'pets'; valid: one task a class",
     }
+
+
+def test_paths_as_windows_writes_them_are_read(write: Write, manifest: Write) -> None:
+    write("text/dog/a.txt", "text\\dog.txt", "text/dog.txt", "b.txt")
+    root = manifest(
+        "path,modality,label", *(f"{name},text,dog" for name in ("text\\dog\\a.txt", "text\\dog.txt", "b.txt"))
+    )
+    assert ids(root) == ["text/dog/a.txt", "text\\dog.txt", "b.txt"]
+    root = manifest("path,modality,label", "..\\a.txt,text,dog", "C:\\a.txt,text,dog")
+    assert reasons(root) == {
+        "../a.txt": "leaves the folder; valid: a path below it, without '..' (manifest.csv line 2)",
+        "C:/a.txt": "can't be read (No such file or directory) (manifest.csv line 3)",
+    }
