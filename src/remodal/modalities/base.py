@@ -96,7 +96,14 @@ def _detail(error: Exception) -> str:
 
 
 class Visual(Modality):
-    """A modality whose medium can be shown to a vision network."""
+    """A modality whose medium can be shown to a vision network.
+
+    Attributes:
+        contrast: Factor (no unit) by which a network sees the grey values of its pictures farther from mid-grey than
+            a photograph's. 1 for whatever a camera took.
+    """
+
+    contrast: ClassVar[float] = 1.0
 
     @abstractmethod
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[Any]: ...
