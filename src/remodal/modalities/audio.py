@@ -36,6 +36,7 @@ class Audio(Visual):
     name = "audio"
     suffixes = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"})
     valid = "WAV, FLAC, Ogg (Vorbis or Opus) or MP3"
+    contrast = 2.0
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
         """Read a sound at any rate, with any number of channels."""

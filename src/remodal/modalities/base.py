@@ -100,7 +100,7 @@ class Visual(Modality):
 
     Attributes:
         contrast: Factor (no unit) by which a network sees the grey values of its pictures farther from mid-grey than
-            a photograph's. 1 for whatever a camera took.
+            a photograph's; chosen on folds of training items (``docs/design.md``).
     """
 
     contrast: ClassVar[float] = 1.0
