@@ -122,7 +122,8 @@ def narrowed(features: Tensor) -> Tensor:
     """Features ``[n, width]`` as ``[n, n]`` of the same inner products, which is all that a kernel sees."""
     features = features.double()
     values, vectors = torch.linalg.eigh(features @ features.T)
-    return vectors * values.clamp_min(0).sqrt()
+    coordinates: Tensor = vectors * values.clamp_min(0).sqrt()
+    return coordinates
 
 
 def quality(train: Labelled, test: Labelled, classes: int, floor: float | None) -> Quality:
