@@ -6,6 +6,7 @@ Network: Tan & Le, "EfficientNet", ICML 2019, the lite0 variant trained on Image
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,9 +64,14 @@ def hypercolumns() -> Hypercolumns:
     )
 
 
-def normalised(pictures: NDArray[np.uint8], contrast: float) -> NDArray[np.float32]:
-    """Grey values as the network expects them, times ``contrast``, so that none is clipped."""
-    return (pictures.astype(np.float32) - MEAN) * np.float32(contrast / DEVIATION)
+def normalised(
+    pictures: NDArray[np.uint8], contrast: float, brightness: Sequence[float] = (0, 0, 0)
+) -> NDArray[np.float32]:
+    """``contrast`` times grey values as the network expects them, each channel brighter by ``brightness`` before.
+
+    In 32 bits, so that nothing is clipped.
+    """
+    return (pictures + np.array(brightness, np.float32) - MEAN) * np.float32(contrast / DEVIATION)
 
 
 class EfficientNetLite0(Tower):
@@ -91,7 +97,7 @@ class EfficientNetLite0(Tower):
         """Pictures ``[frames, 128, 128, 3]``, normalised, at the modality's contrast."""
         reader = get_modality(modality)
         assert isinstance(reader, Visual)
-        return normalised(reader.pictures(medium, PICTURE_SIZE), reader.contrast)
+        return normalised(reader.pictures(medium, PICTURE_SIZE), reader.contrast, reader.brightness)
 
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
         """Hypercolumn tokens ``[frames, 4, 1944]``."""

@@ -76,14 +76,19 @@ def pictures(count: int) -> NDArray[np.float32]:
     return normalised(np.random.default_rng(0).integers(0, 256, (count, 128, 128, 3), dtype=np.uint8), 1.0)
 
 
-@pytest.mark.parametrize(("modality", "contrast"), [("image", 1), ("video", 1), ("audio", 2), ("depth", 2)])
+@pytest.mark.parametrize(
+    ("modality", "contrast", "brightness"),
+    [("image", 1, (0, 0, 0)), ("video", 1, (0, 0, 0)), ("audio", 2, (0, 0, 0)), ("depth", 2, (4, 12, 26))],
+)
 def test_grey_values_enter_as_the_network_was_trained_at_their_modalitys_contrast(
-    lite: Lite, modality: str, contrast: int
+    lite: Lite, modality: str, contrast: int, brightness: tuple[int, int, int]
 ) -> None:
     reader = get_modality(modality)
     assert isinstance(reader, Visual)
     drawn = reader.pictures(MEDIA[modality], 128).astype(int)
-    expected = (contrast * (drawn - 127) / 128).astype(np.float32)  # nothing is clipped, and nothing rounded
+    expected = (contrast * (drawn + brightness - 127) / 128).astype(
+        np.float32
+    )  # nothing is clipped, and nothing rounded
     assert np.array_equal(lite.tower(modality).prepare(modality, MEDIA[modality]), expected)
 
 
