@@ -108,14 +108,22 @@ def folds(sources: Sequence[str], repeat: int) -> Iterator[Tensor]:
     yield from (fold == index for index in sorted(set(fold_of.values())))
 
 
-def validate(kernel: Kernel, train: Labelled, classes: int) -> Tensor:
+def validate(kernel: Kernel, train: Labelled, classes: int, repeats: int = REPEATS) -> Tensor:
     """Accuracy ``[len(STRENGTHS)]`` on held-out training items, averaged over folds and repeats."""
-    right = torch.zeros(len(STRENGTHS), dtype=torch.float64)
-    for repeat in range(REPEATS):
+    right, features = torch.zeros(len(STRENGTHS), dtype=torch.float64), narrowed(train.features)
+    for repeat in range(repeats):
         for held in folds(train.sources, repeat):
-            scores = ridge_scores(kernel, train.features[~held], train.labels[~held], train.features[held], classes)
+            scores = ridge_scores(kernel, features[~held], train.labels[~held], features[held], classes)
             right += (scores.argmax(-1) == train.labels[held]).sum(1)
-    return right / (REPEATS * len(train.features))
+    return right / (repeats * len(features))
+
+
+def narrowed(features: Tensor) -> Tensor:
+    """Features ``[n, width]`` as ``[n, n]`` of the same inner products, which is all that a kernel sees."""
+    features = features.double()
+    values, vectors = torch.linalg.eigh(features @ features.T)
+    coordinates: Tensor = vectors * values.clamp_min(0).sqrt()
+    return coordinates
 
 
 def quality(train: Labelled, test: Labelled, classes: int, floor: float | None) -> Quality:

@@ -342,7 +342,9 @@ class Model:
             raise RemodalError(f"{folder}: {error}") from None
         if loaded.backbone.fingerprint != told.fingerprint:
             found, here = told.fingerprint, loaded.backbone.fingerprint
-            raise RemodalError(f"{folder}: learned on the backbone {found}, but the one installed here is {here}")
+            raise RemodalError(
+                f"{folder}: learned on the backbone {found}, but the one installed here is {here}; learn it again"
+            )
         with fitting(folder, told.method):
             loaded._take(told, state, held_out)
         loaded.saved_as = folder.resolve(), description.version

@@ -6,6 +6,7 @@ Network: Tan & Le, "EfficientNet", ICML 2019, the lite0 variant trained on Image
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,12 @@ from remodal.modalities import Visual, get_modality
 
 PICTURE_SIZE = 128
 """Pixels a side of what the network sees."""
+MEAN, DEVIATION = 127.0, 128.0
+"""The grey value (0 to 255) that is 0 for the network, and the step that is 1: as the lite family was trained.
+
+The package's page states ImageNet's mean and deviation; with those the network's own classifier names fewer
+photographs rightly (``test_constants.py``).
+"""
 LEVELS = {4: 40, 10: 112, 14: 192, 15: 320}
 """Channels of the blocks whose output is kept, by position."""
 HEAD = 1280
@@ -57,6 +64,16 @@ def hypercolumns() -> Hypercolumns:
     )
 
 
+def normalised(
+    pictures: NDArray[np.uint8], contrast: float, brightness: Sequence[float] = (0, 0, 0)
+) -> NDArray[np.float32]:
+    """``contrast`` times grey values as the network expects them, each channel brighter by ``brightness`` before.
+
+    In 32 bits, so that nothing is clipped.
+    """
+    return (pictures + np.array(brightness, np.float32) - MEAN) * np.float32(contrast / DEVIATION)
+
+
 class EfficientNetLite0(Tower):
     """Four hypercolumn tokens a frame; features keep layout and order (see :mod:`remodal.backbones.pooling`)."""
 
@@ -69,18 +86,18 @@ class EfficientNetLite0(Tower):
         self.weights = weights_file()
         self._pooling = ClipPooling(WIDTHS)
         self.feature_width = self._pooling.feature_width
-        example = torch.zeros(2, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.uint8)
+        example = torch.zeros(2, PICTURE_SIZE, PICTURE_SIZE, 3)
         self._network = FrozenNetwork(
             hypercolumns, {"pictures": example}, cache / "efficientnet-lite0.onnx", device=device
         )
         self.to_text = torch.zeros(0, HEAD)
         """Map of the last layer's mean to the text space ``[d, 1280]``; set by the backbone."""
 
-    def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
-        """Pictures ``[frames, 128, 128, 3]``."""
+    def prepare(self, modality: str, medium: Any) -> NDArray[np.float32]:
+        """Pictures ``[frames, 128, 128, 3]``, normalised, at the modality's contrast."""
         reader = get_modality(modality)
         assert isinstance(reader, Visual)
-        return reader.pictures(medium, PICTURE_SIZE)
+        return normalised(reader.pictures(medium, PICTURE_SIZE), reader.contrast, reader.brightness)
 
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
         """Hypercolumn tokens ``[frames, 4, 1944]``."""

@@ -32,9 +32,6 @@ GRID = 4
 TOKENS = 4
 """Tokens a frame."""
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 
 def signs(*shape: int, seed: int = 0) -> Tensor:
     """Fixed random +1/-1 of ``shape``."""
@@ -43,9 +40,7 @@ def signs(*shape: int, seed: int = 0) -> Tensor:
 
 
 class Hypercolumns(nn.Module):
-    """uint8 pictures ``[n, size, size, 3]`` (RGB) -> float32 tokens ``[n, 4, width]``.
-
-    Normalisation and layout are inside, so that an exported graph takes pictures as a decoder gives them.
+    """Pictures ``[n, size, size, 3]`` (RGB, float32, normalised as the network expects) -> tokens ``[n, 4, width]``.
 
     blocks: the network's blocks, first to last; levels: positions of the blocks to keep; stem, head: what comes before
     the first and after the last block. The head's channels come last in a token.
@@ -62,15 +57,12 @@ class Hypercolumns(nn.Module):
         super().__init__()
         self.stem, self.blocks, self.head = stem, nn.ModuleList(blocks), head
         self.levels = frozenset(levels)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("row_signs", signs(width, GRID, 1, seed=0), persistent=False)
         self.register_buffer("column_signs", signs(width, 1, GRID, seed=1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Tokens of a batch of pictures."""
-        mean, std = cast(Tensor, self.mean), cast(Tensor, self.std)
-        x = self.stem((pictures.float().permute(0, 3, 1, 2) - mean) / std)
+        x = self.stem(pictures.permute(0, 3, 1, 2))
         kept = []
         for position, block in enumerate(self.blocks):
             x = block(x)

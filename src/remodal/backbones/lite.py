@@ -24,7 +24,7 @@ from remodal.files import replacing
 
 ALIGNMENT_RIDGE = 0.1
 TEMPLATES = ("{}", "a picture of a {}", "the sound of a {}")
-STEM_VERSION = "2"
+STEM_VERSION = "3"
 """Raised whenever pictures or tokens are computed in another way."""
 
 

@@ -17,8 +17,10 @@ from torch import Tensor
 
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.backbones import Tokens, backbones, load_backbone
+from remodal.backbones.efficientnet import normalised
 from remodal.backbones.lite import Lite
 from remodal.errors import RemodalError, UnknownName
+from remodal.modalities import Visual, get_modality
 
 SENTENCES = ("a small thing", "any of various breeds of very large long-haired things kept in the mountains", "ship")
 
@@ -70,8 +72,24 @@ def apart(features: Tensor) -> float:
     return float((features[0] - features[1]).norm() / features[0].norm())
 
 
-def pictures(count: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (count, 128, 128, 3), dtype=np.uint8)
+def pictures(count: int) -> NDArray[np.float32]:
+    return normalised(np.random.default_rng(0).integers(0, 256, (count, 128, 128, 3), dtype=np.uint8), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("modality", "contrast", "brightness"),
+    [("image", 1, (0, 0, 0)), ("video", 1, (0, 0, 0)), ("audio", 2, (0, 0, 0)), ("depth", 2, (4, 12, 26))],
+)
+def test_grey_values_enter_as_the_network_was_trained_at_their_modalitys_contrast(
+    lite: Lite, modality: str, contrast: int, brightness: tuple[int, int, int]
+) -> None:
+    reader = get_modality(modality)
+    assert isinstance(reader, Visual)
+    drawn = reader.pictures(MEDIA[modality], 128).astype(int)
+    expected = (contrast * (drawn + brightness - 127) / 128).astype(
+        np.float32
+    )  # nothing is clipped, and nothing rounded
+    assert np.array_equal(lite.tower(modality).prepare(modality, MEDIA[modality]), expected)
 
 
 def test_onnx_runtime_and_torch_agree_on_pictures(lite: Lite) -> None:

@@ -46,6 +46,7 @@ class Audio(Visual):
         | {".mp4", ".mov", ".3gp", ".mkv", ".webm"}  # the sound of a clip, or one without
     )
     valid = "WAV, FLAC, AIFF, Ogg (Vorbis or Opus), MP3, AAC, or the sound of an MP4, M4A, MOV, Matroska or WebM file"
+    contrast = 2.0
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
         """Read a sound at any rate, with any number of channels; damaged packets are left out.

@@ -96,7 +96,16 @@ def _detail(error: Exception) -> str:
 
 
 class Visual(Modality):
-    """A modality whose medium can be shown to a vision network."""
+    """A modality whose medium can be shown to a vision network.
+
+    Attributes:
+        contrast: Factor (no unit) by which a network sees the grey values of its pictures farther from mid-grey than
+            a photograph's; chosen on folds of training items (``docs/design.md``), as is brightness.
+        brightness: Grey values (of 255) that are added to red, green and blue before that, for the network alone.
+    """
+
+    contrast: ClassVar[float] = 1.0
+    brightness: ClassVar[tuple[int, int, int]] = (0, 0, 0)
 
     @abstractmethod
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[Any]: ...

@@ -34,6 +34,8 @@ class Depth(Visual):
     name = "depth"
     suffixes = frozenset({".png", ".tif", ".tiff"})
     valid = "16-bit PNG or TIFF of one channel in millimetres, or a stated unit: mm, cm, m"
+    contrast = 2.0
+    brightness = (4, 12, 26)
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
         """Read one map, or a TIFF sequence; of more than eight pages, eight spread evenly.
