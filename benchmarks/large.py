@@ -2,7 +2,8 @@
 
 Tokens are drawn in the shapes of ``lite``: nothing is read or downloaded. Beside it a bare loop multiplies lifted
 features of the last task into one Gram matrix, with the same threads, in the same process: the least that a regression
-on these features has to do. The loop's lifting isn't in its seconds; the method's is.
+on these features has to do. The loop's lifting isn't in its seconds; the method's is. Seconds are the processor's, of all
+threads together, so that what else the machine does counts little.
 
 Each row is measured in a process of its own, so that its peak memory is its own. Exit status 1 where a bound is missed.
 """
@@ -85,9 +86,9 @@ class BareLoop:
             lifted = self._lift.lifted(fresh, self._tower, self._tower.features(tokens))
             if not len(self._gram):
                 self._gram = torch.zeros(lifted.shape[1], lifted.shape[1])
-            started = time.perf_counter()
+            started = time.process_time()
             self._gram.addmm_(lifted.T, lifted)
-            spent += time.perf_counter() - started
+            spent += time.process_time() - started
         return spent / done
 
 
@@ -102,14 +103,14 @@ def measured(name: str, items: int, classes: int) -> dict[str, Any]:
         task = drawn_task(index, items // TASKS, classes // TASKS, backbone)
         columns += task.columns
         backbone.anchors(task.classes)  # a name is embedded once, whatever learns it
-        started = time.perf_counter()
+        started = time.process_time()
         method.learn(task, Trainer(0, index))
-        learn.append((time.perf_counter() - started) / len(task.labels))
+        learn.append((time.process_time() - started) / len(task.labels))
     peak = peak_memory_bytes()  # before the bare loop's own Gram matrix
     loop = BareLoop(backbone)
     bare = [loop.seconds(task) for _ in range(3)]
     asked, truth = task.tokens[:SCORED], task.labels[:SCORED] + len(columns) - len(task.columns)
-    started = time.perf_counter()
+    started = time.process_time()
     with torch.inference_mode():
         right = float((method.scores(asked, columns).argmax(1) == truth).float().mean())
     return {
@@ -119,7 +120,7 @@ def measured(name: str, items: int, classes: int) -> dict[str, Any]:
         "learn_ms_item": 1e3 * sum(learn) / TASKS,
         "last_task_ms_item": 1e3 * learn[-1],
         "bare_ms_item": 1e3 * min(bare),
-        "score_ms_item": 1e3 * (time.perf_counter() - started) / len(truth),
+        "score_ms_item": 1e3 * (time.process_time() - started) / len(truth),
         "state_bytes_class": sum(tensor.nbytes for tensor in method.state().tensors.values()) / classes,
         "peak_bytes": peak,
         "right": right,

@@ -50,8 +50,8 @@ class Calibration:
 
     @property
     def strength(self) -> int:
-        """Position of the best penalty, each at its best sharpness, for the outputs alone."""
-        return int(self.losses[:, 0].amin(1).argmin())
+        """Position of the best penalty, each at its own best sharpness and weight of the names."""
+        return int(self.losses.amin((1, 2)).argmin())
 
     @property
     def sharpness(self) -> float:

@@ -150,12 +150,16 @@ class Sketch:
 
     def cut(self, rank: int) -> Sketch:
         """The leading ``rank`` directions; half of the largest that is cut off becomes penalty."""
-        rank = min(rank, self.factor.shape[1])
-        values, vectors = self._spectrum
+        if tall := len(self.factor) > self.factor.shape[1]:
+            values, vectors = torch.linalg.eigh((self.factor.T @ self.factor).double())
+        else:
+            values, vectors = self._spectrum
+        rank = min(rank, len(values))
         cut = values[-rank - 1] if len(values) > rank else values.new_tensor(0.0)
         kept = (1 - cut / values[-rank:].clamp(min=1e-30)).clamp(min=0).sqrt()
-        factor = (vectors[:, -rank:] * kept).T.float() @ self.factor
-        return Sketch(factor, self.spare + cut.float() / 2, self.sums)
+        scale = kept * values[-rank:].clamp(min=0).sqrt() if tall else kept
+        factor = (vectors[:, -rank:] * scale).T.float()
+        return Sketch(factor if tall else factor @ self.factor, self.spare + cut.float() / 2, self.sums)
 
     def rounded(self) -> LowRankRidge:
         """As it is kept."""

@@ -43,6 +43,8 @@ from remodal.training.trainer import Trainer
 
 NEAR = 100
 """Classes of near names that a class takes from, at most."""
+IDENTITIES = 4096
+"""Rows of the router's sketch before it is cut: they are narrow, so that it pays to cut rarely."""
 
 
 class RemodalSettings(Settings):
@@ -118,13 +120,14 @@ class Remodal(TowerMethod[Regressions]):
         at = part.place(task.modality)
         modalities = [*part.modalities[:at], self.fitted(part, tower, task), *part.modalities[at + 1 :]]
         labels = torch.full_like(task.labels, at)
-        moments, square = part.identity.sketch, 0.0
+        moments = part.identity.sketch
         for rows in self._chunks(task):
+            if len(moments.factor) > IDENTITIES:
+                moments = moments.cut(self.chosen.rank)
             identity = with_bias(tower.identity(task.tokens[rows]))
-            whole = moments.added(identity, labels[rows], len(modalities))
-            square, moments = whole.mean_square(), whole.cut(self.chosen.rank)
-        kept = moments.rounded()
-        router = kept.solve(self.chosen.router_strength * square)
+            moments = moments.added(identity, labels[rows], len(modalities))
+        kept = moments.cut(self.chosen.rank).rounded()
+        router = kept.solve(self.chosen.router_strength * moments.mean_square())
         return replace(part, identity=kept, router=router, modalities=modalities)
 
     def _chunks(self, task: TaskData) -> list[slice]:
