@@ -2,8 +2,8 @@
 
 Tokens are drawn in the shapes of ``lite``: nothing is read or downloaded. Beside it a bare loop multiplies lifted
 features of the last task into one Gram matrix, with the same threads, in the same process: the least that a regression
-on these features has to do. The loop's lifting isn't in its seconds; the method's is. Seconds are the processor's, of all
-threads together, so that what else the machine does counts little.
+on these features has to do. The loop's lifting isn't in its seconds; the method's is. Seconds are the processor's, of
+all threads together, so that what else the machine does counts little.
 
 Each row is measured in a process of its own, so that its peak memory is its own. Exit status 1 where a bound is missed.
 """
