@@ -41,9 +41,9 @@ class Calibration:
     def added(self, outputs: Tensor, nearness: Tensor, labels: Tensor) -> Self:
         """With items of ``outputs`` ``[strengths, n, classes]``, cosines to the classes' names, and labels ``[n]``."""
         losses = [
-            functional.cross_entropy(sharpness * (one + naming * nearness), labels, reduction="sum")
+            functional.cross_entropy(sharpness * scores, labels, reduction="sum")
             for one in outputs
-            for naming in NAMING
+            for scores in (one + naming * nearness for naming in NAMING)
             for sharpness in SHARPNESS
         ]
         return type(self)(self.losses + torch.stack(losses).view_as(self.losses))

@@ -186,11 +186,10 @@ class Sketch:
         found = []
         for penalty in penalties:
             ridge = penalty + float(self.spare)
-            left = ridge / (values + ridge)
-            unexplained = (items.square() @ left)[:, None].clamp(min=1e-6)
-            outputs = items @ (projected * left[:, None]) / ridge
+            unexplained = (items.square() @ (ridge / (values + ridge)))[:, None].clamp(min=1e-6).float()
+            outputs = items.float() @ (projected / (values + ridge)[:, None]).float()
             found.append((outputs - (1 - unexplained) * own) / unexplained)
-        return torch.stack(found).float()
+        return torch.stack(found)
 
 
 def _plus(gram: Tensor, ridge: float | Tensor) -> Tensor:

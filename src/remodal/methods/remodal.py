@@ -104,11 +104,14 @@ class Remodal(TowerMethod[Regressions]):
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
         super().restore(state)
+        sums = Calibration.empty(len(self._strengths)).losses.shape
         for name, part in self.parts_.items():
             for modality in part.modalities:  # before W is drawn
                 found = tuple(modality.weights.shape)
                 if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
                     raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
+                if modality.calibration.losses.shape != sums:
+                    raise ValueError(f"losses of {modality.name} of another shape than {tuple(sums)}")
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""

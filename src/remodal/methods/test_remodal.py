@@ -47,6 +47,13 @@ def test_a_penalty_that_is_stated_is_the_one() -> None:
     assert modality.calibration.losses.shape[0] == 1
 
 
+def test_sums_that_are_not_of_the_penalties_that_the_settings_try_are_refused() -> None:
+    free, _ = learned(RemodalSettings(width=64))
+    stated = Remodal(ToyBackbone(), RemodalSettings(width=64, strength=0.03), 0)
+    with pytest.raises(ValueError, match="losses of image of another shape than"):
+        stated.restore(free.state())
+
+
 def test_a_class_takes_from_the_classes_of_the_nearest_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """From all of them where there are few enough."""
     settings = RemodalSettings(width=64, balance=0.0)
