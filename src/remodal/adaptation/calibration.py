@@ -1,6 +1,6 @@
-"""How sharp a softmax over outputs should be, and how much the classes' names should count beside them.
+"""How large the penalty should be, how sharp a softmax over outputs, and how much the classes' names should count.
 
-Both are chosen from a few values: those under which items are likeliest, each scored by what was learned without it,
+All are chosen from a few values: those under which items are likeliest, each scored by what was learned without it,
 summed over all items so far. Nothing of the items is kept but these sums.
 """
 
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Penalty over an item's mean square: what is tried."""
 SHARPNESS = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0)
 """What outputs are multiplied with before the softmax: what is tried."""
 NAMING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
@@ -21,30 +23,43 @@ NAMING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 
 @dataclass
 class Calibration:
-    """losses: ``[NAMING, SHARPNESS]``, cross-entropy summed over items."""
+    """losses: ``[strengths, NAMING, SHARPNESS]``, cross-entropy summed over items."""
 
     losses: Tensor
 
     @classmethod
-    def empty(cls) -> Self:
+    def empty(cls, strengths: int = 1) -> Self:
         """Of no item."""
-        return cls(torch.zeros(len(NAMING), len(SHARPNESS)))
+        return cls(torch.zeros(strengths, len(NAMING), len(SHARPNESS)))
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The fields as they are now, where ``tensors`` are those of before: of one penalty."""
+        losses = tensors["losses"]
+        return {"losses": losses[None] if losses.dim() == 2 else losses}
 
     def added(self, outputs: Tensor, nearness: Tensor, labels: Tensor) -> Self:
-        """With items of ``outputs`` ``[n, classes]``, cosines to the classes' names, and labels ``[n]``."""
+        """With items of ``outputs`` ``[strengths, n, classes]``, cosines to the classes' names, and labels ``[n]``."""
         losses = [
-            functional.cross_entropy(sharpness * (outputs + naming * nearness), labels, reduction="sum")
-            for naming in NAMING
+            functional.cross_entropy(sharpness * scores, labels, reduction="sum")
+            for one in outputs
+            for scores in (one + naming * nearness for naming in NAMING)
             for sharpness in SHARPNESS
         ]
         return type(self)(self.losses + torch.stack(losses).view_as(self.losses))
 
     @property
+    def strength(self) -> int:
+        """Position of the best penalty, each at its own best sharpness and weight of the names."""
+        return int(self.losses.amin((1, 2)).argmin())
+
+    @property
     def sharpness(self) -> float:
-        """The best one for the outputs alone."""
-        return SHARPNESS[int(self.losses[0].argmin())]
+        """The best one at that penalty, for the outputs alone."""
+        return SHARPNESS[int(self.losses[self.strength, 0].argmin())]
 
     @property
     def naming(self) -> float:
-        """The best weight of the names at that sharpness."""
-        return NAMING[int(self.losses[:, self.losses[0].argmin()].argmin())]
+        """The best weight of the names at that penalty and sharpness."""
+        losses = self.losses[self.strength]
+        return NAMING[int(losses[:, losses[0].argmin()].argmin())]

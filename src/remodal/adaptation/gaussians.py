@@ -36,11 +36,12 @@ class ClassGaussians:
         counts = torch.cat([self.counts, torch.zeros(grown)])
         means = torch.cat([self.means, self.means.new_zeros(grown, self.means.shape[1])])
         factors = torch.cat([self.factors, self.factors.new_zeros(grown, *self.factors.shape[1:])])
+        places = {column: at for at, column in enumerate(known)}
         for label, column in enumerate(columns):
             own = features[labels == label]
             if not len(own):
                 continue
-            at, before = known.index(column), counts[known.index(column)]
+            at, before = places[column], counts[places[column]]
             total = before + len(own)
             mean = (before * means[at] + own.sum(0)) / total
             between = (before * len(own) / total).sqrt() * (own.mean(0) - means[at])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -66,7 +67,8 @@ class LowRankRidge:
 
     Luo et al., "Robust frequent directions with application in online learning", JMLR 2019: of the Gram's eigenvalues
     the leading ``rank`` are kept, less the largest one that is cut off, half of which goes to ``spare``: what was cut
-    off becomes penalty. F is kept in half precision, each row over its largest number, in memory as in files.
+    off becomes penalty. Items in chunks of another size or order give another sketch, which is as near. F is kept in
+    half precision, each row over its largest number, in memory as in files.
 
     directions: float16 ``[<= rank, width]``, the rows of F over ``scales`` ``[<= rank]``. spare: a number. sums:
     ``[classes, width]``, of a class's items.
@@ -104,68 +106,90 @@ class LowRankRidge:
         """F ``[<= rank, width]``."""
         return self.directions.float() * self.scales[:, None]
 
-    def added(self, features: Tensor, labels: Tensor, classes: int) -> Uncut:
+    @property
+    def sketch(self) -> Sketch:
+        """What takes in more items."""
+        return Sketch(self.factor, self.spare, self.sums)
+
+    def solve(self, penalty: float) -> Tensor:
+        """See :meth:`Sketch.solve`."""
+        return self.sketch.solve(penalty)
+
+
+@dataclass
+class Sketch:
+    """:class:`LowRankRidge` while it takes in items, a chunk at a time, in single precision.
+
+    A chunk is added, and what it adds beyond the rank cut off again: memory and seconds an item depend on rank and
+    chunk, not on how many items there are. One eigendecomposition of ``rank + chunk`` serves the cut and every penalty
+    that :meth:`left_out` is asked for.
+    """
+
+    factor: Tensor
+    spare: Tensor
+    sums: Tensor
+
+    def added(self, features: Tensor, labels: Tensor, classes: int) -> Sketch:
         """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``, which are the factor's last rows.
 
         ``classes`` may have grown.
         """
         new = self.sums.new_zeros(classes - len(self.sums), self.sums.shape[1])
         sums = torch.cat([self.sums, new]).index_add(0, labels, features)
-        return Uncut(torch.cat([self.factor, features]), self.spare, sums)
-
-    def solve(self, penalty: float) -> Tensor:
-        """Weights ``[width, classes]``."""
-        return Uncut(self.factor, self.spare, self.sums).solve(penalty)
-
-
-@dataclass
-class Uncut:
-    """:class:`LowRankRidge` with more items, before anything is cut off and rounded."""
-
-    factor: Tensor
-    spare: Tensor
-    sums: Tensor
-
-    @cached_property
-    def _inner(self) -> Tensor:
-        """``F F^T``, double."""
-        return (self.factor @ self.factor.T).double()
+        return Sketch(torch.cat([self.factor, features]), self.spare, sums)
 
     def mean_square(self) -> float:
         """The Gram's mean diagonal."""
         return float(self.factor.square().sum() / self.factor.shape[1] + self.spare)
 
-    def compressed(self, rank: int) -> LowRankRidge:
-        """The leading ``rank`` directions."""
-        rank = min(rank, self.factor.shape[1])
-        values, vectors = torch.linalg.eigh(self._inner)
+    @cached_property
+    def _spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues and -vectors of ``F F^T``, ascending, double."""
+        values, vectors = torch.linalg.eigh((self.factor @ self.factor.T).double())
+        return values.clamp(min=0), vectors
+
+    def cut(self, rank: int) -> Sketch:
+        """The leading ``rank`` directions; half of the largest that is cut off becomes penalty."""
+        if tall := len(self.factor) > self.factor.shape[1]:
+            values, vectors = torch.linalg.eigh((self.factor.T @ self.factor).double())
+        else:
+            values, vectors = self._spectrum
+        rank = min(rank, len(values))
         cut = values[-rank - 1] if len(values) > rank else values.new_tensor(0.0)
         kept = (1 - cut / values[-rank:].clamp(min=1e-30)).clamp(min=0).sqrt()
-        factor = (vectors[:, -rank:] * kept).T.float() @ self.factor
-        return LowRankRidge.rounded(factor, self.spare + cut.float() / 2, self.sums)
+        scale = kept * values[-rank:].clamp(min=0).sqrt() if tall else kept
+        factor = (vectors[:, -rank:] * scale).T.float()
+        return Sketch(factor if tall else factor @ self.factor, self.spare + cut.float() / 2, self.sums)
+
+    def rounded(self) -> LowRankRidge:
+        """As it is kept."""
+        return LowRankRidge.rounded(self.factor, self.spare, self.sums)
 
     def solve(self, penalty: float) -> Tensor:
         """Weights ``[width, classes]`` by Woodbury's identity."""
         ridge, cross = penalty + float(self.spare), self.sums.T
-        explained = torch.linalg.solve(_plus(self._inner, ridge), (self.factor @ cross).double()).float()
+        inner = _plus((self.factor @ self.factor.T).double(), ridge)
+        explained = torch.linalg.solve(inner, (self.factor @ cross).double()).float()
         weights: Tensor = (cross - self.factor.T @ explained) / ridge
         return weights
 
-    def left_out(self, labels: Tensor, penalty: float) -> Tensor:
-        """Outputs ``[n, classes]`` for the last ``n`` rows of the factor, items of these ``labels``, each left out.
+    def left_out(self, labels: Tensor, penalties: Sequence[float]) -> Tensor:
+        """Outputs ``[penalties, n, classes]`` for the last ``n`` rows of the factor, each an item that is left out.
 
         What weights fitted to all but the item would say of it, from one solution (Allen, "The relationship between
         variable selection and data augmentation and a method for prediction", Technometrics 1974).
         """
-        ridge = penalty + float(self.spare)
-        items = self._inner[:, -len(labels) :]
-        solved = torch.linalg.solve(_plus(self._inner, ridge), items)
-        leverage = (items[-len(labels) :].diagonal() - (items * solved).sum(0)) / ridge
-        projected = (self.factor @ self.sums.T).double()
-        outputs = (projected[-len(labels) :] - solved.T @ projected) / ridge
+        values, vectors = self._spectrum
+        items = vectors[-len(labels) :]
+        projected = vectors.T @ (self.factor @ self.sums.T).double()
         own = functional.one_hot(labels, len(self.sums))
-        without: Tensor = (outputs - leverage[:, None] * own) / (1 - leverage)[:, None].clamp(min=1e-6)
-        return without.float()
+        found = []
+        for penalty in penalties:
+            ridge = penalty + float(self.spare)
+            unexplained = (items.square() @ (ridge / (values + ridge)))[:, None].clamp(min=1e-6).float()
+            outputs = items.float() @ (projected / (values + ridge)[:, None]).float()
+            found.append((outputs - (1 - unexplained) * own) / unexplained)
+        return torch.stack(found)
 
 
 def _plus(gram: Tensor, ridge: float | Tensor) -> Tensor:

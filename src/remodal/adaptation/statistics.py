@@ -15,6 +15,9 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
+BLOCK = 512
+"""Rows of which the leading directions are found at a time."""
+
 
 @dataclass
 class ClassStatistics:
@@ -37,31 +40,21 @@ class ClassStatistics:
 
     def add(self, features: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         """Take in items of classes; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
-        scatter = [self.factor * self._freedom() ** 0.5]
-        for index, name in enumerate(classes):
-            own = features[labels == index]
-            if not len(own):
-                continue
-            mean = own.mean(0)
-            scatter.append(own - mean)
-            self._add_class(name, mean, len(own))
-        joined = torch.cat(scatter)
-        self.factor = leading(joined, self.rank) / max(1.0, self._freedom()) ** 0.5
+        found = torch.bincount(labels, minlength=len(classes))
+        names = [name for name, count in zip(classes, found.tolist(), strict=True) if count]
+        counts, present = found[found > 0].float(), (found > 0).cumsum(0)[labels] - 1
+        sums = features.new_zeros(len(names), features.shape[1]).index_add(0, present, features)
+        scatter = torch.cat([self.factor * self._freedom() ** 0.5, features - (sums / counts[:, None])[present]])
+        known = {name: at for at, name in enumerate(dict.fromkeys([*self.classes, *names]))}
+        at, new = torch.tensor([known[name] for name in names], dtype=torch.int64), len(known) - len(self.classes)
+        before = torch.cat([self.counts, self.counts.new_zeros(new)])
+        means = torch.cat([self.means, self.means.new_zeros(new, self.means.shape[1])])
+        self.classes, self.counts = list(known), before.index_add(0, at, counts)
+        self.means = means.index_copy(0, at, (before[at, None] * means[at] + sums) / self.counts[at, None])
+        self.factor = leading(scatter, self.rank) / max(1.0, self._freedom()) ** 0.5
 
     def _freedom(self) -> float:
         return float((self.counts - 1).clamp(min=0).sum())
-
-    def _add_class(self, name: str, mean: Tensor, count: int) -> None:
-        if name in self.classes:
-            at = self.classes.index(name)
-            before = float(self.counts[at])
-            self.means, self.counts = self.means.clone(), self.counts.clone()
-            self.means[at] = (before * self.means[at] + count * mean) / (before + count)
-            self.counts[at] = before + count
-        else:
-            self.classes = [*self.classes, name]
-            self.means = torch.cat([self.means, mean[None]])
-            self.counts = torch.cat([self.counts, torch.tensor([float(count)])])
 
     def basis(self) -> Tensor:
         """Orthonormal ``[width, k]`` that spans the means and the covariance's directions."""
@@ -80,9 +73,17 @@ def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generat
 
 
 def leading(rows: Tensor, rank: int) -> Tensor:
-    """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to ``rows^T rows``: its leading directions, scaled."""
-    _, vectors = _spectrum(rows, smallest=1e-9)
-    return (vectors[:, -rank:].T @ rows.double()).float()
+    """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to ``rows^T rows``: its leading directions, scaled.
+
+    Of more than ``BLOCK`` rows so many at a time, each with the leading ``BLOCK`` of what came before, so that nothing
+    grows with the square of the rows; up to there it is exact.
+    """
+    kept = rows[:0]
+    for block in torch.split(rows, BLOCK):
+        joined = torch.cat([kept, block])
+        _, vectors = _spectrum(joined, smallest=1e-9)
+        kept = (vectors[:, -max(rank, BLOCK) :].T @ joined.double()).float()
+    return kept[-rank:]
 
 
 def orthonormal(rows: Tensor, smallest: float = 1e-7) -> Tensor:

@@ -95,8 +95,8 @@ def test_streaming_ridge_is_ridge_regression() -> None:
 
 def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
     features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
-    first = LowRankRidge.empty(6).added(features[:20], labels[:20], 2 + 1).compressed(6)
-    ridge = first.added(features[20:], labels[20:], 3).compressed(6)
+    first = LowRankRidge.empty(6).sketch.added(features[:20], labels[:20], 2 + 1).cut(6).rounded()
+    ridge = first.sketch.added(features[20:], labels[20:], 3).cut(6).rounded()
     expected = torch.linalg.solve(
         features.T @ features + (0.7 + float(ridge.spare)) * torch.eye(6),
         features.T @ torch.nn.functional.one_hot(labels).float(),
@@ -133,22 +133,34 @@ def test_a_gram_matrix_is_as_wide_as_its_triangle() -> None:
 
 def test_what_low_rank_ridge_cuts_off_becomes_penalty() -> None:
     rows = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
-    ridge = LowRankRidge.empty(3).added(rows, torch.tensor([0, 1, 2]), 3).compressed(2)
+    ridge = LowRankRidge.empty(3).sketch.added(rows, torch.tensor([0, 1, 2]), 3).cut(2).rounded()
     gram = ridge.factor.T @ ridge.factor
     torch.testing.assert_close(gram, torch.diag(torch.tensor([8.0, 3.0, 0.0])))  # 9 - 1, 4 - 1
     assert float(ridge.spare) == pytest.approx(0.5)
 
 
+def test_items_in_chunks_leave_a_gram_matrix_as_near_as_its_penalty_says() -> None:
+    """What is missing of the Gram is no less than nothing and no more than twice the spare, in any direction."""
+    features = torch.randn(300, 30, generator=torch.Generator().manual_seed(0)) * torch.logspace(0, -1, 30)
+    sketch = LowRankRidge.empty(30).sketch
+    for chunk in torch.split(features, 40):
+        sketch = sketch.added(chunk, torch.zeros(len(chunk), dtype=torch.int64), 1).cut(12)
+    missing = torch.linalg.eigvalsh(features.T @ features - sketch.factor.T @ sketch.factor)
+    assert missing[0] > -1e-3
+    assert 0 < missing[-1] < 2 * float(sketch.spare) + 1e-3
+
+
 def test_an_item_left_out_is_an_item_that_was_never_seen() -> None:
     draws = torch.Generator().manual_seed(0)
     features, labels = torch.randn(30, 40, generator=draws), torch.arange(30) % 3
-    known = LowRankRidge.empty(40).added(features[:12], labels[:12], 3).compressed(8)
-    found = known.added(features[12:], labels[12:], 3).left_out(labels[12:], penalty=0.5)
+    known = LowRankRidge.empty(40).sketch.added(features[:12], labels[:12], 3).cut(8).rounded()
+    found = known.sketch.added(features[12:], labels[12:], 3).left_out(labels[12:], [0.5, 2.0])
     for item in range(18):
         others = torch.arange(18) != item
-        without = known.added(features[12:][others], labels[12:][others], 3)
-        expected = features[12:][item] @ without.solve(0.5)
-        torch.testing.assert_close(found[item], expected, atol=1e-4, rtol=1e-3)
+        without = known.sketch.added(features[12:][others], labels[12:][others], 3)
+        for at, penalty in enumerate((0.5, 2.0)):
+            expected = features[12:][item] @ without.solve(penalty)
+            torch.testing.assert_close(found[at, item], expected, atol=1e-4, rtol=1e-3)
 
 
 def test_the_router_tells_modalities_apart_from_their_statistics() -> None:

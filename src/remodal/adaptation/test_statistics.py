@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remodal.adaptation.statistics import ClassStatistics, orthonormal, pseudo_features
+from remodal.adaptation.statistics import ClassStatistics, leading, orthonormal, pseudo_features
 
 
 def sample(count: int, width: int, seed: int) -> torch.Tensor:
@@ -75,3 +75,13 @@ def test_a_basis_is_orthonormal_and_spans_its_rows() -> None:
     basis = orthonormal(torch.cat([rows, rows[:1] + rows[1:2]]))
     torch.testing.assert_close(basis.T @ basis, torch.eye(3), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(rows @ basis @ basis.T, rows, atol=1e-3, rtol=1e-3)
+
+
+def test_leading_directions_of_many_rows_are_found_block_by_block() -> None:
+    draws = torch.Generator().manual_seed(0)
+    rows = torch.randn(3000, 700, generator=draws) * torch.logspace(0, -2, 700)
+    values, vectors = torch.linalg.eigh(rows.double().T @ rows.double())
+    found = leading(rows, 20)
+    expected = (vectors[:, -20:] * values[-20:]) @ vectors[:, -20:].T
+    assert found.shape == (20, 700)
+    torch.testing.assert_close(found.T @ found, expected.float(), atol=1e-3 * float(values[-1]), rtol=0)

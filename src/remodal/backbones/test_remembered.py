@@ -54,3 +54,18 @@ def test_what_is_gone_is_forgotten() -> None:
         del tokens
         gc.collect()
     assert not list(remembered._known)
+
+
+def test_no_more_is_remembered_than_there_is_room_for_until_something_goes() -> None:
+    remembered, compute = Remembered(limit=2 * 3 * 4), Counter()  # two results of three numbers
+    weights, first, second, third = torch.ones(4), batch(), batch(), batch()
+    with torch.inference_mode():
+        for _ in range(2):
+            for tokens in (first, second, third):
+                remembered.get(tokens, weights, compute)
+        assert compute.calls == 4  # the third one twice
+        del first, tokens
+        gc.collect()
+        for _ in range(2):
+            remembered.get(third, weights, compute)
+    assert compute.calls == 5

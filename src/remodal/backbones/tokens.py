@@ -43,10 +43,9 @@ class Tokens:
     def __getitem__(self, index: Tensor | slice) -> Tokens:
         """The items at ``index``, an int64 tensor or a slice."""
         positions = torch.arange(len(self))[index]
-        starts = torch.cumsum(self.lengths, 0) - self.lengths
-        chosen = [torch.arange(int(s), int(s + n)) for s, n in zip(starts[positions], self.lengths[positions])]
-        rows = torch.cat(chosen) if chosen else torch.empty(0, dtype=torch.int64)
-        return Tokens(self.tower, self.frames[rows], self.lengths[positions])
+        starts, lengths = (torch.cumsum(self.lengths, 0) - self.lengths)[positions], self.lengths[positions]
+        within = torch.arange(int(lengths.sum())) - (torch.cumsum(lengths, 0) - lengths).repeat_interleave(lengths)
+        return Tokens(self.tower, self.frames[starts.repeat_interleave(lengths) + within], lengths)
 
     def batches(self, size: int) -> Iterator[Tokens]:
         """The items in their order, at most ``size`` at a time."""

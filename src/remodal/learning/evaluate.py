@@ -39,11 +39,13 @@ def accuracy(method: Method, task: PreparedTask, seen: Sequence[Column]) -> Accu
     """
     columns = list(dict.fromkeys([*seen, *task.columns]))
     scores = score(method, task, columns)
-    own = [columns.index(column) for column in task.columns]
+    places = {column: at for at, column in enumerate(columns)}
+    own = [places[column] for column in task.columns]
     if scores[:, own].isnan().any():
         return Accuracy(None, None)
-    learned = set(task.columns) <= set(seen)
-    given = [column.modality == task.train.modality if learned else column in task.columns for column in columns]
+    of_task = set(task.columns)
+    learned = of_task <= set(seen)
+    given = [column.modality == task.train.modality if learned else column in of_task for column in columns]
     names = [column.name for column in columns]
     truth = [task.train.classes[label] for label in task.test.labels.tolist()]
     aware = best(scores.masked_fill(~torch.tensor(given), -torch.inf))

@@ -38,8 +38,13 @@ class Predictions:
     @cached_property
     def aware(self) -> list[Column]:
         """The best candidate of the item's own modality."""
-        other = [[column.modality != truth.modality for column in self.columns] for truth in self.truth]
-        return [self.columns[answer] for answer in best(self.scores.masked_fill(torch.tensor(other), -torch.inf))]
+        places = {name: at for at, name in enumerate(MODALITIES)}
+        of_columns, of_items = (
+            torch.tensor([places[column.modality] for column in listed], dtype=torch.int64)
+            for listed in (self.columns, self.truth)
+        )
+        other = of_items[:, None] != of_columns
+        return [self.columns[answer] for answer in best(self.scores.masked_fill(other, -torch.inf))]
 
     def router_accuracy(self) -> float | None:
         """Share of items whose best candidate is of their own modality."""
@@ -82,6 +87,6 @@ def predict(method: Method, stream: PreparedStream) -> Predictions:
         columns,
         tuple(item for task in stream.tasks for item in task.test.items),
         tuple(index for index, task in enumerate(stream.tasks) for _ in task.test.items),
-        tuple(task.columns[label] for task in stream.tasks for label in task.test.labels.tolist()),
+        tuple(of[label] for task in stream.tasks for of in [task.columns] for label in task.test.labels.tolist()),
         torch.cat([score(method, task, columns) for task in stream.tasks]),
     )

@@ -166,7 +166,8 @@ def without_unusable(
         train, test = (
             tuple(item for item in items if item.id in extracted.tokens) for items in (task.train, task.test)
         )
-        classes = tuple(name for name in task.classes if any(item.label == name for item in train))
+        learned = {item.label for item in train}
+        classes = tuple(name for name in task.classes if name in learned)
         test = tuple(item for item in test if item.label in classes)
         if classes:
             kept.append(Task(len(kept), task.modality, classes, train, test))
@@ -188,20 +189,21 @@ def _prepare_task(
 ) -> PreparedTask | None:
     train = [item for item in task.train if item.id in extracted.tokens]
     test = [item for item in task.test if item.id in extracted.tokens]
-    classes = []
-    for name in task.classes:
-        if any(item.label == name for item in train) and any(item.label == name for item in test):
-            classes.append(name)
-        else:
-            left = [item for item in (*train, *test) if item.label == name]
-            reason = f"class {name!r} has no usable item left on both sides of the split"
-            quarantined.extend(Quarantined(item.id, reason) for item in left)
+    both = {item.label for item in train} & {item.label for item in test}
+    classes = tuple(name for name in task.classes if name in both)
+    left: dict[str, list[Item]] = {name: [] for name in task.classes if name not in both}
+    for item in (*train, *test):
+        if item.label in left:
+            left[item.label].append(item)
+    for name, items in left.items():
+        reason = f"class {name!r} has no usable item left on both sides of the split"
+        quarantined.extend(Quarantined(item.id, reason) for item in items)
     if not classes:
         return None
-    train = [item for item in train if item.label in classes]
-    test = [item for item in test if item.label in classes]
-    data = _task_data(index, task.modality, tuple(classes), train, extracted.tokens, backbone)
-    held = _task_data(index, task.modality, tuple(classes), test, extracted.tokens, backbone)
+    train = [item for item in train if item.label in both]
+    test = [item for item in test if item.label in both]
+    data = _task_data(index, task.modality, classes, train, extracted.tokens, backbone)
+    held = _task_data(index, task.modality, classes, test, extracted.tokens, backbone)
     return PreparedTask(data, TestData(tuple(item.id for item in test), held.tokens, held.labels))
 
 
@@ -224,5 +226,6 @@ def _task_data(
 ) -> TaskData:
     tower = backbone.tower(items[0].read_as).name
     stacked = Tokens.stack(tower, [tokens[item.id] for item in items])
-    labels = torch.tensor([classes.index(item.label) for item in items])
+    places = {name: at for at, name in enumerate(classes)}
+    labels = torch.tensor([places[item.label] for item in items])
     return TaskData(index, modality, classes, stacked, labels)

@@ -20,6 +20,9 @@ from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
+CHUNK = 512
+"""Items that a method takes at a time, so that its memory doesn't depend on how many a task has."""
+
 
 @dataclass(frozen=True)
 class TaskData:
@@ -43,7 +46,16 @@ class TaskData:
     def among(self, known: Sequence[Column]) -> tuple[list[Column], Tensor]:
         """``known`` and the classes that are new, in their order; and the labels as positions in them, ``[n]``."""
         columns = list(dict.fromkeys([*known, *self.columns]))
-        return columns, torch.tensor([columns.index(column) for column in self.columns])[self.labels]
+        places = {column: at for at, column in enumerate(columns)}
+        return columns, torch.tensor([places[column] for column in self.columns])[self.labels]
+
+    def chunks(self, most: int = CHUNK) -> list[slice]:
+        """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task.
+
+        So a chunk has items of all classes, also where a task lists one class after the other.
+        """
+        count = -(-len(self.labels) // most)
+        return [slice(start, None, count) for start in range(count)]
 
 
 @dataclass

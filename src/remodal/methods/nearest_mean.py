@@ -40,9 +40,11 @@ class NearestMean(TowerMethod[Prototypes]):
 
     def learned(self, part: Prototypes, tower: Tower, task: TaskData, trainer: Trainer) -> Prototypes:
         """Add the task's features to their classes' sums."""
-        known, rows = task.among(part.columns)
-        grown = torch.cat([part.sums, part.sums.new_zeros(len(known) - len(part.sums), part.sums.shape[1])])
-        return Prototypes(known, grown.index_add(0, rows, tower.features(task.tokens)))
+        known, labels = task.among(part.columns)
+        sums = torch.cat([part.sums, part.sums.new_zeros(len(known) - len(part.sums), part.sums.shape[1])])
+        for chunk in task.chunks():
+            sums.index_add_(0, labels[chunk], tower.features(task.tokens[chunk]))
+        return Prototypes(known, sums)
 
     def part_scores(self, part: Prototypes | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine to the prototypes."""

@@ -139,7 +139,12 @@ def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> 
     """Columns ``known`` of ``scores [n, len(known)]`` put where ``asked`` asks for them; NaN for others."""
     out = scores.new_full((len(scores), len(asked)), torch.nan)
     at = {column: index for index, column in enumerate(known)}
-    for index, column in enumerate(asked):
-        if column in at:
-            out[:, index] = scores[:, at[column]]
+    there = [index for index, column in enumerate(asked) if column in at]
+    out[:, there] = scores[:, [at[asked[index]] for index in there]]
     return out
+
+
+def mean_features(tower: Tower, task: TaskData) -> Tensor:
+    """Mean of the frozen features of a task's items ``[feature_width]``."""
+    sums = (tower.features(task.tokens[rows]).sum(0) for rows in task.chunks())
+    return sum(sums, torch.zeros(tower.feature_width)) / len(task.labels)

@@ -12,11 +12,13 @@ from typing import cast
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, squared_error
+from remodal.methods.parts import mean_features
+from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, extended, squared_errors
 from remodal.settings import Settings
 from remodal.training.trainer import Trainer
 
@@ -36,12 +38,16 @@ class Ranpac(Ridge):
     def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
         """The width that does best on a fifth of the task."""
         most = cast(RanpacSettings, self.settings).width
-        centre = tower.features(task.tokens).mean(0)
-        held = torch.randperm(len(task.labels), generator=trainer.generator("width")) % HELD_OUT == 0
+        centre = mean_features(tower, task)
+        order = torch.randperm(len(task.labels), generator=trainer.generator("width")) % HELD_OUT
+        learned, held = ((order != 0).nonzero()[:, 0], (order == 0).nonzero()[:, 0])
         errors = {}
         for width in (most // 4, most // 2, most):
-            lifted = self.lifted(tower, task.tokens, centre, width)
-            moments = StreamingRidge.empty(width).added(lifted[~held], task.labels[~held], len(task.classes))
-            solved = (moments.solve(strength) for strength in STRENGTHS)
-            errors[width] = min(squared_error(weights, lifted[held], task.labels[held]) for weights in solved)
+
+            def lift(rows: Tensor, width: int = width) -> Tensor:
+                return self.lifted(tower, task.tokens[rows], centre, width)
+
+            moments = extended(StreamingRidge.empty(width), lift, task.labels, learned, len(task.classes))
+            solved = [moments.solve(strength) for strength in STRENGTHS]
+            errors[width] = min(squared_errors(solved, lift, task.labels, held))
         return min(errors, key=lambda width: errors[width])

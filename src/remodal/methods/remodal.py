@@ -6,11 +6,13 @@ All that is learned are statistics of frozen features, so that nothing is forgot
   modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
   random ones); the Gram matrix is kept by its leading directions, in half precision; classes
   with many items are held back a little, and what speaks for a class speaks a little for classes with near names
-  (cosine of the text anchors);
+  (cosine of the text anchors); the penalty is the one of a few under which items are likeliest that the regression has
+  not seen (leave-one-out, in closed form; :mod:`remodal.adaptation.calibration`);
 - between the modalities of a tower, ridge regression of the same kind on what a router may see, with a bias;
-- the frozen model's own alignment to the classes' names joins in as far as it helps items that the regression has not
-  seen (leave-one-out, in closed form; :mod:`remodal.adaptation.calibration`);
+- the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
+
+A task is learned a chunk of items at a time, so that seconds an item and memory don't depend on how many it has.
 
 The score of class c of modality m is ``log p(m) + log p(c | m)``. What was tried beside it stands in
 ``docs/experiments.md``.
@@ -27,16 +29,22 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.calibration import Calibration
+from remodal.adaptation.adapt import aligned
+from remodal.adaptation.calibration import STRENGTHS, Calibration
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import State, TaskData, methods
-from remodal.methods.parts import TowerMethod
+from remodal.methods.base import CHUNK, State, TaskData, methods
+from remodal.methods.parts import TowerMethod, mean_features
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator
 from remodal.training.trainer import Trainer
+
+NEAR = 100
+"""Classes of near names that a class takes from, at most."""
+IDENTITIES = 4096
+"""Rows of the router's sketch before it is cut: they are narrow, so that it pays to cut rarely."""
 
 
 class RemodalSettings(Settings):
@@ -44,7 +52,9 @@ class RemodalSettings(Settings):
 
     width: int = Field(4000, ge=1, le=20_000, description="random features")
     rank: int = Field(512, ge=1, le=100_000, description="directions of a modality's Gram matrix")
-    strength: float = Field(0.03, gt=0, description="penalty of a modality's regression, over an item's mean square")
+    strength: float | None = Field(
+        None, gt=0, description="penalty of a modality's regression, over an item's mean square; null: from the data"
+    )
     router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
     balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
     names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
@@ -94,11 +104,14 @@ class Remodal(TowerMethod[Regressions]):
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
         super().restore(state)
+        sums = Calibration.empty(len(self._strengths)).losses.shape
         for name, part in self.parts_.items():
             for modality in part.modalities:  # before W is drawn
                 found = tuple(modality.weights.shape)
                 if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
                     raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
+                if modality.calibration.losses.shape != sums:
+                    raise ValueError(f"losses of {modality.name} of another shape than {tuple(sums)}")
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -110,10 +123,19 @@ class Remodal(TowerMethod[Regressions]):
         at = part.place(task.modality)
         modalities = [*part.modalities[:at], self.fitted(part, tower, task), *part.modalities[at + 1 :]]
         labels = torch.full_like(task.labels, at)
-        whole = part.identity.added(with_bias(tower.identity(task.tokens)), labels, len(modalities))
-        identity = whole.compressed(self.chosen.rank)
-        router = identity.solve(self.chosen.router_strength * whole.mean_square())
-        return replace(part, identity=identity, router=router, modalities=modalities)
+        moments = part.identity.sketch
+        for rows in self._chunks(task):
+            if len(moments.factor) > IDENTITIES:
+                moments = moments.cut(self.chosen.rank)
+            identity = with_bias(tower.identity(task.tokens[rows]))
+            moments = moments.added(identity, labels[rows], len(modalities))
+        kept = moments.cut(self.chosen.rank).rounded()
+        router = kept.solve(self.chosen.router_strength * moments.mean_square())
+        return replace(part, identity=kept, router=router, modalities=modalities)
+
+    def _chunks(self, task: TaskData) -> list[slice]:
+        """About as many items at a time as directions are kept: cutting off costs more in smaller steps."""
+        return task.chunks(max(CHUNK, self.chosen.rank))
 
     def fitted(self, part: Regressions, tower: Tower, task: TaskData) -> Modality:
         """The task's modality after it: what was stored of it, and the task."""
@@ -124,52 +146,83 @@ class Remodal(TowerMethod[Regressions]):
     def fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
         """Of no class; the centre is the mean of the task's items."""
         width = self._lifted_width(tower)
-        centre = tower.features(task.tokens).mean(0)
+        centre = mean_features(tower, task)
         threshold = centre @ self._projection(tower)
         moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
-        return Modality(task.modality, [], centre, threshold, moments, weights, Calibration.empty())
+        calibration = Calibration.empty(len(self._strengths))
+        return Modality(task.modality, [], centre, threshold, moments, weights, calibration)
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
-        """The modality after one more task."""
+        """The modality after one more task, of which one chunk after the other is lifted."""
         known, labels = task.among(modality.columns)
-        lifted = self.lifted(modality, tower, task.tokens)
-        penalty = self.chosen.strength * float(lifted.square().sum(1).mean())
-        whole = modality.moments.added(lifted, labels, len(known))
-        moments, mixing = whole.compressed(self.chosen.rank), self._mixing(whole.sums[:, -1], known)
-        left_out = whole.left_out(labels, penalty) @ mixing
-        calibration = modality.calibration.added(left_out, self._nearness(tower, task.tokens, known), labels)
-        weights = moments.solve(penalty) @ mixing
-        return replace(modality, columns=known, moments=moments, weights=weights, calibration=calibration)
+        anchors = self.backbone.anchors([column.name for column in known])
+        counts = torch.bincount(labels, minlength=len(known)).float()
+        counts[: len(modality.columns)] += modality.moments.sums[:, -1]  # the bias is 1 in every item
+        mixing = self._mixing(counts, anchors)
+        moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
+        for rows in self._chunks(task):
+            features, own = tower.features(task.tokens[rows]), labels[rows]
+            lifted = self.lifted(modality, tower, features)
+            square = float(lifted.square().sum(1).mean())
+            whole = moments.added(lifted, own, len(known))
+            left_out = whole.left_out(own, [strength * square for strength in self._strengths])
+            nearness = aligned(tower, None, features) @ anchors.T
+            calibration = calibration.added(mixed(left_out, mixing), nearness, own)
+            moments, total = whole.cut(self.chosen.rank), total + square * len(own)
+        kept = moments.rounded()
+        penalty = self._strengths[calibration.strength] * total / len(labels)
+        weights = mixed(kept.solve(penalty), mixing)
+        return replace(modality, columns=known, moments=kept, weights=weights, calibration=calibration)
+
+    @property
+    def _strengths(self) -> tuple[float, ...]:
+        """The penalties that are tried."""
+        return STRENGTHS if self.chosen.strength is None else (self.chosen.strength,)
 
     def _lifted_width(self, tower: Tower) -> int:
         return tower.feature_width + self.chosen.width + 1
 
-    def _mixing(self, counts: Tensor, columns: Sequence[Column]) -> Tensor:
-        """``[classes, classes]``: small classes are lifted, and share with classes whose names are near in text.
+    def _mixing(self, counts: Tensor, anchors: Tensor) -> Tensor:
+        """Small classes are lifted, and each shares with the ``NEAR`` classes whose names are nearest in text.
 
-        counts: ``[classes]``, items a class; the last column of the sums, since the bias is 1 in every item.
+        counts: ``[classes]``, items a class. anchors: ``[classes, d]``. Sparse ``[classes, classes]``: a row says what
+        a class takes of each.
         """
-        anchors = self.backbone.anchors([column.name for column in columns])
-        nearness = (anchors @ anchors.T).fill_diagonal_(0.0)
+        near = min(NEAR + 1, len(anchors))
+        shares, places = [], []
+        for start, block in enumerate(torch.split(anchors, CHUNK)):
+            nearness = block @ anchors.T
+            own = torch.arange(len(block))
+            nearness[own, start * CHUNK + own] = torch.inf  # itself first
+            best = nearness.topk(near, dim=1)
+            shares.append((self.chosen.names * best.values).index_fill(1, torch.tensor([0]), 1.0))
+            places.append(best.indices)
+        columns = torch.cat(places).flatten()
         lift = (counts / counts.mean()) ** -self.chosen.balance
-        return lift[:, None] * (torch.eye(len(columns)) + self.chosen.names * nearness)
+        values = torch.cat(shares).flatten() * lift[columns]
+        rows = torch.arange(len(anchors)).repeat_interleave(near)
+        size = (len(anchors), len(anchors))
+        return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, size, check_invariants=False).coalesce()
 
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
         anchors = self.backbone.anchors([column.name for column in columns])
         return self._embeddings.aligned(tower, tokens, None) @ anchors.T
 
-    def lifted(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
-        """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]``."""
-        features, random = tower.features(tokens) - modality.centre, self._random(modality, tower, tokens)
-        return with_bias(torch.cat([features, random], dim=1))
+    def lifted(self, modality: Modality, tower: Tower, features: Tensor) -> Tensor:
+        """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]`` of frozen features ``[n, features]``."""
+        random = self._rectified(features @ self._projection(tower), modality)
+        return with_bias(torch.cat([features - modality.centre, random], dim=1))
+
+    def _rectified(self, projected: Tensor, modality: Modality) -> Tensor:
+        random: Tensor = (projected - modality.threshold).relu() / self.chosen.width**0.5
+        return random
 
     def _random(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``ReLU(u W) / sqrt(k)`` ``[n, k]``."""
         projection = self._projection(tower)
         projected = self._projected.get(tokens, projection, lambda: tower.features(tokens) @ projection)
-        random: Tensor = (projected - modality.threshold).relu() / self.chosen.width**0.5
-        return random
+        return self._rectified(projected, modality)
 
     def _projection(self, tower: Tower) -> Tensor:
         """W ``[features, k]``, from the seed."""
@@ -197,10 +250,11 @@ class Remodal(TowerMethod[Regressions]):
             routed = with_bias(tower.identity(tokens)) @ part.router
             prior = (self.chosen.router_sharpness * routed).log_softmax(1)
         for index, modality in enumerate(modalities):
-            asked = [at for at, column in enumerate(columns) if column in modality.columns]
+            places = {column: at for at, column in enumerate(modality.columns)}
+            asked = [at for at, column in enumerate(columns) if column in places]
             if not asked:
                 continue
-            of_asked = [modality.columns.index(columns[at]) for at in asked]
+            of_asked = [places[columns[at]] for at in asked]
             scores = self._outputs(modality, tower, tokens, of_asked)
             if naming := modality.calibration.naming:
                 scores = scores + naming * self._nearness(tower, tokens, [columns[at] for at in asked])
@@ -211,3 +265,9 @@ class Remodal(TowerMethod[Regressions]):
 def with_bias(features: Tensor) -> Tensor:
     """``[n, width + 1]``, the last column 1."""
     return functional.pad(features, (0, 1), value=1.0)
+
+
+def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
+    """``outputs`` ``[..., classes]``, each class with what it takes of the others."""
+    flat = outputs.flatten(0, -2)
+    return (mixing @ flat.T).T.contiguous().view_as(outputs)

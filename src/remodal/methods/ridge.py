@@ -12,7 +12,7 @@ first task only the last strength and its two neighbours are tried.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -23,8 +23,8 @@ from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import State, TaskData, methods
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.base import CHUNK, State, TaskData, methods
+from remodal.methods.parts import TowerMethod, mean_features, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator
@@ -71,14 +71,17 @@ class Ridge(TowerMethod[Regression]):
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """No class yet; the centre is the first task's mean."""
         width = self.width(tower, task, trainer)
-        centre = tower.features(task.tokens).mean(0)
+        centre = mean_features(tower, task)
         return Regression([], centre, StreamingRidge.empty(width), STRENGTHS[0], torch.zeros(width, 0))
 
     def learned(self, part: Regression, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """Add the task's moments and solve again."""
         known, labels = task.among(part.columns)
-        lifted = self.lifted(tower, task.tokens, part.centre, len(part.weights))
-        moments, strength = fitted(part.moments, part.strength, lifted, labels, len(known), trainer)
+
+        def lift(rows: Tensor) -> Tensor:
+            return self.lifted(tower, task.tokens[rows], part.centre, len(part.weights))
+
+        moments, strength = fitted(part.moments, part.strength, lift, labels, len(known), trainer)
         return Regression(known, part.centre, moments, strength, moments.solve(strength))
 
     def part_scores(self, part: Regression | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
@@ -111,22 +114,38 @@ class Ridge(TowerMethod[Regression]):
         return sum(part.weights.numel() for part in self.parts_.values())
 
 
+Lift = Callable[[Tensor], Tensor]
+"""Lifted features ``[k, width]`` of the items at ``k`` positions of a task."""
+
+
 def fitted(
-    before: StreamingRidge, strength: float, lifted: Tensor, labels: Tensor, classes: int, trainer: Trainer
+    before: StreamingRidge, strength: float, lift: Lift, labels: Tensor, classes: int, trainer: Trainer
 ) -> tuple[StreamingRidge, float]:
-    """Moments with the items ``lifted [n, width]``, and the penalty chosen on the part of them held out."""
-    held = torch.randperm(len(lifted), generator=trainer.generator("held-out")) % HELD_OUT == 0
-    moments = before.added(lifted[~held], labels[~held], classes)
-    if held.any():
+    """Moments with the items of ``labels [n]``, and the penalty chosen on the part of them held out."""
+    order = torch.randperm(len(labels), generator=trainer.generator("held-out")) % HELD_OUT
+    held = (order == 0).nonzero()[:, 0]
+    moments = extended(before, lift, labels, (order != 0).nonzero()[:, 0], classes)
+    if len(held):
         at = STRENGTHS.index(strength)
         tried = STRENGTHS[max(0, at - 1) : at + 2] if before.cross.shape[1] else STRENGTHS
-        errors = [squared_error(moments.solve(one), lifted[held], labels[held]) for one in tried]
+        errors = squared_errors([moments.solve(one) for one in tried], lift, labels, held)
         strength = tried[errors.index(min(errors))]
-        moments = moments.added(lifted[held], labels[held], classes)
+        moments = extended(moments, lift, labels, held, classes)
     return moments, strength
 
 
-def squared_error(weights: Tensor, lifted: Tensor, labels: Tensor) -> float:
-    """Mean over items and classes."""
-    targets = functional.one_hot(labels, weights.shape[1]).float()
-    return float((lifted @ weights - targets).square().mean())
+def extended(moments: StreamingRidge, lift: Lift, labels: Tensor, rows: Tensor, classes: int) -> StreamingRidge:
+    """``moments`` and the items at ``rows``."""
+    for chunk in torch.split(rows, CHUNK):
+        moments = moments.added(lift(chunk), labels[chunk], classes)
+    return moments
+
+
+def squared_errors(weights: Sequence[Tensor], lift: Lift, labels: Tensor, rows: Tensor) -> list[float]:
+    """Mean over the items at ``rows`` and over classes, for each of ``weights``."""
+    errors = torch.zeros(len(weights), dtype=torch.float64)
+    for chunk in torch.split(rows, CHUNK):
+        lifted, targets = lift(chunk), functional.one_hot(labels[chunk], weights[0].shape[1]).float()
+        errors += torch.stack([(lifted @ one - targets).square().sum(dtype=torch.float64) for one in weights])
+    found: list[float] = (errors / (len(rows) * weights[0].shape[1])).tolist()
+    return found

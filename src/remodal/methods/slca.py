@@ -78,7 +78,8 @@ class Slca(TowerMethod[Learner]):
         weights = torch.cat([part.weights, part.weights.new_zeros(grown, part.weights.shape[1])])
         bias = torch.cat([part.bias, part.bias.new_zeros(grown)])
         brought = [*part.brought, *[max(part.brought, default=-1) + 1] * grown]
-        rows = torch.tensor([known.index(column) for column in task.columns])
+        places = {column: at for at, column in enumerate(known)}
+        rows = torch.tensor([places[column] for column in task.columns])
 
         def prompts(step: Tensor) -> Tensor:
             return part.prompts + chosen.slowness * step
