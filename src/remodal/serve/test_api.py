@@ -105,14 +105,19 @@ def test_files_beyond_the_pixels_of_a_request_are_told(serve: Serve) -> None:
     assert problems == [None, None, "found 1,024 pixels; valid: at most 0 more in this request", None]
 
 
-def test_stored_media_are_found_by_words_and_by_files(serve: Serve, index: str, folder: Path) -> None:
+def test_stored_media_are_found_by_words_and_by_files(
+    serve: Serve, index: str, saved: Path, folder: Path, lite_cache: Path
+) -> None:
     client = serve(index=index)
     by_words = client.post("/search", data={"words": "cold", "modality": ["image", "audio"], "top": 5}).json()
     assert {hit["label"] for hit in by_words} == {"cold"}
     assert {hit["modality"] for hit in by_words} <= {"image", "audio"}
     sound = (folder / "audio/warm/3.wav").read_bytes()
     (hit,) = client.post("/search", files={"file": ("w", sound)}, data={"modality": "image", "top": 1}).json()
-    assert (hit["modality"], hit["label"]) == ("image", "warm")
+    (answer,) = remodal.load(saved, cache=lite_cache).answers([sound])
+    assert answer.place is not None
+    (found,) = Index.open(index).search(answer.place.tolist(), ["image"], top=1)
+    assert (hit["modality"], hit["id"]) == ("image", found.id)
     fetched = client.get(f"/media/{hit['id']}")
     assert fetched.content == Path(hit["path"]).read_bytes()
     assert fetched.headers["x-content-type-options"] == "nosniff"
