@@ -13,6 +13,7 @@ from PIL import Image
 
 import remodal
 from remodal.backbones.lite import Lite
+from remodal.search import Index, keep_up
 
 # the tests' tensors are small: a second thread would wait for the first far longer than it works
 torch.set_num_threads(1)
@@ -93,3 +94,12 @@ def saved_once(folder: Path, lite_cache: Path, tmp_path_factory: pytest.TempPath
 def saved(saved_once: Path, tmp_path: Path) -> Path:
     """A copy of one's own of that model's folder."""
     return Path(shutil.copytree(saved_once, tmp_path / "model"))
+
+
+@pytest.fixture
+def index(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> str:
+    """Of all media that the saved model has learned from: where it is."""
+    model = remodal.load(saved, cache=lite_cache)
+    made = Index.create(str(tmp_path / "index"), str(saved), model.backbone.fingerprint, model.backbone.width)
+    keep_up(made, model, folder)
+    return made.uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from remodal.answering import Answer, Prediction, answered, refused
-from remodal.backbones import Tokens, Tower, backbones, load_backbone
+from remodal.backbones import Tokens, Tower, load_backbone
 from remodal.cache import cache_folder
 from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.familiarity import Familiarity
@@ -38,7 +38,7 @@ from remodal.methods import methods
 from remodal.methods.base import State
 from remodal.modalities import get_modality
 from remodal.modalities.depth import METRES
-from remodal.saved import About, HeldOut, Learned, about, changing, located, push, read, write
+from remodal.saved import About, HeldOut, Learned, about, changing, fitting, located, push, read, trusted, write
 from remodal.streams.base import Column, Quarantined, Step, Stream, Task
 from remodal.training.trainer import Trainer
 
@@ -370,26 +370,3 @@ def _check_question(media: object, top: int) -> None:
         raise RemodalError(f"media: found one {type(media).__name__}; valid: a list of media, of one too")
     if type(top) is not int or top < 1:
         raise RemodalError(f"top: found {top!r}; valid: a whole number, 1 or more")
-
-
-def trusted(folder: Path, named: str, trust: str | Path | None) -> None:
-    """RemodalError where a saved model names a folder as its frozen model, and not the one that the caller trusts."""
-    if named in backbones.names():
-        return
-    if trust is None:
-        raise RemodalError(
-            f"{folder}: names the folder {named!r} as its frozen model; nothing outside a saved model is opened unless "
-            "you trust it: --trust-backbone PATH (in Python trust_backbone=PATH)"
-        )
-    if Path(named).absolute() != Path(trust).absolute():
-        raise RemodalError(f"{folder}: names the folder {named!r} as its frozen model, not the trusted {str(trust)!r}")
-
-
-@contextmanager
-def fitting(folder: Path, method: str) -> Iterator[None]:
-    """A block that uses what a file says of a method's state: RemodalError where it doesn't fit the method."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise RemodalError(f"{folder}: its tensors don't fit the method {method!r} ({said})") from error

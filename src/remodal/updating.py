@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
-from remodal.model import Model, fitting
-from remodal.saved import changing, forget, is_model, located
+from remodal.model import Model
+from remodal.saved import changing, fitting, forget, is_model, located
 from remodal.saved.description import Measured
 from remodal.streams import lessons
 from remodal.streams.base import Column, Quarantined

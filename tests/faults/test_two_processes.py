@@ -11,23 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import pytest
 from serving import Server, served
-
-import remodal
-from remodal.search import Index, keep_up
 
 SECONDS = 60
 """Within which the server follows, on a machine that is busy."""
-
-
-@pytest.fixture
-def index(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> str:
-    """Of all media that the model has learned from."""
-    model = remodal.load(saved, cache=lite_cache)
-    made = Index.create(str(tmp_path / "index"), str(saved), model.backbone.fingerprint, model.backbone.width)
-    keep_up(made, model, folder)
-    return made.uri
 
 
 def remodal_(cache: Path, *arguments: str) -> None:

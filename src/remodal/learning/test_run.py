@@ -85,11 +85,7 @@ def test_strict_stops_at_a_bad_item(folder: Path, tmp_path: Path, lite_cache: Pa
 def test_what_a_resumed_run_did_earlier_is_counted_too(
     folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("remodal.learning.run.predict", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run(asked(folder), tmp_path / "run", lite_cache)
-    monkeypatch.undo()
+    stop_on_the_way(folder, tmp_path / "run", lite_cache, monkeypatch)
     seconds = run(asked(folder), tmp_path / "run", lite_cache, resume=True)["cost"]["seconds"]
     total, earlier = seconds.pop("total"), seconds.pop("earlier")
     assert earlier > 0
@@ -100,6 +96,15 @@ def test_what_a_resumed_run_did_earlier_is_counted_too(
 def stopped(*_: object) -> None:
     """Ctrl-C."""
     raise KeyboardInterrupt
+
+
+def stop_on_the_way(folder: Path, out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is stopped while it measures its first task, with a checkpoint behind it."""
+    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("remodal.learning.run.predict", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(folder), out, cache)
+    monkeypatch.undo()
 
 
 def a_class_came(folder: Path) -> None:
@@ -125,11 +130,7 @@ def classes_changed_places(folder: Path) -> None:
 def test_a_run_does_not_go_on_with_other_data(
     folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
 ) -> None:
-    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("remodal.learning.run.predict", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run(asked(folder), tmp_path / "run", lite_cache)
-    monkeypatch.undo()
+    stop_on_the_way(folder, tmp_path / "run", lite_cache, monkeypatch)
     shutil.copytree(folder, tmp_path / "kept")
     change(folder)
     with pytest.raises(RemodalError, match=r"/run: the data .* changed since this run was stopped"):

@@ -26,8 +26,10 @@ from remodal.saved.held_out import HeldOut
 from remodal.saved.hub import push
 from remodal.saved.learned import Learned, about
 from remodal.saved.located import located
+from remodal.saved.trust import fitting, trusted
 
 __all__ = [
     "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing", "current_version",
-    "forget", "is_model", "located", "push", "read", "roll_back", "tidy", "versions", "write", "write_run",
+    "fitting", "forget", "is_model", "located", "push", "read", "roll_back", "tidy", "trusted", "versions", "write",
+    "write_run",
 ]  # fmt: skip

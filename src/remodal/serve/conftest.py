@@ -9,23 +9,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-import remodal
-from remodal.search import Index, keep_up
 from remodal.serve.access import Access
 from remodal.serve.app import application
 from remodal.serve.service import Service
 from remodal.serve.settings import ServeSettings
 
 Serve = Callable[..., TestClient]
-
-
-@pytest.fixture
-def index(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> str:
-    """Of all media that the model has learned from."""
-    model = remodal.load(saved, cache=lite_cache)
-    made = Index.create(str(tmp_path / "index"), str(saved), model.backbone.fingerprint, model.backbone.width)
-    keep_up(made, model, folder)
-    return made.uri
 
 
 @pytest.fixture

@@ -59,26 +59,29 @@ class _Call(_Part):
 
 
 class PageCalls:
-    """ASGI middleware around Gradio's application. streams: how many answers may go on; a page has up to two."""
+    """ASGI middleware around Gradio's application, over HTTP. streams: that may go on; a page has up to two."""
 
     def __init__(self, app: ASGIApp, blocks: Blocks, streams: int) -> None:
         self._app, self._blocks, self._streams, self._open = app, blocks, streams, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a call on as it was understood, or refuse it in one line; everything else as it is."""
-        if scope["type"] == "http" and scope["path"] == JOIN:
-            body = await _body(receive)
-            problem, call = ("found no call of the page", None) if body is None else self._understood(body)
-            if call is None:
-                await JSONResponse({"detail": f"{problem}; valid: what this page sends"}, 400)(scope, receive, send)
-            else:
-                await self._app(_of_length(scope, len(call)), _replayed(call, receive), send)
-        elif scope["type"] == "http" and scope["path"] in STREAMS:
+        if scope["path"] == JOIN:
+            await self._called(scope, receive, send)
+        elif scope["path"] in STREAMS:
             await self._streamed(scope, receive, send)
-        elif scope["type"] == "http" and not self._known(scope["path"]):
-            await JSONResponse({"detail": "found no such file"}, 404)(scope, receive, send)
-        else:
+        elif self._known(scope["path"]):
             await self._app(scope, receive, send)
+        else:
+            await JSONResponse({"detail": "found no such file"}, 404)(scope, receive, send)
+
+    async def _called(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        problem, call = ("found no call of the page", None) if body is None else self._understood(body)
+        if call is None:
+            await JSONResponse({"detail": f"{problem}; valid: what this page sends"}, 400)(scope, receive, send)
+        else:
+            await self._app(_of_length(scope, len(call)), _replayed(call, receive), send)
 
     async def _streamed(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._open >= self._streams:

@@ -38,11 +38,9 @@ from remodal.streams.labels import checked_label
 
 SHORT = 10_000
 """Bytes of a text that waits for no decoder: reading it is Python's own work, and takes less than 20 ms."""
-Found = TypeVar("Found")
-
-
 MAX_WORDS = 10_000
 """Letters of words to search for."""
+Found = TypeVar("Found")
 
 
 class Question(NamedTuple):
@@ -160,7 +158,7 @@ class Service:
                 server is too busy.
         """
         if modality is not None:
-            self.model.candidates(get_modality(modality).name)
+            self.model.candidates(modality)
         pixels = Pixels(self.settings.pixels)
         with self._admission.admitted(len(uploads)):
             return await _together(self._answer(client, upload, modality, top, pixels) for upload in uploads)
