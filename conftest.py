@@ -13,6 +13,7 @@ from PIL import Image
 
 import remodal
 from remodal.backbones.lite import Lite
+from remodal.features.extract import stem
 from remodal.search import Index, keep_up
 
 # the tests' tensors are small: a second thread would wait for the first far longer than it works
@@ -24,8 +25,8 @@ def lite_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This session's cache folder, with the exported graphs of ``lite``."""
     cache = tmp_path_factory.mktemp("cache")
     towers = Lite(cache).towers
-    towers["text"].stem(towers["text"].prepare("text", "a sentence"))
-    towers["vision"].stem(towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))
+    stem([("text", towers["text"].prepare("text", "a sentence"))], towers["text"])
+    stem([("image", towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))], towers["vision"])
     return cache
 
 

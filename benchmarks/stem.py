@@ -68,7 +68,7 @@ def ready(items: Sequence[Item], backbone: Backbone) -> list[tuple[str, Inputs]]
 def prepared(item: Item, tower: Tower) -> NDArray[Any]:
     """What the stem takes of one item."""
     medium = get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
-    return tower.prepare(item.modality, medium)
+    return tower.normalised(item.modality, tower.prepare(item.modality, medium))
 
 
 def session(tower: Any, threads: int) -> Any:

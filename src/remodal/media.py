@@ -93,12 +93,12 @@ def given(name: str, medium: Medium, modality: str | None, depth_unit: str | Non
 
 @dataclass(frozen=True)
 class Decoded:
-    """A medium as the stem of ``tower`` takes it: ``[frames, ...]``. read_as: the modality whose reader decoded it."""
+    """A medium as ``tower`` has prepared it: ``[frames, ...]``. read_as: the modality whose reader decoded it."""
 
     name: str
     read_as: str
     tower: str
-    inputs: NDArray[np.generic]
+    prepared: NDArray[np.generic]
 
 
 def decoded(one: Given, backbone: Backbone) -> Decoded:

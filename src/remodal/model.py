@@ -221,7 +221,7 @@ class Model:
         for tower in self.backbone.towers.values():
             own = [at for at, one in enumerate(media) if one.tower == tower.name]
             if own:
-                tokens = stem([media[at].inputs for at in own], tower)
+                tokens = stem([(media[at].read_as, media[at].prepared) for at in own], tower)
                 answers.update(zip(own, self._said(tower, tokens, [media[at].name for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 

@@ -37,11 +37,15 @@ class Tower(ABC):
 
     @abstractmethod
     def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
-        """A decoded medium as the stem's input, ``[frames, ...]``; called in decoding threads."""
+        """A decoded medium in few bytes, ``[frames, ...]``; called where it is decoded, maybe in another process."""
+
+    def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[Any]:
+        """Prepared frames as the stem takes them: as they are, unless a tower says otherwise."""
+        return prepared
 
     @abstractmethod
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
-        """Frozen tokens ``[frames, tokens, width]`` of a batch of prepared frames, whatever items they belong to."""
+        """Frozen tokens ``[frames, tokens, width]`` of a batch of normalised frames, whatever items they belong to."""
 
     @abstractmethod
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:

@@ -74,6 +74,12 @@ def normalised(
     return (pictures + np.array(brightness, np.float32) - MEAN) * np.float32(contrast / DEVIATION)
 
 
+def _reader(modality: str) -> Visual:
+    reader = get_modality(modality)
+    assert isinstance(reader, Visual)
+    return reader
+
+
 class EfficientNetLite0(Tower):
     """Four hypercolumn tokens a frame; features keep layout and order (see :mod:`remodal.backbones.pooling`)."""
 
@@ -93,11 +99,14 @@ class EfficientNetLite0(Tower):
         self.to_text = torch.zeros(0, HEAD)
         """Map of the last layer's mean to the text space ``[d, 1280]``; set by the backbone."""
 
-    def prepare(self, modality: str, medium: Any) -> NDArray[np.float32]:
-        """Pictures ``[frames, 128, 128, 3]``, normalised, at the modality's contrast."""
-        reader = get_modality(modality)
-        assert isinstance(reader, Visual)
-        return normalised(reader.pictures(medium, PICTURE_SIZE), reader.contrast, reader.brightness)
+    def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
+        """Pictures ``[frames, 128, 128, 3]``."""
+        return _reader(modality).pictures(medium, PICTURE_SIZE)
+
+    def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[np.float32]:
+        """Pictures at the modality's contrast, about zero."""
+        reader = _reader(modality)
+        return normalised(prepared, reader.contrast, reader.brightness)
 
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
         """Hypercolumn tokens ``[frames, 4, 1944]``."""

@@ -31,6 +31,10 @@ class LastLayerTower(Tower):
         """As the whole tower."""
         return self._whole.prepare(modality, medium)
 
+    def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[Any]:
+        """As the whole tower."""
+        return self._whole.normalised(modality, prepared)
+
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
         """As the whole tower: the same tokens are cached."""
         return self._whole.stem(inputs)

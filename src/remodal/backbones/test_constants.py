@@ -68,7 +68,7 @@ def test_the_networks_own_classifier_names_most_photographs_with_the_constants_i
         answers = (last @ weights.T + bias).argmax(1).tolist()
         return sum(names[answer] in IMAGENET[label] for answer, label in zip(answers, labels, strict=True))
 
-    ours = np.concatenate([tower.prepare("image", picture) for picture in pictures])
+    ours = tower.normalised("image", np.concatenate([tower.prepare("image", picture) for picture in pictures]))
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     others = {"ImageNet's": (pictures / 255 - mean) / deviation, "0 to 1": pictures / 255}
     found, with_others = right(ours), {name: right(inputs.astype(np.float32)) for name, inputs in others.items()}

@@ -20,6 +20,7 @@ from remodal.backbones import Tokens, backbones, load_backbone
 from remodal.backbones.efficientnet import normalised
 from remodal.backbones.lite import Lite
 from remodal.errors import RemodalError, UnknownName
+from remodal.features.extract import stem
 from remodal.modalities import Visual, get_modality
 
 SENTENCES = ("a small thing", "any of various breeds of very large long-haired things kept in the mountains", "ship")
@@ -60,7 +61,7 @@ MEDIA: dict[str, Any] = {"image": photo(), "video": moving_square(), "audio": ri
 
 def tokens_of(lite: Lite, modality: str, *media: Any) -> Tokens:
     tower = lite.tower(modality)
-    return Tokens.stack(tower.name, [tower.stem(tower.prepare(modality, medium)) for medium in media])
+    return Tokens.stack(tower.name, stem([(modality, tower.prepare(modality, medium)) for medium in media], tower))
 
 
 def features_of(lite: Lite, modality: str, *media: Any) -> Tensor:
@@ -86,15 +87,14 @@ def test_grey_values_enter_as_the_network_was_trained_at_their_modalitys_contras
     reader = get_modality(modality)
     assert isinstance(reader, Visual)
     drawn = reader.pictures(MEDIA[modality], 128).astype(int)
-    expected = (contrast * (drawn + brightness - 127) / 128).astype(
-        np.float32
-    )  # nothing is clipped, and nothing rounded
-    assert np.array_equal(lite.tower(modality).prepare(modality, MEDIA[modality]), expected)
+    expected = (contrast * (drawn + brightness - 127) / 128).astype(np.float32)  # nothing is clipped or rounded
+    tower = lite.tower(modality)
+    assert np.array_equal(tower.normalised(modality, tower.prepare(modality, MEDIA[modality])), expected)
 
 
 def test_onnx_runtime_and_torch_agree_on_pictures(lite: Lite) -> None:
     network = lite.towers["vision"]._network  # type: ignore[attr-defined]
-    seen = np.concatenate([pictures(2), lite.tower("image").prepare("image", photo())])
+    seen = np.concatenate([pictures(2), normalised(lite.tower("image").prepare("image", photo()), 1.0)])
     with torch.inference_mode():
         expected = network.module(torch.from_numpy(seen)).numpy()
     np.testing.assert_allclose(network(pictures=seen), expected, rtol=1e-3, atol=1e-3)

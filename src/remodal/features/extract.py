@@ -131,18 +131,19 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
                 found.rejected.append(Rejected(item.id, bad.reason))
     decoded = time.perf_counter()
     if missing:
-        for (item, key, _), own in zip(missing, stem([prepared for _, _, prepared in missing], tower)):
+        tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower)
+        for (item, key, _), own in zip(missing, tokens):
             found.tokens[item.id] = found.new[key] = own
     found.decode, found.stem = decoded - started, time.perf_counter() - decoded
     return found
 
 
-def stem(items: Sequence[NDArray[np.generic]], tower: Tower) -> list[NDArray[np.float16]]:
-    """Tokens ``[frames, tokens, width]`` of each item, given as the tower has prepared it."""
-    frames = np.concatenate(items)
+def stem(items: Sequence[tuple[str, NDArray[np.generic]]], tower: Tower) -> list[NDArray[np.float16]]:
+    """Tokens ``[frames, tokens, width]`` of each item, given as its modality and what the tower has prepared of it."""
+    frames = np.concatenate([tower.normalised(modality, prepared) for modality, prepared in items])
     batches = (frames[start : start + BATCH_FRAMES] for start in range(0, len(frames), BATCH_FRAMES))
     tokens = np.concatenate([tower.stem(batch) for batch in batches])
-    return np.split(tokens, np.cumsum([len(item) for item in items])[:-1])
+    return np.split(tokens, np.cumsum([len(prepared) for _, prepared in items])[:-1])
 
 
 def _ahead(

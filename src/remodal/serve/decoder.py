@@ -3,7 +3,7 @@
 A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
 standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``unit``
 of depth, ``draw``, ``pixels`` that it may have, and the file. Frames out: ``read_as``, ``pixels`` that it has and, to
-be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what the tower's stem takes; or
+be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what the tower has prepared; or
 ``problem``.
 """
 
@@ -57,9 +57,9 @@ def _answer(
         return frames.packed({"problem": bad.reason})
     except MemoryError:
         return frames.packed({"problem": "takes more memory to decode than a file may"})
-    inputs = found.inputs
     kind = {"read_as": found.read_as, "tower": found.tower, "pixels": has}
-    return frames.packed({**kind, "dtype": str(inputs.dtype), "shape": list(inputs.shape)}, inputs.tobytes())
+    array = {"dtype": str(found.prepared.dtype), "shape": list(found.prepared.shape)}
+    return frames.packed({**kind, **array}, found.prepared.tobytes())
 
 
 if __name__ == "__main__":

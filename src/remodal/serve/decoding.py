@@ -31,7 +31,7 @@ from remodal.serve.turns import Asked, Client, Turns
 START_SECONDS = 120.0
 AGAIN_SECONDS = 2.0
 """Until a process that didn't start is tried again."""
-DTYPES = {"uint8", "int64", "float32"}
+DTYPES = {"uint8", "int64"}
 Head = dict[str, Any]
 Found = TypeVar("Found")
 

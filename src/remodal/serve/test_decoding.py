@@ -37,7 +37,7 @@ def with_decoders(
     asyncio.run(run())
 
 
-def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folder: Path) -> None:
+def test_a_medium_comes_as_the_tower_has_prepared_it(lite_cache: Path, lite: Lite, folder: Path) -> None:
     async def work(decoders: Decoders) -> None:
         for name, modality in (
             ("image/warm/0.png", "image"),
@@ -48,7 +48,7 @@ def test_a_medium_comes_as_the_stem_takes_it(lite_cache: Path, lite: Lite, folde
             found = await decoders.decode(A, data, name, None, Pixels(MUCH))
             medium = get_modality(modality).decode(data, where=name)
             assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
-            assert np.array_equal(found.inputs, lite.tower(modality).prepare(modality, medium))
+            assert np.array_equal(found.prepared, lite.tower(modality).prepare(modality, medium))
 
     with_decoders(lite_cache, work)
 
