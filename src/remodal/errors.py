@@ -42,6 +42,10 @@ class BadItem(RemodalError):
         self.reason = reason
 
 
+class PartlyDecoded(UserWarning):
+    """A good part of a file is damaged; the rest of it was decoded, and is used."""
+
+
 LONGEST = 400
 """Letters of what a library says that are passed on."""
 

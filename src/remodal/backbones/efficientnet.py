@@ -25,7 +25,7 @@ from remodal.backbones.prompting import prompted
 from remodal.modalities import Visual, get_modality
 
 PICTURE_SIZE = 128
-"""Pixels a side of what the network sees."""
+"""Pixels a side of what the network sees, unless it is asked otherwise."""
 MEAN, DEVIATION = 127.0, 128.0
 """The grey value (0 to 255) that is 0 for the network, and the step that is 1: as the lite family was trained.
 
@@ -88,20 +88,21 @@ class EfficientNetLite0(Tower):
     width = sum(WIDTHS)
     identity_width = HEAD
 
-    def __init__(self, cache: Path, device: str = "cpu") -> None:
+    def __init__(self, cache: Path, device: str = "cpu", size: int = PICTURE_SIZE) -> None:
+        self._size = size
         self.weights = weights_file()
         self._pooling = ClipPooling(WIDTHS)
         self.feature_width = self._pooling.feature_width
-        example = torch.zeros(2, PICTURE_SIZE, PICTURE_SIZE, 3)
+        example = torch.zeros(2, size, size, 3)
         self._network = FrozenNetwork(
-            hypercolumns, {"pictures": example}, cache / "efficientnet-lite0.onnx", device=device
+            hypercolumns, {"pictures": example}, cache / f"efficientnet-lite0-{size}.onnx", device=device
         )
         self.to_text = torch.zeros(0, HEAD)
         """Map of the last layer's mean to the text space ``[d, 1280]``; set by the backbone."""
 
     def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
-        """Pictures ``[frames, 128, 128, 3]``."""
-        return _reader(modality).pictures(medium, PICTURE_SIZE)
+        """Pictures ``[frames, size, size, 3]``."""
+        return _reader(modality).pictures(medium, self._size)
 
     def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """Pictures at the modality's contrast, about zero."""

@@ -39,6 +39,22 @@ def signs(*shape: int, seed: int = 0) -> Tensor:
     return torch.randint(0, 2, shape, generator=generator) * 2.0 - 1.0
 
 
+def cell_means(level: Tensor) -> Tensor:
+    """Mean of a square map ``[n, channels, side, side]`` over each of 4x4 equal cells ``[n, channels, 4, 4]``.
+
+    Where a cell's border cuts a pixel of the map, the pixel counts in both cells by its area.
+
+    >>> cell_means(torch.arange(5.0).expand(1, 1, 5, 5))[0, 0, 0]
+    tensor([0.2000, 1.4000, 2.6000, 3.8000])
+    """
+    side = level.shape[-1]
+    if side % GRID == 0:
+        return functional.avg_pool2d(level, side // GRID)
+    edges, cell = torch.arange(side), torch.arange(GRID)[:, None] * side / GRID
+    share = (torch.minimum(edges + 1, cell + side / GRID) - torch.maximum(edges, cell)).clamp(min=0) * GRID / side
+    return share @ level @ share.T
+
+
 class Hypercolumns(nn.Module):
     """Pictures ``[n, size, size, 3]`` (RGB, float32, normalised as the network expects) -> tokens ``[n, 4, width]``.
 
@@ -69,7 +85,7 @@ class Hypercolumns(nn.Module):
             if position in self.levels:
                 kept.append(x)
         kept.append(self.head(x))
-        cells = torch.cat([functional.avg_pool2d(level, level.shape[-1] // GRID) for level in kept], dim=1)
+        cells = torch.cat([cell_means(level) for level in kept], dim=1)
         average = cells.mean((2, 3))
         spread = ((cells - average[..., None, None]) ** 2).mean((2, 3)).sqrt()
         rows = (cells * cast(Tensor, self.row_signs)).mean((2, 3))

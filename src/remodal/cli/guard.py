@@ -31,6 +31,7 @@ class Guarded(TyperGroup):
         # libraries that talk while the progress is drawn
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         warnings.filterwarnings("ignore", module="PIL")
+        warnings.showwarning = lambda message, *_, **__: say(str(message))
         try:
             return super().invoke(ctx)
         except RemodalError as error:

@@ -10,10 +10,12 @@ import shutil
 import socket
 import subprocess
 import sys
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from remodal.cli.conftest import Cli
 
@@ -45,6 +47,21 @@ def test_a_bad_file_gets_its_line_and_the_others_their_answers(cli: Cli, saved: 
     assert (good["problem"], good["best"][0]["label"]) == (None, "warm")
     assert "2 of 3 could not be answered" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_of_which_a_good_part_is_missing_is_answered_with_a_note(cli: Cli, saved: Path, tmp_path: Path) -> None:
+    sound = BytesIO()
+    soundfile.write(sound, np.sin(np.arange(96_000) / 6), 16_000, format="MP3")
+    data = bytearray(sound.getvalue())
+    for start in range(2000, len(data) // 3, 1000):
+        data[start : start + 900] = bytes(900)
+    (tmp_path / "song.mp3").write_bytes(data)
+    result = cli("predict", saved, tmp_path / "song.mp3")
+    assert result.exit_code == 0
+    assert "song.mp3" in result.stdout
+    (note,) = (line for line in result.stderr.splitlines() if line.startswith("remodal: "))
+    assert "song.mp3: found" in note
+    assert note.endswith("bytes that can't be decoded; the rest is used")
 
 
 def test_a_medium_comes_on_standard_input(saved: Path, lite_cache: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from typing import Any
 
@@ -49,11 +49,12 @@ class Audio(Visual):
     contrast = 2.0
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
-        """Read a sound at any rate, with any number of channels; damaged packets are left out.
+        """Read a sound at any rate, with any number of channels; damaged packets are left out (see
+        :class:`~remodal.errors.PartlyDecoded`).
 
         Channels are mixed to their mean. Where they cancel each other in it, the loudest one is taken.
         """
-        return self.checked(_read, data, where)
+        return self.checked(partial(_read, where=where), data, where)
 
     def pictures(self, medium: NDArray[Any], size: int) -> NDArray[np.uint8]:
         """Log-mel pictures ``[T, size, size, 3]``, grey: time to the right, pitch upwards, loud is white.
@@ -74,8 +75,8 @@ class Audio(Visual):
         return np.repeat(squeezed(grey[..., None], size), 3, axis=-1)
 
 
-def _read(data: bytes) -> NDArray[np.float32]:
-    channels, rate = _read_sound(data, format_of(data))
+def _read(data: bytes, where: str) -> NDArray[np.float32]:
+    channels, rate = _read_sound(data, format_of(data), where)
     if not channels.size:
         raise Refused("found a sound of length zero; valid: at least one sample")
     if not np.isfinite(channels).all():
@@ -103,13 +104,13 @@ def _mixed(channels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(channels[power.argmax()], np.float32)
 
 
-def _read_sound(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
+def _read_sound(data: bytes, found: Format, where: str) -> tuple[NDArray[np.float32], int]:
     """Samples ``[channels, n]`` and their rate: by libsndfile, and by libav what it can't read whole.
 
     libsndfile isn't asked for MP3: it would hand it to a library that prints warnings even about files it reads well.
     """
     if found not in (WAV, FLAC, OGG, AIFF):
-        return _decoded(data, found)
+        return _decoded(data, found, where)
     data = _with_length(data) if found is WAV else data[tag_bytes(data) :]
     try:
         with soundfile.SoundFile(BytesIO(data)) as sound:
@@ -118,7 +119,7 @@ def _read_sound(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
                 return sound.read(sound.frames, dtype="float32", always_2d=True).T, sound.samplerate
     except soundfile.LibsndfileError:
         pass
-    return _decoded(data, found)
+    return _decoded(data, found, where)
 
 
 def _with_length(wav: bytes) -> bytes:
@@ -134,7 +135,7 @@ def _with_length(wav: bytes) -> bytes:
     return wav
 
 
-def _decoded(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
+def _decoded(data: bytes, found: Format, where: str) -> tuple[NDArray[np.float32], int]:
     parts: list[AudioFrame] = []
     length = 0
     with opened(data) as container:
@@ -143,7 +144,7 @@ def _decoded(data: bytes, found: Format) -> tuple[NDArray[np.float32], int]:
         stream = container.streams.audio[0]
         if stream.codec_context is None:
             raise Refused(f"found a sound of a codec that isn't known; valid: {Audio.valid}")
-        for frame in frames(container, stream):
+        for frame in frames(container, stream, where):
             length += frame.samples
             _check_header(length, frame.layout.nb_channels, frame.sample_rate)
             parts.append(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from typing import overload
@@ -11,8 +12,12 @@ from av import AudioFrame, AudioStream, VideoFrame, VideoStream
 from av.container import InputContainer
 from av.stream import Disposition
 
+from remodal.errors import PartlyDecoded
 from remodal.modalities.base import MAX_VIDEO_PIXELS, Refused
 from remodal.modalities.formats import format_of
+
+GOOD_PART = 0.1
+"""Share of a sound's or a clip's bytes whose loss is told."""
 
 
 def opened(data: bytes, pixels: int = MAX_VIDEO_PIXELS) -> InputContainer:
@@ -35,11 +40,15 @@ def has_clip(data: bytes) -> bool:
 
 
 @overload
-def frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]: ...
+def frames(container: InputContainer, stream: AudioStream, where: str) -> Iterator[AudioFrame]: ...
 @overload
-def frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]: ...
-def frames(container: InputContainer, stream: AudioStream | VideoStream) -> Iterator[AudioFrame | VideoFrame]:
+def frames(container: InputContainer, stream: VideoStream, where: str) -> Iterator[VideoFrame]: ...
+def frames(
+    container: InputContainer, stream: AudioStream | VideoStream, where: str
+) -> Iterator[AudioFrame | VideoFrame]:
     """All that can be decoded of a sound or a clip, without damaged packets.
+
+    where: names the file in the warning, a :class:`~remodal.errors.PartlyDecoded`, that a good part of it is damaged.
 
     Raises:
         Refused: Of what lies between the first and the last good packet, more than half is damaged: bytes before and
@@ -56,5 +65,8 @@ def frames(container: InputContainer, stream: AudioStream | VideoStream) -> Iter
             lost += broken if whole else 0
             whole, broken = whole + packet.size, 0
         yield from decoded
+    found = f"found {lost:,} of {whole + lost:,} bytes that can't be decoded"
     if lost > whole:
-        raise Refused(f"found {lost:,} of {whole + lost:,} bytes that can't be decoded; valid: at most half of them")
+        raise Refused(f"{found}; valid: at most half of them")
+    if lost > GOOD_PART * (whole + lost):
+        warnings.warn(PartlyDecoded(f"{where}: {found}; the rest is used"), stacklevel=2)

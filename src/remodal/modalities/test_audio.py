@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from remodal.errors import BadItem
+from remodal.errors import BadItem, PartlyDecoded
 from remodal.modalities.audio import RATE, SPAN, Audio
 
 audio = Audio()
@@ -243,6 +243,22 @@ def test_of_a_damaged_sound_the_rest_is_read(file_format: str, subtype: str | No
     assert 3.5 * RATE < len(decoded) < 6.1 * RATE
     for part in (decoded[RATE // 2 : RATE], decoded[-RATE : -RATE // 2]):
         assert np.abs(np.fft.rfft(part)).argmax() == pytest.approx(220, abs=1)
+
+
+def test_a_good_part_that_is_missing_is_told() -> None:
+    data = bytearray(encode(tone(440, 6), file_format="MP3"))
+    for start in range(2000, len(data) // 3, 1000):
+        data[start : start + 900] = damaged(bytes(900), 0, 900)
+    told = r"^a: found [\d,]+ of [\d,]+ bytes that can't be decoded; the rest is used$"
+    with pytest.warns(PartlyDecoded, match=told):
+        assert len(audio.decode(bytes(data), where="a")) > 3 * RATE
+
+
+def test_a_small_part_that_is_missing_is_not_told(recwarn: pytest.WarningsRecorder) -> None:
+    data = encode(tone(440, 6), file_format="MP3")
+    audio.decode(damaged(data, len(data) // 2, 600), where="a")
+    audio.decode(data + b"<html><p>Not found.</p></html>" * 300, where="a")
+    assert not recwarn.list
 
 
 def test_a_sound_of_which_little_is_left_is_refused() -> None:

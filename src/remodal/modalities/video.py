@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import av
@@ -42,7 +43,7 @@ class Video(Visual):
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.uint8]:
         """Decode a clip to its end, keeping eight frames at most in memory."""
-        return self.checked(_read, data, where)
+        return self.checked(partial(_read, where=where), data, where)
 
     def pixels(self, data: bytes, *, where: str) -> int:
         """Of the eight frames that are kept."""
@@ -53,13 +54,13 @@ class Video(Visual):
         return centre_squares(medium, size)
 
 
-def _read(data: bytes) -> NDArray[np.uint8]:
+def _read(data: bytes, where: str) -> NDArray[np.uint8]:
     # How many frames there are, and when, is certain only after the last one. So the header is believed first,
     # and the clip is decoded once more where it was wrong: never more than eight frames are kept.
-    kept, times = _decode(data, None)
+    kept, times = _decode(data, None, where)
     indices = _even(times)
     if not kept.keys() >= set(indices):
-        kept, _ = _decode(data, indices)
+        kept, _ = _decode(data, indices, where)
     return np.stack([kept[index] for index in indices])
 
 
@@ -83,7 +84,9 @@ def _even(times: list[int | None]) -> list[int]:
     return [int(np.abs(at - moment).argmin()) for moment in moments]
 
 
-def _decode(data: bytes, indices: list[int] | None) -> tuple[dict[int, NDArray[np.uint8]], list[int | None]]:
+def _decode(
+    data: bytes, indices: list[int] | None, where: str
+) -> tuple[dict[int, NDArray[np.uint8]], list[int | None]]:
     """The frames with these numbers (``None``: spread evenly over the header's), and the time of each that there is."""
     kept: dict[int, NDArray[np.uint8]] = {}
     times: list[int | None] = []
@@ -91,7 +94,7 @@ def _decode(data: bytes, indices: list[int] | None) -> tuple[dict[int, NDArray[n
         wanted = set(sample(stream.frames).tolist() if indices is None else indices)
         size = _shrunk(stream.codec_context.width, stream.codec_context.height)
         scaler = _scaler()
-        for frame in frames(container, stream):
+        for frame in frames(container, stream, where):
             if len(times) in wanted:
                 rgb = scaler.reformat(frame, *size, format="rgb24", interpolation="AREA").to_ndarray()
                 kept[len(times)] = np.rot90(rgb.astype(np.uint8, copy=False), round(frame.rotation / 90))
