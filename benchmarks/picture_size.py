@@ -99,8 +99,10 @@ OF_PHOTOGRAPHS = {"image", "video"}
 
 def asked(eye: Eye, modality: str, media: Sequence[NDArray[Any]]) -> Sequence[str]:
     """Views that are worth asking: of the smallest size all where most pictures are cut, else the centre."""
-    cut = sum(medium.shape[-3] != medium.shape[-2] for medium in media) > len(media) / 2
-    return tuple(VIEWS) if modality in OF_PHOTOGRAPHS and cut and eye.size == SIZES[0] else ("centre",)
+    if modality not in OF_PHOTOGRAPHS or eye.size != SIZES[0]:
+        return ("centre",)
+    cut = sum(medium.shape[-3] != medium.shape[-2] for medium in media)
+    return tuple(VIEWS) if cut > len(media) / 2 else ("centre",)
 
 
 def best(train: Labelled, classes: int) -> float:

@@ -254,19 +254,24 @@ class Model:
     def _answered(self, media: Sequence[Medium], modality: str | None, top: int, unit: str | None) -> list[Answer]:
         answers: dict[int, Answer] = {}
         readable: dict[int, Given] = {}
+        position: dict[str, int] = {}
         for at, medium in enumerate(media):
+            name = named(medium)
+            name = f"{name}, medium {at + 1}" if name in position else name
+            position[name] = at
             try:
-                readable[at] = given(str(at), medium, modality, unit)
+                readable[at] = given(name, medium, modality, unit)
             except BadItem as bad:
                 answers[at] = refused(named(medium), bad.reason)
         with self._store() as store:
             extracted = extract(list(readable.values()), self.backbone, store)
         for rejected in extracted.rejected:
-            answers[int(rejected.id)] = refused(named(media[int(rejected.id)]), rejected.reason)
+            at = position[rejected.id]
+            answers[at] = refused(named(media[at]), rejected.reason)
         for tower in self.backbone.towers.values():
             own = [at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower]
             if own:
-                tokens = [extracted.tokens[str(at)] for at in own]
+                tokens = [extracted.tokens[readable[at].id] for at in own]
                 answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 
