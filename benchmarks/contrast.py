@@ -1,8 +1,8 @@
 """Which contrast suits the pictures of each modality? Answered on folds of the training items that share no source.
 
 The head is that of ``stem_quality.py``, the contrast a factor around mid-grey. ``ImageNet's`` are the mean and the
-deviation of each channel that many networks were trained with, but not this one: a contrast of 2.2 and a tint. Test
-items are not touched.
+deviation of each channel that many networks were trained with, but not this one: a contrast of 2.2 and a tint. ``in
+use`` is a contrast with a brightness, where a modality has one. Test items are not touched.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ def measure(items: Sequence[Item], names: Sequence[str], backbone: Backbone) -> 
     """Accuracy on folds by normalisation and head, each at its best strength."""
     ways: dict[str, Normalise] = {"ImageNet's": as_imagenet}
     ways |= {f"{contrast:g}": partial(normalised, contrast=contrast) for contrast in CONTRASTS[items[0].modality]}
+    reader = get_modality(items[0].modality)
+    assert isinstance(reader, Visual)
+    if any(reader.brightness):
+        ways["in use"] = partial(normalised, contrast=reader.contrast, brightness=reader.brightness)
     pictures, labels = drawn(items), torch.tensor([names.index(item.label) for item in items])
     tower, sources = backbone.towers["vision"], [item.group or item.id for item in items]
     found = {}
@@ -90,7 +94,7 @@ def main() -> None:
         names = [name for task in own for name in task.classes]
         with torch.inference_mode():
             found[modality] = measure([item for task in own for item in task.train], names, backbone)
-    ways = next(iter(found.values()))
+    ways = next(iter(found.values()))  # depth, which has them all
     table = Table("modality", *ways)
     for modality, accuracies in found.items():
         table.add_row(modality, *(f"{max(accuracies[way].values()):.3f}" if way in accuracies else "" for way in ways))

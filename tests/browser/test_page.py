@@ -118,6 +118,20 @@ def test_a_dropped_file_is_answered(page: Page, media: Path, file: str, modality
     shot(page, f"ask-{modality}")
 
 
+def test_a_depth_file_is_read_in_the_unit_that_is_stated(page: Page, tmp_path: Path) -> None:
+    """The model learned millimetres: so would four metres be four of them."""
+    slope = np.broadcast_to(np.linspace(0.6, 4.0, 64, dtype=np.float32), (64, 64))
+    Image.fromarray(slope.copy()).save(tmp_path / "metres.tif")
+    page.get_by_role("button", name="Depth files").first.click()
+    page.get_by_label("What one step of a depth value means").first.click()
+    page.get_by_role("option", name="m", exact=True).click()
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "metres.tif")
+    expect(page.locator("#modalities h2, #modalities .output-class").first).to_contain_text("depth", timeout=30_000)
+    expect(page.locator("#classes h2, #classes .output-class").first).to_contain_text("warm (depth)")
+    expect(page.locator("#read-as")).to_contain_text("0.6 m (bright) to 4.0 m (dark)")
+    shot(page, "ask-depth-metres")
+
+
 def test_what_the_microphone_hears_is_answered(page: Page) -> None:
     page.get_by_role("button", name="Record").click()
     page.wait_for_timeout(2500)

@@ -20,7 +20,8 @@ from remodal.characters import printable
 from remodal.errors import BadItem, RemodalError
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
-from remodal.serve.service import MAX_WORDS, Damaged, Said, Service, Upload
+from remodal.serve.current import Damaged
+from remodal.serve.service import MAX_WORDS, Said, Service, Upload
 from remodal.serve.turns import Client
 
 LEFT = 499

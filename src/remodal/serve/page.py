@@ -16,6 +16,7 @@ from starlette.routing import Mount
 
 from remodal.errors import RemodalError
 from remodal.modalities import MODALITIES
+from remodal.modalities.depth import METRES
 from remodal.search import Hit
 from remodal.serve import drawings
 from remodal.serve.page_calls import PageCalls
@@ -31,6 +32,7 @@ TOP = 5
 ASKED_SECONDS = 0.3
 """Between two looks at a job."""
 ANY = "found from the file"
+LEARNED = "as the model learned it"
 
 
 def mounted(app: FastAPI, service: Service) -> FastAPI:
@@ -77,6 +79,7 @@ def _ask(service: Service) -> None:
             file = gradio.File(label="A file of any modality")
             sound = gradio.Audio(sources=["microphone"], type="filepath", label="Or record a sound")
             sentence = gradio.Textbox(label="Or a sentence", lines=2)
+            unit = _unit()
             ask = gradio.Button("What is it?", variant="primary")
         with gradio.Column():
             told = gradio.HTML(label="Read as", elem_id="read-as")
@@ -84,11 +87,13 @@ def _ask(service: Service) -> None:
             classes = gradio.Label(label="Class", num_top_classes=TOP, elem_id="classes")
     nearest = gradio.HTML(elem_id="nearest")
 
-    async def answer(path: str | None, recorded: str | None, text: str, request: gradio.Request) -> tuple[Any, ...]:
+    async def answer(
+        path: str | None, recorded: str | None, text: str, depth_unit: str, request: gradio.Request
+    ) -> tuple[Any, ...]:
         client = _client(request)
         chosen = path or recorded
         try:
-            upload = _upload(chosen) if chosen else Upload(text[:40], text.encode())
+            upload = _upload(chosen, depth_unit) if chosen else Upload(text[:40], text.encode())
             (said,) = await service.answers(client, [upload], top=TOP)
             found = said.answer
             if found.place is None:
@@ -101,9 +106,10 @@ def _ask(service: Service) -> None:
         best = {f"{one.label} ({one.modality})": one.probability for one in found.best}
         return shown, found.modalities, best, cards
 
+    inputs = [file, sound, sentence, unit]
     outputs = [told, modalities, classes, nearest]
-    gradio.on([ask.click, sentence.submit], answer, [file, sound, sentence], outputs, api_visibility="private")
-    gradio.on([file.upload, sound.stop_recording], answer, [file, sound, sentence], outputs, api_visibility="private")
+    gradio.on([ask.click, sentence.submit], answer, inputs, outputs, api_visibility="private")
+    gradio.on([file.upload, sound.stop_recording], answer, inputs, outputs, api_visibility="private")
 
 
 def _search(service: Service) -> None:
@@ -111,32 +117,38 @@ def _search(service: Service) -> None:
         words = gradio.Textbox(label="What to look for, in words", scale=3)
         file = gradio.File(label="Or a file", scale=1, height=120)
     kinds = gradio.CheckboxGroup(list(MODALITIES), label="Only these (none: all)")
+    unit = _unit()
     look = gradio.Button("Search", variant="primary")
     found = gradio.HTML(elem_id="found")
 
-    async def search(text: str, path: str | None, modalities: list[str], request: gradio.Request) -> str:
+    async def search(
+        text: str, path: str | None, modalities: list[str], depth_unit: str, request: gradio.Request
+    ) -> str:
         client = _client(request)
         try:
-            hits = await service.search(client, _upload(path) if path else text, modalities, FOUND)
+            hits = await service.search(client, _upload(path, depth_unit) if path else text, modalities, FOUND)
             stale = await service.stale()
             cards = await _cards(service, client, f"{len(hits)} nearest", hits)
         except RemodalError as error:
             return drawings.problem(str(error))
         return drawings.stale(stale) + cards
 
-    gradio.on([look.click, words.submit], search, [words, file, kinds], found, api_visibility="private")
+    gradio.on([look.click, words.submit], search, [words, file, kinds, unit], found, api_visibility="private")
 
 
 def _teach(service: Service) -> None:
     name = gradio.Textbox(label="Name of the class")
     modality = gradio.Dropdown([ANY, *MODALITIES], value=ANY, label="Modality")
     files = gradio.File(label="Files to learn it from", file_count="multiple")
+    unit = _unit()
     learn = gradio.Button("Learn", variant="primary")
     progress = gradio.HTML(elem_id="progress")
 
-    async def teach(label: str, kind: str, paths: list[str] | None, request: gradio.Request) -> AsyncIterator[str]:
+    async def teach(
+        label: str, kind: str, paths: list[str] | None, depth_unit: str, request: gradio.Request
+    ) -> AsyncIterator[str]:
         try:
-            uploads = [_upload(path) for path in paths or []]
+            uploads = [_upload(path, depth_unit) for path in paths or []]
             job = await service.teach(_client(request), label, uploads, None if kind == ANY else kind)
         except RemodalError as error:
             yield drawings.problem(str(error))
@@ -146,7 +158,7 @@ def _teach(service: Service) -> None:
             await asyncio.sleep(ASKED_SECONDS)
         yield drawings.job(job)
 
-    learn.click(teach, [name, modality, files], progress, api_visibility="private")
+    learn.click(teach, [name, modality, files, unit], progress, api_visibility="private")
 
 
 def _versions(service: Service, tab: Any) -> None:
@@ -184,9 +196,14 @@ def _client(request: gradio.Request) -> Client:
     return Client(request.client.host if request.client else "", f"page {request.session_hash}")
 
 
-def _upload(path: str) -> Upload:
+def _unit() -> Any:
+    with gradio.Accordion("Depth files", open=False):
+        return gradio.Dropdown([LEARNED, *METRES], value=LEARNED, label="What one step of a depth value means")
+
+
+def _upload(path: str, depth_unit: str) -> Upload:
     file = Path(path)
     try:
-        return Upload(file.name, file.read_bytes())
+        return Upload(file.name, file.read_bytes(), None if depth_unit == LEARNED else depth_unit)
     except OSError as error:
         raise RemodalError(f"{file.name}: can't be read ({error.strerror}); drop it on the page again") from None

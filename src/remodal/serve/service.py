@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
@@ -25,6 +25,7 @@ from remodal.search import Hit, Index
 from remodal.serve.admission import Admission, Busy, Pixels
 from remodal.serve.background import log
 from remodal.serve.batching import Batcher
+from remodal.serve.current import Damaged, current, folder_read
 from remodal.serve.decoding import Decoders
 from remodal.serve.jobs import Job, Jobs
 from remodal.serve.learner import Work
@@ -73,10 +74,6 @@ class Drawn(NamedTuple):
     shown: Shown
 
 
-class Damaged(RemodalError):
-    """The model's folder can't be read as it is now; the version that answers is in memory."""
-
-
 class Service:
     """model, device, trust_backbone: see :meth:`Model.load`. index: an index to search in. depth_unit: of depth files
     where a client states none; None: what those had that the model learned from. Used as an asynchronous context.
@@ -98,7 +95,7 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
         self._load = partial(Model.load, self.folder, cache=cache, device=device, trust_backbone=trust_backbone)
-        self._loaded_from = _current(self.folder)
+        self._loaded_from = current(self.folder)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
         self._depth_unit = depth_unit
@@ -278,7 +275,7 @@ class Service:
             raise RemodalError("found no file; valid: at least one to learn from")
         if modality is not None:
             get_modality(modality)
-        await asyncio.to_thread(_current, self.folder)
+        await asyncio.to_thread(current, self.folder)
         self.jobs.check_room()
         pixels = Pixels(self.settings.pixels)
         with self._admission.admitted(len(uploads)):
@@ -297,9 +294,9 @@ class Service:
             Damaged: The folder can't be read; the version that answers goes on.
         """
         async with self._replacing:
-            found = await asyncio.to_thread(_current, self.folder)
+            found = await asyncio.to_thread(current, self.folder)
             if found != self._loaded_from:
-                with _folder_read():
+                with folder_read():
                     model = await asyncio.to_thread(self._load)
                 if model.backbone.fingerprint != self.model.backbone.fingerprint:
                     raise Damaged(f"{self.folder}: is now a model of another backbone; start the server again")
@@ -350,7 +347,7 @@ class Service:
         Raises:
             Damaged: The model's folder can't be read.
         """
-        with _folder_read():
+        with folder_read():
             listed = await asyncio.to_thread(versions, self.folder)
             now = await asyncio.to_thread(current_version, self.folder)
         return [
@@ -365,27 +362,6 @@ class Service:
             }
             for one in listed
         ]
-
-
-@contextmanager
-def _folder_read() -> Iterator[None]:
-    """Whatever is wrong with the model's folder is not the client's mistake."""
-    try:
-        yield
-    except Damaged:
-        raise
-    except RemodalError as error:
-        raise Damaged(str(error)) from error
-
-
-def _current(folder: Path) -> bytes:
-    """``config.json``, if it is one. Raises Damaged."""
-    with _folder_read():
-        current_version(folder)
-        try:
-            return (folder / CONFIG).read_bytes()
-        except OSError as error:
-            raise Damaged(f"{folder / CONFIG}: can't be read ({error.strerror})") from None
 
 
 def _is_short_text(data: bytes) -> bool:

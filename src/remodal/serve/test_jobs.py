@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from remodal.saved.folder import CONFIG
+from remodal.serve.current import Damaged
 from remodal.serve.jobs import Job
-from remodal.serve.service import Damaged, Service, Upload
+from remodal.serve.service import Service, Upload
 from remodal.serve.settings import ServeSettings
 from remodal.serve.turns import Client
 
