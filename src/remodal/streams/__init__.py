@@ -20,12 +20,14 @@ from typing import Any
 from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.features.progress import Progress, Silent
 from remodal.modalities import get_modality
+from remodal.modalities.base import Medium
 from remodal.streams.base import Item, Quarantined, Split, Step, Stream, Task
 from remodal.streams.disguise import disguised
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
 from remodal.streams.exporting import NOTICE
 from remodal.streams.exporting import export as write_files
 from remodal.streams.folder import LAYOUT, list_folder
+from remodal.streams.likeness import Thumbnail, near_copies, thumbnail
 from remodal.streams.listing import Listing, learnable, listed
 from remodal.streams.manifest import NAME, list_manifest
 from remodal.streams.orders import ORDERS, make_schedule
@@ -142,22 +144,32 @@ def verify(
     """All that is wrong with a stream's data.
 
     That is what is set aside, each item that :func:`check` refuses, and each test item that is a training item too,
-    byte for byte.
+    byte for byte or as a near copy of its picture (:mod:`~remodal.streams.likeness`).
     """
     settings = StreamSettings.checked({"depth_unit": depth_unit})
     name, listing = _listed(name_or_path, settings)
     problems = altered_files(HERE / name) if name_or_path in embedded_names() else []
     problems += learnable(listing).quarantined
     contents: dict[str, bytes] = {}
+    thumbnails: dict[str, Thumbnail] = {}
     with (progress or Silent()).work("verify", len(listing.items)) as count:
         for item in listing.items:
             try:
-                contents[item.id] = sha256(item.read_as.encode() + b"\0" + _whole(item)).digest()
+                data, medium = _decoded(item)
+                contents[item.id] = sha256(item.read_as.encode() + b"\0" + data).digest()
+                if item.read_as == "image" and not isinstance(medium, str):
+                    thumbnails[item.id] = thumbnail(medium)
             except BadItem as bad:
                 problems.append(Quarantined(item.id, bad.reason))
             count()
-    for tested, learned in on_both_sides(listing.items, contents):
+    same = on_both_sides(listing.items, contents)
+    for tested, learned in same:
         problems.append(Quarantined(tested, f"is learned from too, as {learned}; valid: test items of their own"))
+    for tested, _ in same:
+        thumbnails.pop(tested, None)
+    for tested, learned in near_copies(listing.items, thumbnails):
+        reason = f"is nearly the picture {learned}, which is learned from; valid: test items of their own"
+        problems.append(Quarantined(tested, reason))
     return problems
 
 
@@ -194,17 +206,16 @@ def export(
 def check(item: Item) -> Quarantined | None:
     """Read and decode one item, an embedded one against its hash: what is wrong with it, if anything is."""
     try:
-        _whole(item)
+        _decoded(item)
     except BadItem as error:
         return Quarantined(item.id, error.reason)
     return None
 
 
-def _whole(item: Item) -> bytes:
-    """An item's bytes. Raises BadItem where they can't be read or decoded."""
+def _decoded(item: Item) -> tuple[bytes, Medium]:
+    """An item's bytes, and what they hold. Raises BadItem where they can't be read or decoded."""
     data = item.read()
-    get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
-    return data
+    return data, get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
 
 
 def _nothing_to_learn(where: str | Path, quarantined: Sequence[Quarantined]) -> RemodalError:
