@@ -1,8 +1,8 @@
 """Near copies: pictures that were scaled, compressed or brightened, and are the same picture still.
 
 A picture is compared as a thumbnail of grey values. Of 254 photographs and drawings, each saved anew at JPEG's quality
-40 and 75, at half its size, and 5 % brighter, at least nine in ten of each came within 8 grey values (root mean square) of
-the original. The two most alike of different ones, a test item and a training item, lay 18 apart. A picture that was
+40 and 75, at half its size, and 5 % brighter, at least nine in ten of each came within 8 grey values (root mean square)
+of the original. The two most alike of different ones, a test item and a training item, lay 18 apart. A picture that was
 cropped by 2 % isn't found.
 """
 
