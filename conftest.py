@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from filelock import FileLock
 from PIL import Image
 
 import remodal
@@ -20,13 +22,22 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def lite_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This session's cache folder, with the exported graphs of ``lite``."""
-    cache = tmp_path_factory.mktemp("cache")
-    towers = Lite(cache).towers
-    towers["text"].stem(towers["text"].prepare("text", "a sentence"))
-    towers["vision"].stem(towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))
-    return cache
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported graphs of ``lite``, made once for all workers of a session; not to be changed."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with FileLock(root / "graphs.lock"):
+        towers = Lite(root / "graphs").towers
+        towers["text"].stem(towers["text"].prepare("text", "a sentence"))
+        towers["vision"].stem(towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))
+    return root / "graphs"
+
+
+@pytest.fixture(scope="session")
+def lite_cache(graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This session's cache folder, with the graphs; tokens of what tests learn come to be stored in it."""
+    return Path(shutil.copytree(graphs, tmp_path_factory.mktemp("cache") / "remodal"))
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +47,9 @@ def lite(lite_cache: Path) -> Lite:
 
 
 @pytest.fixture
-def graphs_only(lite_cache: Path, tmp_path: Path) -> Path:
+def graphs_only(graphs: Path, tmp_path: Path) -> Path:
     """A cache of one's own, without any stored token."""
-    return Path(shutil.copytree(lite_cache, tmp_path / "cache", ignore=shutil.ignore_patterns("features")))
+    return Path(shutil.copytree(graphs, tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")
