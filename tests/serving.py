@@ -68,13 +68,15 @@ def served(
     model: Path,
     cache: Path,
     *arguments: str,
+    decoders: int = 1,
     cwd: Path | None = None,
     inside: Sequence[str] = (),
     errors: IO[str] | None = None,
 ) -> Iterator[Server]:
     """``remodal serve`` until the block ends. inside: a command that goes before it. errors: takes what it logs."""
     environment = {**os.environ, "REMODAL_CACHE": str(cache)}
-    asked = [*inside, sys.executable, "-m", "remodal", "serve", str(model), "--port", "0", *arguments]
+    always = ["--port", "0", "--threads", "1", f"serve.decoders={decoders}"]
+    asked = [*inside, sys.executable, "-m", "remodal", "serve", str(model), *always, *arguments]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=cwd) as process:
         try:
             assert process.stdout is not None

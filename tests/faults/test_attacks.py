@@ -1,4 +1,4 @@
-"""What an attacker sends to a real server: to read files through the page, to hold connections, to guess the token."""
+"""What an attacker sends to a real server: to read files through the page, to hold connections."""
 
 from __future__ import annotations
 
@@ -6,29 +6,18 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from serving import Server, served
+from serving import Server
 
 from remodal.serve.access import HEADERS
-from remodal.serve.guesses import SECONDS as GUESS_SECONDS
 
 SECRET = "words of the server's user"  # noqa: S105
-TOKEN = "correct horse battery"  # noqa: S105
 ASK, TEACH = 0, 2
-
-
-@pytest.fixture(scope="module")
-def server(saved_once: Path, lite_cache: Path) -> Iterator[Server]:
-    """A real one."""
-    with served(saved_once, lite_cache, "serve.connections=40") as running:
-        yield running
 
 
 def dropped(path: str) -> dict[str, Any]:
@@ -149,22 +138,4 @@ def test_half_open_connections_make_room_for_those_who_ask(server: Server) -> No
     assert time.monotonic() - started < 5
     assert sum("socket" in one for one in server.open_files()) < 100
     for connection in held:
-        connection.settimeout(40)
-        with suppress(ConnectionResetError):
-            assert connection.recv(1) == b""
         connection.close()
-
-
-def test_a_wrong_token_is_answered_slowly(saved_once: Path, lite_cache: Path, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text(TOKEN)
-    with served(saved_once, lite_cache, "--token-file", str(tmp_path / "token")) as server:
-        right = {"authorization": f"Bearer {TOKEN}"}
-        assert httpx.get(f"{server.url}/versions").status_code == 401
-        started = time.monotonic()
-        for _ in range(2):
-            assert httpx.get(f"{server.url}/versions", headers={"authorization": "Bearer no"}).status_code == 401
-            assert server.post("/login", data={"token": "no"}).status_code == 401
-        assert time.monotonic() - started > 4 * GUESS_SECONDS
-        started = time.monotonic()
-        assert httpx.get(f"{server.url}/versions", headers=right, timeout=20).status_code == 200
-        assert time.monotonic() - started < GUESS_SECONDS
