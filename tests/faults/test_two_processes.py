@@ -85,5 +85,7 @@ def test_a_damaged_folder_is_told_of_and_followed_again_when_it_is_whole(
             assert (job["state"], job["result"]["version"]) == ("done", version + 1)
     lines = log.read_text().splitlines()
     assert not any("Traceback" in line for line in lines)
-    assert sum("the version in memory answers on" in line for line in lines) <= 5 * times  # at most once a kind of damage
+    assert (
+        sum("the version in memory answers on" in line for line in lines) <= 5 * times
+    )  # at most once a kind of damage
     assert any(f"job {waiting[0]}, update hum: " in line for line in lines)
