@@ -40,7 +40,7 @@ exec "$@"
 
 
 FULL_THEN_FREE = """
-import sys
+import json, sys
 from pathlib import Path
 from typer.testing import CliRunner
 from remodal.cli import app
@@ -53,8 +53,7 @@ full = CliRunner().invoke(app, index)
 after = CliRunner().invoke(app, search)
 (disk / "filler").unlink()
 free = CliRunner().invoke(app, index)
-for said in before, after, free:
-    print(said.stdout.splitlines()[-1])
+print(json.dumps([said.stdout for said in (before, after, free)]))
 sys.stderr.write(full.stderr + free.stderr)
 sys.exit(full.exit_code)
 """
@@ -120,7 +119,7 @@ def test_an_index_is_as_it_was(kept: Path, disk: Path, folder: Path, lite_cache:
     assert "the index can't be used" in done.stderr
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
-    before, after, last = done.stdout.splitlines()
-    assert len(json.loads(before)) > 20
+    before, after, last = json.loads(done.stdout)
+    assert len(before.splitlines()) > 20
     assert before == after
     assert "248 files" in last
