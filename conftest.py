@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from filelock import FileLock
 from PIL import Image
 
 import remodal
+from remodal.backbones import backbones
 from remodal.backbones.lite import Lite
 from remodal.search import Index, keep_up
 
 # the tests' tensors are small: a second thread would wait for the first far longer than it works
 torch.set_num_threads(1)
+# what is frozen is read once for each cache: that takes longer than most tests do with it
+backbones._entries["lite"] = lru_cache(maxsize=2)(backbones.get("lite"))
 
 
 @pytest.fixture(scope="session")
