@@ -86,6 +86,12 @@ def test_what_is_no_call_of_the_page_is_refused(server: Server, call: Any) -> No
     assert (refused.status_code, refused.json()["detail"].endswith("valid: what this page sends")) == (400, True)
 
 
+def test_who_has_asked_nothing_has_no_answers_to_wait_for(server: Server) -> None:
+    for session in ("?session_hash=unknown", "?session_hash=%ff", ""):
+        refused = httpx.get(f"{server.url}/gradio_api/queue/data{session}", timeout=20)
+        assert (refused.status_code, refused.json()["detail"].startswith("found no call")) == (404, True)
+
+
 @pytest.mark.parametrize("path", ["/etc/hostname", "http://127.0.0.1:1/x", "//etc/hostname", "%2fetc%2fhostname"])
 def test_the_page_shows_nothing_but_what_was_dropped_on_it(server: Server, path: str) -> None:
     assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 404
