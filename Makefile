@@ -4,14 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test test-browser lint audit clean
+# Processes that test at the same time, each with one thread.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+.PHONY: demo test test-long test-browser lint audit clean
 
 demo: $(INSTALLED)
 	rm -rf runs/demo
 	$(BIN)/remodal run --stream everyday --method remodal --backbone lite --order random --seed 0 --out runs/demo
 
+# Every behaviour, in minutes.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not long"
+
+# The sweeps: more seeds, kills, hostile files and real recordings for what `make test` shows already.
+test-long: $(INSTALLED)
+	$(PYTEST) -m long
 
 # The page in a real browser; pictures of it are left in runs/browser.
 test-browser: $(INSTALLED)

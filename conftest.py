@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from filelock import FileLock
 from PIL import Image
 
 import remodal
+from remodal.backbones import backbones
 from remodal.backbones.lite import Lite
 from remodal.features.extract import stem
 from remodal.search import Index, keep_up
 
 # the tests' tensors are small: a second thread would wait for the first far longer than it works
 torch.set_num_threads(1)
+# what is frozen is read once for each cache: that takes longer than most tests do with it
+backbones._entries["lite"] = lru_cache(maxsize=2)(backbones.get("lite"))
 
 
 @pytest.fixture(scope="session")
-def lite_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This session's cache folder, with the exported graphs of ``lite``."""
-    cache = tmp_path_factory.mktemp("cache")
-    towers = Lite(cache).towers
-    stem([("text", towers["text"].prepare("text", "a sentence"))], towers["text"])
-    stem([("image", towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))], towers["vision"])
-    return cache
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported graphs of ``lite``, made once for all workers of a session; not to be changed."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with FileLock(root / "graphs.lock"):
+        towers = Lite(root / "graphs").towers
+        stem([("text", towers["text"].prepare("text", "a sentence"))], towers["text"])
+        stem([("image", towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))], towers["vision"])
+    return root / "graphs"
+
+
+@pytest.fixture(scope="session")
+def lite_cache(graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This session's cache folder, with the graphs; tokens of what tests learn come to be stored in it."""
+    return Path(shutil.copytree(graphs, tmp_path_factory.mktemp("cache") / "remodal"))
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +52,9 @@ def lite(lite_cache: Path) -> Lite:
 
 
 @pytest.fixture
-def graphs_only(lite_cache: Path, tmp_path: Path) -> Path:
+def graphs_only(graphs: Path, tmp_path: Path) -> Path:
     """A cache of one's own, without any stored token."""
-    return Path(shutil.copytree(lite_cache, tmp_path / "cache", ignore=shutil.ignore_patterns("features")))
+    return Path(shutil.copytree(graphs, tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

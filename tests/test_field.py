@@ -12,6 +12,7 @@ from remodal.learning.settings import RunSettings
 FIELD = Path(__file__).parents[2] / "shared" / "data" / "field"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not FIELD.is_dir(), reason="no field recordings beside the checkout (../shared/data/field)")
 def test_real_recordings_are_learned_and_kept(tmp_path: Path, lite_cache: Path) -> None:
     found = run(RunSettings(stream=str(FIELD), method="comm"), tmp_path / "run", lite_cache)

@@ -47,7 +47,7 @@ def test_a_server_is_told_the_modality(
     for modality, path in media.items():
         (tmp_path / "store" / f"{modality}{path.suffix}").write_bytes(path.read_bytes())
     keep_up(index, loaded, tmp_path / "store")
-    with served(model, lite_cache, "--index", index.uri, "serve.decoders=1") as server:
+    with served(model, lite_cache, "--index", index.uri) as server:
         for modality in MODALITIES:
             asked = {"files": (media[modality].name, media[modality].read_bytes())}
             answer = server.post("/predict", files=asked, data={"modality": modality, "top": 3})

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import subprocess
-import sys
 import time
+from collections.abc import Callable
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from forking import executed, forked
 from PIL import Image
 
 KILLS = 5
@@ -44,38 +44,22 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def command(stream: Path, out: Path, order: str) -> list[str]:
-    asked = [
-        "--method",
-        "comm",
-        "--order",
-        order,
-        "--stream",
-        str(stream),
-        "--out",
-        str(out),
-        "--resume",
-        "epochs=250",
-        "batch=8",
-        "stream.classes_per_task=2",
-    ]
-    return [sys.executable, "-m", "remodal", "run", "--threads", "1", *asked]
+Begin = Callable[..., ForkProcess]
 
 
-def started(stream: Path, out: Path, cache: Path, order: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "REMODAL_CACHE": str(cache)}
-    return subprocess.Popen(
-        command(stream, out, order), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+def begun(begin: Begin, stream: Path, out: Path, cache: Path, *asked: object) -> ForkProcess:
+    """A run that goes on where it was killed."""
+    always = ("--stream", stream, "--method", "comm", "--out", out, "--threads", 1, "--resume")
+    return begin(cache, "run", *always, "batch=8", "stream.classes_per_task=2", *asked)
 
 
-def finished(stream: Path, out: Path, cache: Path, order: str) -> float:
+def finished(begin: Begin, stream: Path, out: Path, cache: Path, *asked: object) -> float:
     """Run to the end; the seconds it took."""
-    begun = time.monotonic()
-    process = started(stream, out, cache, order)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors.decode()
-    return time.monotonic() - begun
+    started = time.monotonic()
+    process = begun(begin, stream, out, cache, *asked)
+    process.join(300)
+    assert process.exitcode == 0
+    return time.monotonic() - started
 
 
 def timeless(results: dict[str, Any]) -> dict[str, Any]:
@@ -85,21 +69,32 @@ def timeless(results: dict[str, Any]) -> dict[str, Any]:
     return {**results, "cost": cost, "tasks": tasks}
 
 
-@pytest.mark.parametrize("order", ["random", "mixed"])
-def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Path, order: str) -> None:
+@pytest.mark.parametrize(
+    ("begin", "asked"),
+    [
+        (forked, ["--order", "mixed", "epochs=10", "realign_steps=20"]),
+        pytest.param(executed, ["--order", "mixed", "epochs=250"], marks=pytest.mark.long),
+        pytest.param(executed, ["--order", "random", "epochs=250"], marks=pytest.mark.long),
+    ],
+    ids=["forked", "mixed", "random"],
+)
+def test_killed_at_random_moments(
+    stream: Path, tmp_path: Path, graphs_only: Path, monkeypatch: pytest.MonkeyPatch, begin: Begin, asked: list[str]
+) -> None:
+    monkeypatch.setattr("remodal.training.trainer.JOURNAL_SECONDS", 0.1)  # for those that are forked
+    monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", 0.2)
     cache, whole = graphs_only, tmp_path / "whole"
-    seconds = finished(stream, whole, cache, order)
+    seconds = finished(begin, stream, whole, cache, *asked)
     shutil.rmtree(cache / "features")  # so that kills fall into the stem pass and its writing too
 
     draws, killed = random.Random(0), tmp_path / "killed"  # noqa: S311  # not for secrets
     kills = 0
     while kills < KILLS:
-        process = started(stream, killed, cache, order)
-        try:
-            process.wait(timeout=draws.uniform(0.25, 0.6) * seconds)
-        except subprocess.TimeoutExpired:
+        process = begun(begin, stream, killed, cache, *asked)
+        process.join(draws.uniform(0.25, 0.6) * seconds)
+        if process.exitcode is None:
             process.kill()
-            process.wait()
+            process.join()
             kills += 1
         if (killed / "results.json").exists():
             if kills >= 2:
@@ -107,7 +102,7 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
             # the machine was slower when the whole run was timed: once more, and sooner
             shutil.rmtree(killed)
             kills, seconds = 0, 0.7 * seconds
-    finished(stream, killed, cache, order)
+    finished(begin, stream, killed, cache, *asked)
 
     expected, found = (json.loads((folder / "results.json").read_text()) for folder in (whole, killed))
     assert timeless(found) == timeless(expected)
@@ -123,7 +118,7 @@ def test_killed_at_random_moments(stream: Path, tmp_path: Path, graphs_only: Pat
 
 def test_a_finished_run_is_not_run_again(stream: Path, tmp_path: Path, lite_cache: Path) -> None:
     cache, out = lite_cache, tmp_path / "run"
-    finished(stream, out, cache, "random")
+    finished(forked, stream, out, cache, "epochs=2")
     before = (out / "results.json").read_bytes()
-    finished(stream, out, cache, "random")
+    finished(forked, stream, out, cache, "epochs=2")
     assert (out / "results.json").read_bytes() == before

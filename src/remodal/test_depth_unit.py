@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,6 @@ def test_a_server_reads_depth_as_the_model_does_or_as_it_is_told(
         assert refused.json()["detail"].startswith("body.depth_unit: found 'inch'; ")
         job = client.post("/update", files=other, data={"label": "taught", "depth_unit": "cm"}).json()["id"]
         while client.get(f"/jobs/{job}").json()["state"] in ("waiting", "running"):
-            pass
+            time.sleep(0.05)
         assert client.get(f"/jobs/{job}").json()["problem"] is None
         assert label(other, depth_unit="cm") == "taught"

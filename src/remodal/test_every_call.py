@@ -20,6 +20,8 @@ from remodal.testing import Candidate
 ITEMS = 3
 """Of a class, on either side of the split: so few that names help, and methods that may weigh them do."""
 NEVER_LEARNED = "depth"
+QUICK = {"remodal", "comm", "nearest-mean", "l2p"}
+"""Methods of which each answers in its own way: statistics, prompts and a router, means, prompts alone."""
 MANY = 1000
 
 Learned = Callable[[str], remodal.Model]
@@ -68,7 +70,9 @@ def learned(tasks: Sequence[Task], lite_cache: Path) -> Learned:
     return model
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in methods.names()]
+)
 def test_every_call_takes_every_argument(
     name: str, learned: Learned, tasks: Sequence[Task], media: dict[str, Path], tmp_path: Path
 ) -> None:

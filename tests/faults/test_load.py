@@ -69,13 +69,6 @@ def decoders(server: Server) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def server(saved_once: Path, lite_cache: Path) -> Iterator[Server]:
-    """One for several tests: each leaves it without work."""
-    with served(saved_once, lite_cache) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def alone(server: Server, large: bytes) -> float:
     """Seconds that a large picture takes where nobody else asks."""
     return seconds(server, files={"files": ("x.png", large)})
@@ -125,7 +118,7 @@ def test_the_page_waits_in_the_same_queue(server: Server, folder: Path, large: b
 def test_what_is_too_much_is_told_to_come_again(saved: Path, lite_cache: Path, folder: Path) -> None:
     picture = (folder / "image/warm/0.png").read_bytes()
     two = [("files", (name, picture)) for name in "ab"]
-    with served(saved, lite_cache, "serve.files=2", "serve.waiting=4") as server:
+    with served(saved, lite_cache, "serve.files=2", "serve.waiting=4", decoders=2) as server:
         processes = decoders(server)
         for process in processes:
             os.kill(process, signal.SIGSTOP)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
+from forking import forked
 from serving import Server, served
 
 SECONDS = 60
 """Within which the server follows, on a machine that is busy."""
 
 
-def remodal_(cache: Path, *arguments: str) -> None:
+def remodal_(cache: Path, *arguments: object) -> None:
     """One command in a process of its own."""
-    environment = {**os.environ, "REMODAL_CACHE": str(cache)}
-    subprocess.run([sys.executable, "-m", "remodal", *arguments], env=environment, check=True, capture_output=True)
+    process = forked(cache, *arguments)
+    process.join(SECONDS)
+    assert process.exitcode == 0
 
 
 def soon(true: Callable[[], bool]) -> None:
@@ -43,24 +43,25 @@ def test_a_server_follows_what_another_process_does(
     shutil.copytree(folder / "audio/warm", more / "audio/hum")
     with served(saved, lite_cache, "--index", index) as server:
         assert told(server) == [(1, True, True)]
-        remodal_(lite_cache, "update", str(saved), "--data", str(more))
+        remodal_(lite_cache, "update", saved, "--data", more)
         soon(lambda: told(server) == [(1, False, False), (2, True, True)])
         assert server.get("/ready") == {"version": 2}
         soon(lambda: server.get("/index")["stale"] == {})
-        remodal_(lite_cache, "rollback", str(saved), "--to", "1")
+        remodal_(lite_cache, "rollback", saved, "--to", 1)
         soon(lambda: told(server) == [(1, True, True), (2, False, False)])
         soon(lambda: server.get("/index")["stale"] == {})
         (said,) = server.post("/predict", data={"texts": ["a cup of hot tea"]}).json()
         assert (said["version"], said["best"][0]["label"]) == (1, "warm")
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_damaged_folder_is_told_of_and_followed_again_when_it_is_whole(
-    saved: Path, folder: Path, lite_cache: Path, tmp_path: Path
+    saved: Path, folder: Path, lite_cache: Path, tmp_path: Path, times: int
 ) -> None:
     sounds = [("files", (file.name, file.read_bytes())) for file in sorted((folder / "audio/warm").glob("*.wav"))]
     config, log = saved / "config.json", tmp_path / "log"
     with log.open("w") as errors, served(saved, lite_cache, errors=errors) as server:
-        for _ in range(2):
+        for _ in range(times):
             whole = config.read_bytes()
             waiting = [server.post("/update", data={"label": "hum"}, files=sounds).json()["id"] for _ in range(2)]
             for damage in (b"{", b"\xff\xfe", b"[]", b'{"format": "remodal model", "schema": 1}'):
@@ -84,5 +85,7 @@ def test_a_damaged_folder_is_told_of_and_followed_again_when_it_is_whole(
             assert (job["state"], job["result"]["version"]) == ("done", version + 1)
     lines = log.read_text().splitlines()
     assert not any("Traceback" in line for line in lines)
-    assert sum("the version in memory answers on" in line for line in lines) <= 10  # at most once a kind of damage
+    assert (
+        sum("the version in memory answers on" in line for line in lines) <= 5 * times
+    )  # at most once a kind of damage
     assert any(f"job {waiting[0]}, update hum: " in line for line in lines)

@@ -79,7 +79,7 @@ def test_a_table_resumes_tells_of_failures_and_can_be_verified(cli: Cli, sentenc
     runs["random-1-zero-shot-shared"].unlink()
     (settings.parent / "checkpoint").mkdir()
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "seed": 7}))
-    again = cli(*arguments)
+    again = cli(*arguments, "--jobs", "1")
     assert again.exit_code == 1
     (line,) = [line for line in again.stderr.splitlines() if "failed" in line]
     assert line.startswith("random-1-zero-shot-shared: failed: ")
@@ -110,7 +110,7 @@ def test_a_method_stands_beside_itself_with_other_settings(cli: Cli, sentences: 
     done = cli(
         "compare", "--stream", sentences, "--methods", "ridge", "--variant", "narrow=ridge",
         "--set", "narrow.width=2", "--set", "ridge.width=30",
-        "--orders", "random", "--seeds", "0", "--out", "table", "--jobs", "2",
+        "--orders", "random", "--seeds", "0", "--out", "table", "--jobs", "1",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     table = Path("table")

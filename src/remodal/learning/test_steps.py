@@ -106,8 +106,15 @@ def timeless(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "cost": cost, "tasks": tasks}
 
 
-@pytest.mark.parametrize("order", ["mixed", "blurry"])
-@pytest.mark.parametrize("kept", [0.0, 1e9], ids=["a checkpoint a step", "no checkpoint but the journal"])
+@pytest.mark.parametrize(
+    ("order", "kept"),
+    [
+        pytest.param("mixed", 0.0, id="mixed, a checkpoint a step"),
+        pytest.param("blurry", 1e9, id="blurry, no checkpoint but the journal"),
+        pytest.param("blurry", 0.0, id="blurry, a checkpoint a step", marks=pytest.mark.long),
+        pytest.param("mixed", 1e9, id="mixed, no checkpoint but the journal", marks=pytest.mark.long),
+    ],
+)
 def test_a_run_that_is_killed_in_mid_step_goes_on_to_the_same_bits(
     folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch, order: str, kept: float
 ) -> None:

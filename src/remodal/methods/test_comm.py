@@ -119,7 +119,7 @@ def test_it_finds_the_modality_and_forgets_less_than_naive_finetuning() -> None:
     assert ours > final(Finetune(toy, FinetuneSettings(), 0), STREAM)
 
 
-@pytest.mark.parametrize("noise", [0.3, 1.5, 2.5])
+@pytest.mark.parametrize("noise", [*(pytest.param(noise, marks=pytest.mark.long) for noise in (0.3, 2.5)), 1.5])
 def test_joint_training_is_an_upper_bound(noise: float) -> None:
     """At least as good over seeds, but for the noise of 240 held-out items."""
     toy = ToyBackbone()

@@ -60,10 +60,10 @@ def test_a_loaded_model_gives_the_same_answers(saved: Path, folder: Path, lite_c
 
 
 def test_it_loads_in_a_fresh_process_without_the_data_it_learned_from(
-    saved: Path, folder: Path, tmp_path: Path
+    saved: Path, graphs_only: Path, tmp_path: Path
 ) -> None:
     script = "import remodal, sys; print(remodal.load(sys.argv[1]).predict([remodal.Text('hot tea')])[0][0].label)"
-    environment = {**os.environ, "REMODAL_CACHE": str(tmp_path / "empty cache")}
+    environment = {**os.environ, "REMODAL_CACHE": str(graphs_only)}
     done = subprocess.run(
         [sys.executable, "-c", script, saved], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
     )

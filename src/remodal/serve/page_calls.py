@@ -12,13 +12,14 @@ from typing import Annotated, Literal
 
 from gradio import Blocks
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN = "/gradio_api/queue/join"
 FILE = "/gradio_api/file="
-STREAMS = frozenset({"/gradio_api/queue/data", "/gradio_api/upload_progress"})
+ANSWERS = "/gradio_api/queue/data"
+STREAMS = frozenset({ANSWERS, "/gradio_api/upload_progress"})
 """Answers that go on as long as the page is open."""
 MAX_BYTES = 1 << 20
 """Of a call: files are uploaded before it."""
@@ -88,11 +89,22 @@ class PageCalls:
             detail = f"too many pages are open ({self._open:,} streams); close one"
             await JSONResponse({"detail": detail}, 503, {"retry-after": "10"})(scope, receive, send)
             return
+        if scope["path"] == ANSWERS and not self._called_before(scope):
+            # Gradio would begin to answer, and then fail
+            await JSONResponse({"detail": "found no call of this session; valid: after a call"}, 404)(
+                scope, receive, send
+            )
+            return
         self._open += 1
         try:
             await self._app(scope, receive, send)
         finally:
             self._open -= 1
+
+    def _called_before(self, scope: Scope) -> bool:
+        """Whether Gradio knows the session that asks for its answers."""
+        session = QueryParams(scope["query_string"]).get("session_hash")
+        return session in self._blocks._queue.pending_messages_per_session
 
     def _understood(self, body: bytes) -> tuple[str, bytes | None]:
         """What is wrong with a call, or the call."""

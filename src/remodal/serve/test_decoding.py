@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from remodal.backbones.lite import Lite
 from remodal.errors import BadItem
@@ -18,6 +20,7 @@ from remodal.modalities import get_modality
 from remodal.report.charts import WAVE_WIDTH
 from remodal.serve import decoding
 from remodal.serve.admission import Pixels
+from remodal.serve.conftest import IDLE
 from remodal.serve.decoding import Decoders
 from remodal.serve.turns import Client
 
@@ -25,19 +28,31 @@ A, B = Client("here", "a"), Client("here", "b")
 MUCH = 10**9
 
 
-def with_decoders(
-    cache: Path, work: Callable[[Decoders], Awaitable[object]], count: int = 1, seconds: float = 20.0
-) -> None:
-    """Run ``work`` with decoding processes."""
-
-    async def run() -> None:
-        async with Decoders("lite", str(cache), count, seconds) as decoders:
-            await work(decoders)
-
-    asyncio.run(run())
+Work = Callable[[Decoders], Awaitable[object]]
+WithDecoders = Callable[[Work], object]
 
 
-def test_a_medium_comes_as_the_tower_has_prepared_it(lite_cache: Path, lite: Lite, folder: Path) -> None:
+@pytest.fixture(scope="module")
+def portal() -> Iterator[BlockingPortal]:
+    """An event loop that stays."""
+    with start_blocking_portal() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def decoders(lite_cache: Path, portal: BlockingPortal) -> Iterator[Decoders]:
+    """One decoding process; a test that ends it sees that another one comes."""
+    with portal.wrap_async_context_manager(Decoders("lite", str(lite_cache), 1, 20.0)) as running:
+        yield running
+
+
+@pytest.fixture
+def with_decoders(portal: BlockingPortal, decoders: Decoders) -> WithDecoders:
+    """``with_decoders(work)`` runs ``work`` with them."""
+    return lambda work: portal.call(work, decoders)
+
+
+def test_a_medium_comes_as_the_tower_has_prepared_it(with_decoders: WithDecoders, lite: Lite, folder: Path) -> None:
     async def work(decoders: Decoders) -> None:
         for name, modality in (
             ("image/warm/0.png", "image"),
@@ -50,10 +65,10 @@ def test_a_medium_comes_as_the_tower_has_prepared_it(lite_cache: Path, lite: Lit
             assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
             assert np.array_equal(found.prepared, lite.tower(modality).prepare(modality, medium))
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
-def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder: Path) -> None:
+def test_what_is_shown_of_a_medium_comes_from_there_too(with_decoders: WithDecoders, folder: Path) -> None:
     async def work(decoders: Decoders) -> None:
         read_as, shown = await decoders.draw(A, (folder / "audio/cold/1.wav").read_bytes(), "x", Pixels(MUCH))
         assert read_as == "audio"
@@ -62,20 +77,20 @@ def test_what_is_shown_of_a_medium_comes_from_there_too(lite_cache: Path, folder
         with pytest.raises(BadItem, match="can't be decoded"):
             await decoders.draw(A, b"\x89PNG\r\n\x1a\nnothing more", "x", Pixels(MUCH))
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
-def test_what_cannot_be_decoded_says_why(lite_cache: Path) -> None:
+def test_what_cannot_be_decoded_says_why(with_decoders: WithDecoders) -> None:
     async def work(decoders: Decoders) -> None:
         with pytest.raises(BadItem, match="x: found an empty file"):
             await decoders.decode(A, b"", "x", None, Pixels(MUCH))
         with pytest.raises(BadItem, match="found text where audio is expected"):
             await decoders.decode(A, b"a sentence", "x", "audio", Pixels(MUCH))
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
-def test_a_process_that_dies_is_replaced(lite_cache: Path) -> None:
+def test_a_process_that_dies_is_replaced(with_decoders: WithDecoders) -> None:
     async def work(decoders: Decoders) -> None:
         for process in list(decoders._all):
             os.kill(process.pid, signal.SIGKILL)
@@ -83,10 +98,14 @@ def test_a_process_that_dies_is_replaced(lite_cache: Path) -> None:
             await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))
         assert (await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))).tower == "text"
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
-def test_a_process_that_hangs_is_replaced_in_time(lite_cache: Path) -> None:
+def test_a_process_that_hangs_is_replaced_in_time(
+    with_decoders: WithDecoders, decoders: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "_seconds", 0.5)
+
     async def work(decoders: Decoders) -> None:
         for process in list(decoders._all):
             os.kill(process.pid, signal.SIGSTOP)
@@ -96,10 +115,10 @@ def test_a_process_that_hangs_is_replaced_in_time(lite_cache: Path) -> None:
         assert time.monotonic() - started < 30
         assert (await decoders.decode(A, b"a sentence", "x", None, Pixels(MUCH))).tower == "text"
 
-    with_decoders(lite_cache, work, seconds=0.5)
+    with_decoders(work)
 
 
-def test_who_leaves_takes_no_answer_of_the_next(lite_cache: Path) -> None:
+def test_who_leaves_takes_no_answer_of_the_next(with_decoders: WithDecoders) -> None:
     async def work(decoders: Decoders) -> None:
         (process,) = decoders._all
         os.kill(process.pid, signal.SIGSTOP)
@@ -110,10 +129,10 @@ def test_who_leaves_takes_no_answer_of_the_next(lite_cache: Path) -> None:
             await left
         assert (await decoders.decode(A, b"a second sentence", "second", None, Pixels(MUCH))).name == "second"
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
-def test_who_left_costs_no_process_where_the_file_is_soon_done(lite_cache: Path) -> None:
+def test_who_left_costs_no_process_where_the_file_is_soon_done(with_decoders: WithDecoders) -> None:
     async def work(decoders: Decoders) -> None:
         (process,) = decoders._all
         os.kill(process.pid, signal.SIGSTOP)
@@ -126,11 +145,11 @@ def test_who_left_costs_no_process_where_the_file_is_soon_done(lite_cache: Path)
         assert (await decoders.decode(B, b"a sentence", "x", None, Pixels(MUCH))).tower == "text"
         assert decoders._all == {process}
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
 def test_a_process_that_does_not_start_again_is_told_of_and_tried_until_it_does(
-    lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+    with_decoders: WithDecoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "AGAIN_SECONDS", 0.1)
 
@@ -148,10 +167,10 @@ def test_a_process_that_does_not_start_again_is_told_of_and_tried_until_it_does(
         assert (await waiting).tower == "text"
         assert decoders.problem is None
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
-def test_the_files_of_a_request_have_so_many_pixels_together(lite_cache: Path, folder: Path) -> None:
+def test_the_files_of_a_request_have_so_many_pixels_together(with_decoders: WithDecoders, folder: Path) -> None:
     data = (folder / "image/warm/0.png").read_bytes()
 
     async def work(decoders: Decoders) -> None:
@@ -162,15 +181,16 @@ def test_the_files_of_a_request_have_so_many_pixels_together(lite_cache: Path, f
             await decoders.decode(A, data, "x", None, together)
         assert (await decoders.decode(A, b"a sentence", "x", None, together)).tower == "text"
 
-    with_decoders(lite_cache, work)
+    with_decoders(work)
 
 
 def test_no_process_is_left(lite_cache: Path) -> None:
-    processes = []
+    async def run() -> list[Process]:
+        decoders = Decoders("lite", str(lite_cache), 2, 20.0)
+        decoders._arguments = IDLE
+        async with decoders:
+            return list(decoders._all)
 
-    async def work(decoders: Decoders) -> None:
-        processes.extend(decoders._all)
-
-    with_decoders(lite_cache, work, count=2)
+    processes = asyncio.run(run())
     assert len(processes) == 2
     assert all(process.returncode is not None for process in processes)

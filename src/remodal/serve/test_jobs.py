@@ -66,7 +66,7 @@ def test_a_learner_that_breaks_off_fails_its_job_and_no_other(saved: Path, lite_
     assert (whole.state, whole.problem) == ("done", None)
 
 
-@pytest.mark.parametrize("then", ["print(1 / 0)", "sys.exit(3)"])
+@pytest.mark.parametrize("then", ["print(1 / 0)", pytest.param("sys.exit(3)", marks=pytest.mark.long)])
 def test_a_version_that_was_saved_is_told_of_though_telling_failed(
     saved: Path, lite_cache: Path, folder: Path, then: str
 ) -> None:

@@ -22,7 +22,7 @@ from remodal.training.trainer import Trainer
 
 SEED = 0
 QUICK: Mapping[str, int | float] = {
-    "learning_rate": 0.1, "epochs": 3, "batch": 8, "*_steps": 12, "*_draws": 64,
+    "learning_rate": 0.1, "*epochs": 3, "batch": 8, "*_steps": 12, "*_draws": 64,
     "width": 64, "rank": 4, "directions": 4,
 }  # fmt: skip
 """Settings by the pattern of their name: few and large steps, narrow layers."""
