@@ -25,12 +25,12 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones import Backbone, Tokens
+from remodal.backbones import CHUNK, Backbone, Tokens
 from remodal.backbones.lite import Lite
 from remodal.cache import cache_folder
 from remodal.learning.results import peak_memory_bytes
 from remodal.methods import methods
-from remodal.methods.base import CHUNK, TaskData
+from remodal.methods.base import TaskData
 from remodal.methods.remodal import Remodal
 from remodal.streams.base import Column
 from remodal.training.seeding import generator

@@ -14,14 +14,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from remodal.backbones import Backbone, Tokens
+from remodal.backbones import CHUNK, Backbone, Tokens
 from remodal.registry import Registry
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
-
-CHUNK = 512
-"""Items that a method takes at a time, so that its memory doesn't depend on how many a task has."""
 
 
 @dataclass(frozen=True)

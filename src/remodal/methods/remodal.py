@@ -33,8 +33,8 @@ from remodal.adaptation.adapt import aligned
 from remodal.adaptation.calibration import STRENGTHS, Calibration
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
-from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import CHUNK, State, TaskData, methods
+from remodal.backbones import CHUNK, Backbone, Remembered, Tokens, Tower
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod, mean_features
 from remodal.settings import Settings
 from remodal.streams.base import Column

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from remodal.backbones import Tokens
+from remodal.backbones import CHUNK, Tokens
 from remodal.learning.evaluate import accuracy
 from remodal.methods import methods
-from remodal.methods.base import CHUNK
 from remodal.testing import ToyBackbone, ToyTower, toy_stream
 from remodal.training.trainer import Trainer
 
