@@ -38,9 +38,8 @@ class Familiarity:
             if len(kept.labels) > 1:
                 tower = backbone.tower(modality)
                 features = functional.normalize(tower.features(kept.tokens), dim=1)
-                nearest = torch.cat(
-                    [_nearest_other(features, rows) for rows in torch.arange(len(features)).split(CHUNK)]
-                )
+                places = torch.split(torch.arange(len(features)), CHUNK)
+                nearest = torch.cat([_nearest_other(features, rows) for rows in places])
                 self._known[tower.name].append(_Known(features, nearest.sort().values))
 
     def __call__(self, features: Tensor, tower: str) -> list[float | None]:

@@ -89,7 +89,7 @@ class StoredTokens(Tokens):
         vars(self).update(tower=tower, lengths=lengths, read=read, positions=at)  # a frozen class has no other way
 
     @property
-    def frames(self) -> Tensor:  # type: ignore[override]
+    def frames(self) -> Tensor:
         """As of :class:`Tokens`, read anew."""
         return self.read(self.positions)
 

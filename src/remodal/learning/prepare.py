@@ -193,8 +193,8 @@ class _Stored:
 
     def tokens(self, items: Sequence[Item]) -> Tokens:
         """Of ``items``, all of one tower."""
-        ids = [item.id for item in items]
-        keys, lengths = ([found[id] for id in ids] for found in (self.extracted.keys, self.extracted.lengths))
+        keys = [self.extracted.keys[item.id] for item in items]
+        lengths = [self.extracted.lengths[item.id] for item in items]
         return self.store.tokens(self.backbone.tower(items[0].read_as).name, keys, lengths)
 
     def task_data(self, index: int, modality: str, classes: tuple[str, ...], items: Sequence[Item]) -> TaskData:
