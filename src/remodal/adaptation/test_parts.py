@@ -102,7 +102,7 @@ def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
         features.T @ torch.nn.functional.one_hot(labels).float(),
     )
     assert ridge.factor.shape == (6, 6)
-    torch.testing.assert_close(ridge.solve(0.7), expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(ridge.sketch.solve(0.7), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_the_factor_is_kept_in_half_precision_whatever_its_size() -> None:

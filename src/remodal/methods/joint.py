@@ -75,10 +75,12 @@ class Joint(Remodal):
         """The task's modality, fitted to all items of it from the start."""
         at = part.place(task.modality)
         mine = cast(KeptRegressions, part).kept[at]
-        columns, _ = task.among(part.modalities[at].columns if at < len(part.modalities) else [])
+        before = part.modalities[at] if at < len(part.modalities) else None
+        columns, _ = task.among(before.columns if before else [])
         names = tuple(column.name for column in columns)
         whole = replace(task, classes=names, tokens=Tokens(tower.name, mine.frames, mine.lengths), labels=mine.labels)
-        fitted = self.extended(self.fresh_modality(tower, whole), tower, whole)
+        fresh = self.fresh_modality(tower, whole)
+        fitted = self.extended(replace(fresh, near=before.near) if before else fresh, tower, whole)
         return replace(fitted, moments=LowRankRidge.empty(0))  # the items are all that the next fit needs
 
 

@@ -56,7 +56,7 @@ def unpacked(kind: type[Part], state: State) -> Part:
         if name in state.tensors:
             values[name] = state.tensors[name]
         elif is_dataclass(hint):
-            values[name] = unpacked(hint, State(state.under(name), state.values[name]))  # type: ignore[arg-type]
+            values[name] = unpacked(hint, State(state.under(name), state.values.get(name, {})))  # type: ignore[arg-type]
         elif is_dataclass(element):
             listed = enumerate(state.values[name])
             values[name] = [unpacked(element, State(state.under(f"{name}/{i}"), one)) for i, one in listed]  # type: ignore[arg-type]
