@@ -7,7 +7,7 @@ All that is learned are statistics of frozen features, so that nothing is forgot
   random ones); the Gram matrix is kept by its leading directions, in half precision; classes
   with many items are held back a little, and what speaks for a class speaks a little for classes with near names
   (cosine of the text anchors); the penalty is the one of a few under which items are likeliest that the regression has
-  not seen (leave-one-out, in closed form; :mod:`remodal.adaptation.calibration`);
+  not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
 - between the modalities of a tower, ridge regression of the same kind on what a router may see, with a bias;
 - the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
@@ -162,14 +162,16 @@ class Remodal(TowerMethod[Regressions]):
         near = modality.near.grown(anchors)
         mixing = near.mixing(counts, self.chosen.names, self.chosen.balance)
         moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
-        for rows in self._chunks(task):
+        chunks = self._chunks(task)
+        for rows in chunks:
             features, own = tower.features(task.tokens[rows]), labels[rows]
             lifted = self.lifted(modality, tower, features)
             square = float(lifted.square().sum(1).mean())
             whole = moments.added(lifted, own, len(known))
-            left_out = whole.left_out(own, [strength * square for strength in self._strengths])
-            nearness = aligned(tower, None, features) @ anchors.T
-            calibration = calibration.added(mixed(left_out, mixing), nearness, own)
+            if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
+                left_out = whole.left_out(own, [strength * square for strength in self._strengths])
+                nearness = aligned(tower, None, features) @ anchors.T
+                calibration = calibration.added(mixed(left_out, mixing), nearness, own)
             moments, total = whole.cut(self.chosen.rank), total + square * len(own)
         penalty = self._strengths[calibration.strength] * total / len(labels)
         weights = mixed(moments.solve(penalty), mixing)
