@@ -18,6 +18,15 @@ CHUNK = 512
 """Items that are taken at a time, so that memory doesn't depend on how many there are."""
 
 
+def chunks(count: int, most: int = CHUNK) -> list[slice]:
+    """Positions of ``count`` items, at most ``most`` at a time; each chunk is spread over all of them.
+
+    So a chunk has items of all classes, also where a task lists one class after the other.
+    """
+    parts = -(-count // most)
+    return [slice(start, None, parts) for start in range(parts)]
+
+
 @dataclass(frozen=True, eq=False)
 class Tokens:
     """The tokens of ``n`` items that one tower of a backbone read.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from remodal.backbones import CHUNK, Backbone, Tokens
+from remodal.backbones.tokens import chunks
 from remodal.registry import Registry
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -47,12 +48,8 @@ class TaskData:
         return columns, torch.tensor([places[column] for column in self.columns])[self.labels]
 
     def chunks(self, most: int = CHUNK) -> list[slice]:
-        """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task.
-
-        So a chunk has items of all classes, also where a task lists one class after the other.
-        """
-        count = -(-len(self.labels) // most)
-        return [slice(start, None, count) for start in range(count)]
+        """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task."""
+        return chunks(len(self.labels), most)
 
 
 @dataclass

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from remodal.adaptation.routed import readable
+from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.base import Method, State, TaskData
 from remodal.settings import Settings
@@ -146,5 +147,4 @@ def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> 
 
 def mean_features(tower: Tower, task: TaskData) -> Tensor:
     """Mean of the frozen features of a task's items ``[feature_width]``."""
-    sums = (tower.features(task.tokens[rows]).sum(0) for rows in task.chunks())
-    return sum(sums, torch.zeros(tower.feature_width)) / len(task.labels)
+    return mean(Rows(task.tokens, tower.features))

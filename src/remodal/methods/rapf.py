@@ -23,6 +23,7 @@ from torch.nn import functional
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.realign import hinge
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -68,7 +69,7 @@ class Rapf(TowerMethod[Map]):
     def learned(self, part: Map, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
         """Train the map on the task and pseudo-samples, fuse it, add statistics."""
         chosen, scale = cast(RapfSettings, self.settings), self.backbone.logit_scale
-        features = tower.features(task.tokens)
+        features = Rows(task.tokens, tower.features)
         known, labels = task.among(part.classes.columns)
         anchors = self.backbone.anchors([column.name for column in known])
         near = (anchors @ anchors.T > NEAR) & ~torch.eye(len(known), dtype=torch.bool)

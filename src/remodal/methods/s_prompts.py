@@ -27,6 +27,8 @@ from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 KMEANS_ROUNDS = 25
+KMEANS_ITEMS = 4096
+"""Items of a task, spread over it, that its centres are found for, at most."""
 
 
 class SPromptsSettings(PromptSettings):
@@ -67,7 +69,8 @@ class SPrompts(SessionMethod[Sessions]):
         """A session of its own, from the frozen model."""
         chosen = cast(SPromptsSettings, self.settings)
         learned = trained(self.backbone, task, chosen, trainer)
-        centres = kmeans(tower.identity(task.tokens), chosen.centres, trainer.generator("centres"))
+        some = task.tokens[:: -(-len(task.tokens) // KMEANS_ITEMS)]
+        centres = kmeans(tower.identity(some), chosen.centres, trainer.generator("centres"))
         expert = Expert(learned.prompts, learned.adapter, 1.0)
         return Sessions([*part.sessions, Session(task.columns, centres, expert)])
 
