@@ -72,7 +72,6 @@ class Rapf(TowerMethod[Map]):
         features = Rows(task.tokens, tower.features)
         known, labels = task.among(part.classes.columns)
         anchors = self.backbone.anchors([column.name for column in known])
-        near = (anchors @ anchors.T > NEAR) & ~torch.eye(len(known), dtype=torch.bool)
         old = len(part.classes.columns)
 
         def loss(parameters: Parameters, batch: Tensor, draws: Generator) -> Tensor:
@@ -82,7 +81,7 @@ class Rapf(TowerMethod[Map]):
                 drawn, of = part.classes.draw(picked, chosen.old_draws, draws)
                 rows, classes = torch.cat([rows, drawn]), torch.cat([classes, of])
             cosines = aligned(tower, parameters["adapter"], rows) @ anchors.T
-            return functional.cross_entropy(scale * cosines, classes) + hinge(cosines, classes, near)
+            return functional.cross_entropy(scale * cosines, classes) + hinge(cosines, classes, anchors, NEAR)
 
         recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
         trained = trainer.fit("map", {"adapter": part.adapter}, loss, len(features), recipe)["adapter"]

@@ -2,14 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from remodal.backbones import CHUNK, Tokens
+from remodal.backbones import CHUNK, StoredTokens, Tokens
 from remodal.learning.evaluate import accuracy
 from remodal.methods import methods
+from remodal.methods.base import Method, TaskData
 from remodal.testing import ToyBackbone, ToyTower, toy_stream
+from remodal.testing.candidate import same
 from remodal.training.trainer import Trainer
+
+
+def stored(tokens: Tokens, read: list[int]) -> StoredTokens:
+    """The tokens, which write down how many items are read at a time."""
+
+    def frames(positions: torch.Tensor) -> torch.Tensor:
+        read.append(len(positions))
+        return tokens[positions].frames
+
+    return StoredTokens(tokens.tower, tokens.lengths, frames)
+
+
+def taught(name: str, task: TaskData) -> Method:
+    kind = methods.get(name)
+    method = kind(
+        ToyBackbone(), kind.options.checked({"epochs": 1} if "epochs" in kind.options.model_fields else {}), 0
+    )
+    method.learn(task, Trainer(0, 0))
+    return method
+
+
+@pytest.mark.parametrize("name", [name for name in methods.names() if not methods.get(name).keeps_items])
+def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
+    """And what is learned is the same, wherever the tokens are."""
+    (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK // 2).tasks
+    read: list[int] = []
+    method = taught(name, replace(task.train, tokens=stored(task.train.tokens, read)))
+    assert max(read, default=0) <= CHUNK < len(task.train.labels)
+    assert same(method.state(), taught(name, task.train).state())
+
+
+@pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac"])
+def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def counted(tower: ToyTower, tokens: Tokens, prompts: torch.Tensor | None) -> torch.Tensor:
+        sizes.append(len(tokens))
+        return ToyTower.features_of(tower, tokens, prompts)
+
+    monkeypatch.setattr(ToyTower, "features_of", ToyTower._features, raising=False)
+    monkeypatch.setattr(ToyTower, "_features", counted)
+    (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK).tasks
+    kind = methods.get(name)
+    short = {"epochs": 1, "align_epochs": 1, "realign_steps": 5, "width": 64}
+    chosen = {setting: value for setting, value in short.items() if setting in kind.options.model_fields}
+    method = kind(ToyBackbone(), kind.options.checked(chosen), 0)
+    method.learn(task, Trainer(0, 0))
+    return method
+
+
+@pytest.mark.parametrize("name", [name for name in methods.names() if not methods.get(name).keeps_items])
+def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
+    """And what is learned is the same, wherever the tokens are."""
+    (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK // 2).tasks
+    read: list[int] = []
+    method = taught(name, replace(task.train, tokens=stored(task.train.tokens, read)))
+    assert max(read, default=0) <= CHUNK < len(task.train.labels)
+    assert same(method.state(), taught(name, task.train).state())
 
 
 @pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac"])
