@@ -15,6 +15,9 @@ from remodal.testing import ToyBackbone, ToyTower, toy_stream
 from remodal.testing.candidate import same
 from remodal.training.trainer import Trainer
 
+SHORT = {"epochs": 1, "align_epochs": 1, "realign_steps": 5, "width": 64}
+"""Settings with which learning takes a moment."""
+
 
 def stored(tokens: Tokens, read: list[int]) -> StoredTokens:
     """The tokens, which write down how many items are read at a time."""
@@ -28,37 +31,7 @@ def stored(tokens: Tokens, read: list[int]) -> StoredTokens:
 
 def taught(name: str, task: TaskData) -> Method:
     kind = methods.get(name)
-    method = kind(
-        ToyBackbone(), kind.options.checked({"epochs": 1} if "epochs" in kind.options.model_fields else {}), 0
-    )
-    method.learn(task, Trainer(0, 0))
-    return method
-
-
-@pytest.mark.parametrize("name", [name for name in methods.names() if not methods.get(name).keeps_items])
-def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
-    """And what is learned is the same, wherever the tokens are."""
-    (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK // 2).tasks
-    read: list[int] = []
-    method = taught(name, replace(task.train, tokens=stored(task.train.tokens, read)))
-    assert max(read, default=0) <= CHUNK < len(task.train.labels)
-    assert same(method.state(), taught(name, task.train).state())
-
-
-@pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac"])
-def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-
-    def counted(tower: ToyTower, tokens: Tokens, prompts: torch.Tensor | None) -> torch.Tensor:
-        sizes.append(len(tokens))
-        return ToyTower.features_of(tower, tokens, prompts)
-
-    monkeypatch.setattr(ToyTower, "features_of", ToyTower._features, raising=False)
-    monkeypatch.setattr(ToyTower, "_features", counted)
-    (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK).tasks
-    kind = methods.get(name)
-    short = {"epochs": 1, "align_epochs": 1, "realign_steps": 5, "width": 64}
-    chosen = {setting: value for setting, value in short.items() if setting in kind.options.model_fields}
+    chosen = {setting: value for setting, value in SHORT.items() if setting in kind.options.model_fields}
     method = kind(ToyBackbone(), kind.options.checked(chosen), 0)
     method.learn(task, Trainer(0, 0))
     return method
@@ -85,9 +58,7 @@ def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.M
     monkeypatch.setattr(ToyTower, "features_of", ToyTower._features, raising=False)
     monkeypatch.setattr(ToyTower, "_features", counted)
     (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK).tasks
-    kind = methods.get(name)
-    method = kind(ToyBackbone(), kind.options.checked({} if name == "nearest-mean" else {"width": 64}), 0)
-    method.learn(task.train, Trainer(0, 0))
+    method = taught(name, task.train)
     assert max(sizes) <= CHUNK
     found = accuracy(method, task, task.columns)
     assert found.aware is not None
