@@ -149,6 +149,11 @@ class Sketch:
         return torch.cat([torch.cat([self.known, new[:, :known].T], dim=1), new])
 
     @cached_property
+    def _onto(self) -> Tensor:
+        """F times the sums, ``[rows, classes]``, double."""
+        return (self.factor @ self.sums.T).double()
+
+    @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues and -vectors of ``F F^T``, ascending, double."""
         values, vectors = torch.linalg.eigh(self._products)
@@ -166,7 +171,10 @@ class Sketch:
         scale = squares.sqrt() if tall else (squares / values[-rank:].clamp(min=1e-30)).sqrt()
         factor = (vectors[:, -rank:] * scale).T.float()
         rotated = factor if tall else factor @ self.factor
-        return Sketch(rotated, self.spare + cut.float() / 2, self.sums, squares.diag())
+        found = Sketch(rotated, self.spare + cut.float() / 2, self.sums, squares.diag())
+        if not tall and "_onto" in vars(self):  # a small product in place of a large one
+            found._onto = factor.double() @ self._onto
+        return found
 
     def rounded(self) -> LowRankRidge:
         """As it is kept."""
@@ -175,7 +183,7 @@ class Sketch:
     def solve(self, penalty: float) -> Tensor:
         """Weights ``[width, classes]`` by Woodbury's identity."""
         ridge, cross = penalty + float(self.spare), self.sums.T
-        explained = torch.linalg.solve(_plus(self._products, ridge), (self.factor @ cross).double()).float()
+        explained = torch.linalg.solve(_plus(self._products, ridge), self._onto).float()
         weights: Tensor = (cross - self.factor.T @ explained) / ridge
         return weights
 
@@ -187,7 +195,7 @@ class Sketch:
         """
         values, vectors = self._spectrum
         items = vectors[-len(labels) :]
-        projected = vectors.T @ (self.factor @ self.sums.T).double()
+        projected = vectors.T @ self._onto
         own = functional.one_hot(labels, len(self.sums))
         found = []
         for penalty in penalties:
