@@ -54,7 +54,7 @@ def components(features: Tensor, labels: Tensor, number: int, seed: int) -> Draw
         means.append(centres)
         of += [label] * len(centres)
     scatter = torch.cat(residuals)
-    factor = leading(scatter, SETTINGS.rank) / max(1, len(scatter) - len(of)) ** 0.5
+    factor = leading([scatter], SETTINGS.rank) / max(1, len(scatter) - len(of)) ** 0.5
     each = math.ceil(SETTINGS.realign_draws / len(of))
 
     def draw(draws: Generator) -> tuple[Tensor, Tensor]:
@@ -109,7 +109,7 @@ def accuracies(backbone: Backbone, prepared: PreparedStream, modality: str, seed
     test = tower.features(Tokens.concat(task.test.tokens for task in tasks))
     truth = torch.cat([task.test.labels + start for task, start in zip(tasks, starts, strict=True)])
     anchors = Anchors.of(backbone, classes, classes)
-    basis = orthonormal(leading(train, BASIS))
+    basis = orthonormal(leading([train], BASIS))
     found: dict[str, list[float]] = {}
     for kind, make in KINDS.items():
         for seed in seeds:

@@ -141,9 +141,10 @@ def labelled(items: Sequence[Item], names: Sequence[str], backbone: Backbone, st
     """Features of the items of one modality."""
     tower = backbone.tower(items[0].modality)
     extracted = extract(items, backbone, store)
+    stored = store.get(extracted.keys.values())
     if extracted.rejected:
         raise SystemExit(f"{len(extracted.rejected)} items can't be read; {': '.join(extracted.rejected[0])}")
-    features = tower.features(Tokens.stack(tower.name, [extracted.tokens[item.id] for item in items]))
+    features = tower.features(Tokens.stack(tower.name, [stored[extracted.keys[item.id]] for item in items]))
     labels = torch.tensor([names.index(item.label) for item in items])
     return Labelled(features, labels, [item.group or item.id for item in items])
 

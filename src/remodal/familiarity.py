@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones import Backbone
+from remodal.backbones import CHUNK, Backbone
 from remodal.saved.held_out import HeldOut
 
 
@@ -38,8 +38,9 @@ class Familiarity:
             if len(kept.labels) > 1:
                 tower = backbone.tower(modality)
                 features = functional.normalize(tower.features(kept.tokens), dim=1)
-                cosines = (features @ features.T).fill_diagonal_(-torch.inf)
-                self._known[tower.name].append(_Known(features, cosines.amax(dim=1).sort().values))
+                places = torch.split(torch.arange(len(features)), CHUNK)
+                nearest = torch.cat([_nearest_other(features, rows) for rows in places])
+                self._known[tower.name].append(_Known(features, nearest.sort().values))
 
     def __call__(self, features: Tensor, tower: str) -> list[float | None]:
         """The p-value of each of some media, in the modality in which it is largest; None where nothing is held out.
@@ -51,6 +52,13 @@ class Familiarity:
             return [None] * len(features)
         directions = functional.normalize(features, dim=1)
         return torch.stack([_p_values(directions, one) for one in known]).amax(dim=0).tolist()
+
+
+def _nearest_other(features: Tensor, rows: Tensor) -> Tensor:
+    """Cosines ``[len(rows)]`` of the items at ``rows`` to the nearest other one."""
+    cosines = features[rows] @ features.T
+    cosines[torch.arange(len(rows)), rows] = -torch.inf
+    return cosines.amax(dim=1)
 
 
 def _p_values(directions: Tensor, known: _Known) -> Tensor:

@@ -265,13 +265,14 @@ class Model:
                 answers[at] = refused(named(medium), bad.reason)
         with self._store() as store:
             extracted = extract(list(readable.values()), self.backbone, store)
+            found = store.get(extracted.keys.values())
         for rejected in extracted.rejected:
             at = position[rejected.id]
             answers[at] = refused(named(media[at]), rejected.reason)
         for tower in self.backbone.towers.values():
             own = [at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower]
             if own:
-                tokens = [extracted.tokens[readable[at].id] for at in own]
+                tokens = [found[extracted.keys[readable[at].id]] for at in own]
                 answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from remodal.adaptation.merge import self_regularisation
 from remodal.adaptation.prompts import fresh_prompts
+from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import leading, orthonormal
 from remodal.backbones import Tokens, Tower
 from remodal.training.trainer import Parameters, Recipe, Trainer
@@ -37,7 +39,7 @@ def frozen(tower: Tower, width: int, length: int, trainer: Trainer) -> Adapted:
 class Held:
     """What holds a task back: embeddings ``[n, d]`` of its items before it, and the weight of the shift's penalty."""
 
-    before: Tensor
+    before: Rows
     weight: float
 
 
@@ -64,9 +66,10 @@ class Head:
     scale: float
 
     @classmethod
-    def on(cls, tower: Tower, features: Tensor, adapter: Tensor, anchors: Tensor, scale: float) -> Head:
+    def on(cls, tower: Tower, features: Tensor | Rows, adapter: Tensor, anchors: Tensor, scale: float) -> Head:
         """For items with these features ``[n, feature_width]``."""
-        return cls(tower, adapter, orthonormal(leading(features, ADAPTER_RANK)), anchors, scale)
+        pieces = (own for _, own in in_chunks(features))
+        return cls(tower, adapter, orthonormal(leading(pieces, ADAPTER_RANK)), anchors, scale)
 
     def start(self) -> Tensor:
         """A' before the first step, ``[k, d]``."""
@@ -103,7 +106,8 @@ def adapt(
 
     labels: int64 ``[n]``, rows of ``anchors [classes, d]``. borrowed: other modalities' prompts, added as they are.
     """
-    features = tower.features(tokens, start.prompts if borrowed is None else start.prompts + borrowed)
+    prompts = start.prompts if borrowed is None else start.prompts + borrowed
+    features = Rows(tokens, partial(tower.features, prompts=prompts))
     head = Head.on(tower, features, start.adapter, anchors, scale)
 
     def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:

@@ -6,18 +6,24 @@ mean moves by the kernel-weighted mean of the shifts that the new task's items s
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from remodal.adaptation.rows import Rows, in_chunks
 
-def drift(means: Tensor, before: Tensor, after: Tensor) -> Tensor:
+
+def drift(means: Tensor, before: Tensor | Rows, after: Tensor | Rows) -> Tensor:
     """Shifts ``[classes, width]`` of stored means, from features ``[n, width]`` of one set of items before and after.
 
     The kernel's width is the median distance of the items to a mean, so that there is no scale to choose.
     """
-    distance = _squared_distances(means, before)
+    distance = means.new_empty(len(means), len(before))
+    for rows, own in in_chunks(before):
+        distance[:, rows] = _squared_distances(means, own)
     scale = distance.median(dim=1, keepdim=True).values.clamp(min=1e-12)
     weights = (-distance / scale).softmax(dim=1)
-    return weights @ (after - before)
+    shifts = (weights[:, rows] @ (after[rows] - own) for rows, own in in_chunks(before))
+    return sum(shifts, torch.zeros_like(means))
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:

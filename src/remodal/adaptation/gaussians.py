@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import leading
+from remodal.backbones import CHUNK
 from remodal.streams.base import Column
 
 
@@ -29,7 +31,7 @@ class ClassGaussians:
         """Of no class."""
         return cls([], torch.zeros(0), torch.zeros(0, width), torch.zeros(0, rank, width))
 
-    def with_items(self, features: Tensor, labels: Tensor, columns: Sequence[Column]) -> ClassGaussians:
+    def with_items(self, features: Tensor | Rows, labels: Tensor, columns: Sequence[Column]) -> ClassGaussians:
         """These and the items ``[n, width]``, whose labels are positions in ``columns``; a known class is refined."""
         known = list(dict.fromkeys([*self.columns, *columns]))
         grown = len(known) - len(self.columns)
@@ -38,18 +40,19 @@ class ClassGaussians:
         factors = torch.cat([self.factors, self.factors.new_zeros(grown, *self.factors.shape[1:])])
         places = {column: at for at, column in enumerate(known)}
         for label, column in enumerate(columns):
-            own = features[labels == label]
-            if not len(own):
-                continue
-            at, before = places[column], counts[places[column]]
-            total = before + len(own)
-            mean = (before * means[at] + own.sum(0)) / total
-            between = (before * len(own) / total).sqrt() * (own.mean(0) - means[at])
-            scatter = torch.cat([factors[at] * before.sqrt(), own - own.mean(0), between[None]])
-            kept = leading(scatter, factors.shape[1]) / total.sqrt()
-            factors[at] = 0
-            factors[at, : len(kept)] = kept
-            counts[at], means[at] = total, mean
+            at = places[column]
+            for rows in torch.split((labels == label).nonzero()[:, 0], CHUNK):
+                if not len(rows):
+                    continue
+                own, before = features[rows], counts[at].clone()
+                total = before + len(own)
+                mean = (before * means[at] + own.sum(0)) / total
+                between = (before * len(own) / total).sqrt() * (own.mean(0) - means[at])
+                scatter = [factors[at] * before.sqrt(), own - own.mean(0), between[None]]
+                kept = leading(scatter, factors.shape[1]) / total.sqrt()
+                factors[at] = 0
+                factors[at, : len(kept)] = kept
+                counts[at], means[at] = total, mean
         return ClassGaussians(known, counts, means, factors)
 
     def draw(self, rows: Tensor, each: int, generator: Generator, floor: float = 0.0) -> tuple[Tensor, Tensor]:

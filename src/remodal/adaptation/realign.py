@@ -46,9 +46,9 @@ class Anchors:
     @classmethod
     def of(cls, backbone: Backbone, classes: Sequence[str], names: Iterable[str]) -> Self:
         """Of a modality's ``classes``, among the ``names`` of all classes seen (repeats count once)."""
-        unique = list(dict.fromkeys(names))
-        seen = backbone.anchors(unique)
-        position = torch.tensor([unique.index(name) for name in classes])
+        places = {name: at for at, name in enumerate(dict.fromkeys(names))}
+        seen = backbone.anchors(list(places))
+        position = torch.tensor([places[name] for name in classes])
         return cls(seen[position], seen, position)
 
 
@@ -72,7 +72,6 @@ def realign(
     """
     offset = tower.align(torch.zeros(1, len(basis)))
     frozen = tower.align(basis.T) - offset
-    close = (anchors.own @ anchors.own.T > CLOSE) & ~torch.eye(len(anchors.own), dtype=torch.bool)
 
     def loss(parameters: Parameters, _: Tensor, draws: Generator) -> Tensor:
         features, labels = draw(draws)
@@ -82,7 +81,7 @@ def realign(
             functional.cross_entropy(scale * within, labels)
             + functional.cross_entropy(scale * embedded @ anchors.seen.T, anchors.position[labels])
             + DECAY * (parameters["adapter"] ** 2).sum()
-            + hinge(within, labels, close)
+            + hinge(within, labels, anchors.own, CLOSE)
         )
 
     start = {"adapter": torch.zeros(basis.shape[1], anchors.own.shape[1])}
@@ -90,10 +89,16 @@ def realign(
     return (basis @ trained["adapter"]).T.contiguous()  # as a file would give it back: to the last bit
 
 
-def hinge(within: Tensor, labels: Tensor, close: Tensor) -> Tensor:
-    """Mean over items of how far close classes come nearer than ``MARGIN`` below the item's own."""
+def hinge(within: Tensor, labels: Tensor, anchors: Tensor, least: float) -> Tensor:
+    """Mean over items of how far close classes come nearer than ``MARGIN`` below the item's own.
+
+    within: cosines ``[n, classes]`` to ``anchors`` ``[classes, d]``. Close are classes whose anchors have a cosine
+    above ``least``.
+    """
+    close = anchors[labels] @ anchors.T > least
+    close[torch.arange(len(labels)), labels] = False
     own = within.gather(1, labels[:, None])
-    return ((MARGIN - own + within).clamp(min=0) * close[labels]).sum(1).mean()
+    return ((MARGIN - own + within).clamp(min=0) * close).sum(1).mean()
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:

@@ -109,11 +109,7 @@ class LowRankRidge:
     @property
     def sketch(self) -> Sketch:
         """What takes in more items."""
-        return Sketch(self.factor, self.spare, self.sums)
-
-    def solve(self, penalty: float) -> Tensor:
-        """See :meth:`Sketch.solve`."""
-        return self.sketch.solve(penalty)
+        return Sketch(self.factor, self.spare, self.sums, torch.zeros(0, 0).double())
 
 
 @dataclass
@@ -123,11 +119,14 @@ class Sketch:
     A chunk is added, and what it adds beyond the rank cut off again: memory and seconds an item depend on rank and
     chunk, not on how many items there are. One eigendecomposition of ``rank + chunk`` serves the cut and every penalty
     that :meth:`left_out` is asked for.
+
+    known: double ``[k, k]``, the products ``F F^T`` of the factor's first rows, where they are there already.
     """
 
     factor: Tensor
     spare: Tensor
     sums: Tensor
+    known: Tensor
 
     def added(self, features: Tensor, labels: Tensor, classes: int) -> Sketch:
         """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``, which are the factor's last rows.
@@ -136,16 +135,28 @@ class Sketch:
         """
         new = self.sums.new_zeros(classes - len(self.sums), self.sums.shape[1])
         sums = torch.cat([self.sums, new]).index_add(0, labels, features)
-        return Sketch(torch.cat([self.factor, features]), self.spare, sums)
+        return Sketch(torch.cat([self.factor, features]), self.spare, sums, self.known)
 
     def mean_square(self) -> float:
         """The Gram's mean diagonal."""
         return float(self.factor.square().sum() / self.factor.shape[1] + self.spare)
 
     @cached_property
+    def _products(self) -> Tensor:
+        """``F F^T``, double."""
+        known = len(self.known)
+        new = (self.factor[known:] @ self.factor.T).double()
+        return torch.cat([torch.cat([self.known, new[:, :known].T], dim=1), new])
+
+    @cached_property
+    def _onto(self) -> Tensor:
+        """F times the sums, ``[rows, classes]``, double."""
+        return (self.factor @ self.sums.T).double()
+
+    @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues and -vectors of ``F F^T``, ascending, double."""
-        values, vectors = torch.linalg.eigh((self.factor @ self.factor.T).double())
+        values, vectors = torch.linalg.eigh(self._products)
         return values.clamp(min=0), vectors
 
     def cut(self, rank: int) -> Sketch:
@@ -156,10 +167,14 @@ class Sketch:
             values, vectors = self._spectrum
         rank = min(rank, len(values))
         cut = values[-rank - 1] if len(values) > rank else values.new_tensor(0.0)
-        kept = (1 - cut / values[-rank:].clamp(min=1e-30)).clamp(min=0).sqrt()
-        scale = kept * values[-rank:].clamp(min=0).sqrt() if tall else kept
+        squares = (values[-rank:] - cut).clamp(min=0)
+        scale = squares.sqrt() if tall else (squares / values[-rank:].clamp(min=1e-30)).sqrt()
         factor = (vectors[:, -rank:] * scale).T.float()
-        return Sketch(factor if tall else factor @ self.factor, self.spare + cut.float() / 2, self.sums)
+        rotated = factor if tall else factor @ self.factor
+        found = Sketch(rotated, self.spare + cut.float() / 2, self.sums, squares.diag())
+        if not tall and "_onto" in vars(self):  # a small product in place of a large one
+            found._onto = factor.double() @ self._onto
+        return found
 
     def rounded(self) -> LowRankRidge:
         """As it is kept."""
@@ -168,8 +183,7 @@ class Sketch:
     def solve(self, penalty: float) -> Tensor:
         """Weights ``[width, classes]`` by Woodbury's identity."""
         ridge, cross = penalty + float(self.spare), self.sums.T
-        inner = _plus((self.factor @ self.factor.T).double(), ridge)
-        explained = torch.linalg.solve(inner, (self.factor @ cross).double()).float()
+        explained = torch.linalg.solve(_plus(self._products, ridge), self._onto).float()
         weights: Tensor = (cross - self.factor.T @ explained) / ridge
         return weights
 
@@ -181,7 +195,7 @@ class Sketch:
         """
         values, vectors = self._spectrum
         items = vectors[-len(labels) :]
-        projected = vectors.T @ (self.factor @ self.sums.T).double()
+        projected = vectors.T @ self._onto
         own = functional.one_hot(labels, len(self.sums))
         found = []
         for penalty in penalties:

@@ -8,12 +8,15 @@ instead of one a class is our choice, measured in ``docs/design.md``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Self
 
 import torch
 from torch import Generator, Tensor
+
+from remodal.adaptation.rows import Rows, in_chunks
 
 BLOCK = 512
 """Rows of which the leading directions are found at a time."""
@@ -38,20 +41,27 @@ class ClassStatistics:
         """Of no class."""
         return cls(rank, [], torch.zeros(0), torch.zeros(0, width), torch.zeros(0, width))
 
-    def add(self, features: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
-        """Take in items of classes; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
+    def add(self, features: Tensor | Rows, labels: Tensor, classes: Sequence[str]) -> None:
+        """Take in items ``[n, width]``; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
         found = torch.bincount(labels, minlength=len(classes))
         names = [name for name, count in zip(classes, found.tolist(), strict=True) if count]
         counts, present = found[found > 0].float(), (found > 0).cumsum(0)[labels] - 1
-        sums = features.new_zeros(len(names), features.shape[1]).index_add(0, present, features)
-        scatter = torch.cat([self.factor * self._freedom() ** 0.5, features - (sums / counts[:, None])[present]])
+        sums = self.means.new_zeros(len(names), self.means.shape[1])
+        for rows, own in in_chunks(features):
+            sums.index_add_(0, present[rows], own)
+        centres = sums / counts[:, None]
+        scatter = chain(
+            [self.factor * self._freedom() ** 0.5],
+            (own - centres[present[rows]] for rows, own in in_chunks(features)),
+        )
+        factor = leading(scatter, self.rank)
         known = {name: at for at, name in enumerate(dict.fromkeys([*self.classes, *names]))}
         at, new = torch.tensor([known[name] for name in names], dtype=torch.int64), len(known) - len(self.classes)
         before = torch.cat([self.counts, self.counts.new_zeros(new)])
         means = torch.cat([self.means, self.means.new_zeros(new, self.means.shape[1])])
         self.classes, self.counts = list(known), before.index_add(0, at, counts)
         self.means = means.index_copy(0, at, (before[at, None] * means[at] + sums) / self.counts[at, None])
-        self.factor = leading(scatter, self.rank) / max(1.0, self._freedom()) ** 0.5
+        self.factor = factor / max(1.0, self._freedom()) ** 0.5
 
     def _freedom(self) -> float:
         return float((self.counts - 1).clamp(min=0).sum())
@@ -72,18 +82,29 @@ def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generat
     return features, torch.arange(len(means)).repeat_interleave(each)
 
 
-def leading(rows: Tensor, rank: int) -> Tensor:
-    """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to ``rows^T rows``: its leading directions, scaled.
+def leading(rows: Iterable[Tensor], rank: int) -> Tensor:
+    """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to that of all rows: its leading directions, scaled.
 
-    Of more than ``BLOCK`` rows so many at a time, each with the leading ``BLOCK`` of what came before, so that nothing
-    grows with the square of the rows; up to there it is exact.
+    rows: ``[n, width]`` each, one after the other; at least one row in all. Of more than ``BLOCK`` rows so many at a
+    time, each with the leading ``BLOCK`` of what came before, so that nothing grows with the square of the rows; up to
+    there it is exact.
     """
-    kept = rows[:0]
-    for block in torch.split(rows, BLOCK):
-        joined = torch.cat([kept, block])
+    kept: list[Tensor] = []
+    for block in _blocks(rows):
+        joined = torch.cat([*kept, block])
         _, vectors = _spectrum(joined, smallest=1e-9)
-        kept = (vectors[:, -max(rank, BLOCK) :].T @ joined.double()).float()
-    return kept[-rank:]
+        kept = [(vectors[:, -max(rank, BLOCK) :].T @ joined.double()).float()]
+    return kept[0][-rank:]
+
+
+def _blocks(rows: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The rows ``BLOCK`` at a time, the last ones fewer."""
+    waiting: list[Tensor] = []
+    for some in rows:
+        *whole, rest = torch.split(torch.cat([*waiting, some]), BLOCK)
+        yield from whole
+        waiting = [rest]
+    yield from waiting
 
 
 def orthonormal(rows: Tensor, smallest: float = 1e-7) -> Tensor:

@@ -12,7 +12,7 @@ from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate, self_regularisation
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.realign import temperature
-from remodal.adaptation.ridge import LowRankRidge, StreamingRidge
+from remodal.adaptation.ridge import LowRankRidge, Sketch, StreamingRidge
 from remodal.adaptation.router import Router
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones.prompting import prompted
@@ -102,7 +102,7 @@ def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
         features.T @ torch.nn.functional.one_hot(labels).float(),
     )
     assert ridge.factor.shape == (6, 6)
-    torch.testing.assert_close(ridge.solve(0.7), expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(ridge.sketch.solve(0.7), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_the_factor_is_kept_in_half_precision_whatever_its_size() -> None:
@@ -177,3 +177,15 @@ def test_the_router_tells_modalities_apart_from_their_statistics() -> None:
     router.train(stored, list(items), Trainer(0, 0))
     for index, features in enumerate(items.values()):
         assert (router.logits(features).argmax(1) == index).float().mean() > 0.95
+
+
+def test_products_that_are_known_after_a_cut_are_those_of_what_is_left() -> None:
+    features, labels = torch.randn(30, 50, generator=torch.Generator().manual_seed(3)), torch.arange(30) % 4
+    whole = LowRankRidge.empty(50).sketch.added(features, labels, 4)
+    whole.left_out(labels, [1.0])
+    cut = whole.cut(12)
+    anew = Sketch(cut.factor, cut.spare, cut.sums, torch.zeros(0, 0).double())
+    torch.testing.assert_close(cut.solve(0.5), anew.solve(0.5), atol=1e-5, rtol=1e-4)
+    more = torch.randn(6, 50, generator=torch.Generator().manual_seed(4))
+    found, expected = (one.added(more, labels[:6], 5).left_out(labels[:6], [0.3]) for one in (cut, anew))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)

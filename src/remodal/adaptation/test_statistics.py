@@ -81,7 +81,7 @@ def test_leading_directions_of_many_rows_are_found_block_by_block() -> None:
     draws = torch.Generator().manual_seed(0)
     rows = torch.randn(3000, 700, generator=draws) * torch.logspace(0, -2, 700)
     values, vectors = torch.linalg.eigh(rows.double().T @ rows.double())
-    found = leading(rows, 20)
+    found = leading([rows], 20)
     expected = (vectors[:, -20:] * values[-20:]) @ vectors[:, -20:].T
     assert found.shape == (20, 700)
     torch.testing.assert_close(found.T @ found, expected.float(), atol=1e-3 * float(values[-1]), rtol=0)

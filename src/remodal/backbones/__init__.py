@@ -7,10 +7,10 @@ from pathlib import Path
 
 from remodal.backbones.base import Backbone, Tower
 from remodal.backbones.remembered import Remembered
-from remodal.backbones.tokens import Tokens
+from remodal.backbones.tokens import CHUNK, StoredTokens, Tokens
 from remodal.registry import Registry
 
-__all__ = ["Backbone", "Remembered", "Tokens", "Tower", "backbones", "load_backbone"]
+__all__ = ["CHUNK", "Backbone", "Remembered", "StoredTokens", "Tokens", "Tower", "backbones", "load_backbone"]
 
 backbones = Registry[Callable[[Path, str], Backbone]]("backbone")
 

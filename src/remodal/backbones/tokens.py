@@ -1,14 +1,30 @@
-"""Frozen tokens of many items: what a stem computes once and everything after it works on."""
+"""Frozen tokens of many items: what a stem computes once and everything after it works on.
+
+They are in memory (:class:`Tokens`), or where they are stored until they are asked for (:class:`StoredTokens`); what
+takes the one takes the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+CHUNK = 512
+"""Items that are taken at a time, so that memory doesn't depend on how many there are."""
+
+
+def chunks(count: int, most: int = CHUNK) -> list[slice]:
+    """Positions of ``count`` items, at most ``most`` at a time; each chunk is spread over all of them.
+
+    So a chunk has items of all classes, also where a task lists one class after the other.
+    """
+    parts = -(-count // most)
+    return [slice(start, None, parts) for start in range(parts)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +70,38 @@ class Tokens:
 
     def by_length(self) -> Iterator[tuple[Tensor, Tensor]]:
         """(positions ``[k]``, float32 tokens ``[k, frames, tokens, width]``) for each number of frames there is."""
-        starts = torch.cumsum(self.lengths, 0) - self.lengths
+        if not len(self):
+            return
+        starts, frames = torch.cumsum(self.lengths, 0) - self.lengths, self.frames
         for length in torch.unique(self.lengths).tolist():
             positions = (self.lengths == length).nonzero()[:, 0]
             rows = starts[positions, None] + torch.arange(length)
-            yield positions, self.frames[rows].float()
+            yield positions, frames[rows].float()
+
+
+Read = Callable[[Tensor], Tensor]
+"""Positions ``[k]`` -> float16 ``[sum(lengths), tokens, width]``, the frames of the items there, in their order."""
+
+
+class StoredTokens(Tokens):
+    """Items whose frames are read each time they are asked for, and not kept: a part of them is another view.
+
+    read: gives frames of items, by their positions among those that it knows. positions: int64 ``[n]``, of these
+    items; by default all, in their order.
+    """
+
+    read: Read
+    positions: Tensor
+
+    def __init__(self, tower: str, lengths: Tensor, read: Read, positions: Tensor | None = None) -> None:
+        at = torch.arange(len(lengths)) if positions is None else positions
+        vars(self).update(tower=tower, lengths=lengths, read=read, positions=at)  # a frozen class has no other way
+
+    @property
+    def frames(self) -> Tensor:
+        """As of :class:`Tokens`, read anew."""
+        return self.read(self.positions)
+
+    def __getitem__(self, index: Tensor | slice) -> StoredTokens:
+        """The items at ``index``, none of which is read."""
+        return StoredTokens(self.tower, self.lengths[index], self.read, self.positions[index])

@@ -49,24 +49,25 @@ class Rejected(NamedTuple):
 
 @dataclass
 class Extracted:
-    """Tokens ``[frames, tokens, width]`` by item id, what was rejected, and how the time was spent.
+    """Where the tokens of items are stored, what was rejected, and how the time was spent.
 
     keys: by item id, the key of its tokens: equal where the content is (:func:`~remodal.features.store.token_key`).
-    seconds: of all threads together, over their number; so the sum is the time that passed.
+    lengths: by item id, frames. seconds: of all threads together, over their number; so the sum is the time that
+    passed.
     """
 
-    tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "stem": 0.0})
 
 
 @dataclass
 class _Found:
-    """What a thread found of a handful: tokens and keys by id, the new ones, what was rejected, and seconds."""
+    """What a thread found of a handful: keys and frames by id, new tokens, what was rejected, and seconds."""
 
-    tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
     new: dict[bytes, NDArray[np.float16]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     decode: float = 0.0
@@ -76,7 +77,7 @@ class _Found:
 def extract(
     items: Sequence[Encoded], backbone: Backbone, store: FeatureStore, progress: Progress | None = None
 ) -> Extracted:
-    """Tokens of ``items``, computed where the store doesn't have them.
+    """See that the store has the tokens of ``items``: what it lacks is computed.
 
     Which items are computed together never changes a bit of their tokens. As many threads as torch would use.
     """
@@ -96,7 +97,7 @@ def extract(
             with shown.work(f"frozen features ({kinds})", len(own)) as count:
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
                     count(len(handful))
-                    done.tokens.update(found.tokens)
+                    done.lengths.update(found.lengths)
                     done.keys.update(found.keys)
                     done.rejected.extend(found.rejected)
                     done.seconds["decode"] += found.decode / threads
@@ -120,9 +121,9 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
             try:
                 data = item.read()
                 key = token_key(fingerprint, item.read_as, item.unit, data)
-                stored = store.get([key])
+                stored = store.lengths([key])
                 if key in stored:
-                    found.tokens[item.id] = stored[key]
+                    found.lengths[item.id] = stored[key]
                 else:
                     medium = get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
                     missing.append((item, key, tower.prepare(item.read_as, medium)))
@@ -133,7 +134,7 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
     if missing:
         tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower)
         for (item, key, _), own in zip(missing, tokens):
-            found.tokens[item.id] = found.new[key] = own
+            found.new[key], found.lengths[item.id] = own, len(own)
     found.decode, found.stem = decoded - started, time.perf_counter() - decoded
     return found
 

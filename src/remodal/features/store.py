@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import lmdb
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from remodal.backbones import StoredTokens
 from remodal.errors import RemodalError
 
 MAP_SIZE = 1 << 38
 """Bytes of address space; the file itself grows only as it is filled."""
 _HEADER = struct.Struct("<3I")
+_OPEN: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
+"""Environments of this process by device and inode of their file: LMDB wants each to be opened once."""
+_OPENING = Lock()
 
 
 class StoreInfo(NamedTuple):
@@ -40,7 +47,9 @@ def token_key(fingerprint: str, modality: str, unit: str | None, data: bytes) ->
 
 
 class FeatureStore:
-    """Tokens by key, in a folder. Safe to use from several processes at once.
+    """Tokens by key, in a folder. Safe to use from several processes at once, and more than once in one.
+
+    The file is closed when neither a store nor tokens that it gave (:meth:`tokens`) need it any more.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +63,7 @@ class FeatureStore:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._env: Any = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
+            self._env = _opened(path)
         except (OSError, lmdb.Error) as error:
             raise RemodalError(
                 f"the feature cache {path} can't be opened ({error}); choose another: REMODAL_CACHE"
@@ -64,7 +73,7 @@ class FeatureStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._env.close()
+        self._env = None
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float16]]:
         """The tokens ``[frames, tokens, width]`` of those keys that are stored."""
@@ -73,9 +82,33 @@ class FeatureStore:
             for key in keys:
                 value = transaction.get(key)
                 if value is not None:
-                    shape = _HEADER.unpack_from(value)
-                    found[key] = np.frombuffer(value, np.float16, offset=_HEADER.size).reshape(shape).copy()
+                    found[key] = _array(value).copy()
         return found
+
+    def lengths(self, keys: Iterable[bytes]) -> dict[bytes, int]:
+        """Frames of those keys that are stored, without reading their tokens."""
+        with self._env.begin(buffers=True) as transaction:
+            values = ((key, transaction.get(key)) for key in keys)
+            return {key: _HEADER.unpack_from(value)[0] for key, value in values if value is not None}
+
+    def tokens(self, tower: str, keys: Sequence[bytes], lengths: Sequence[int]) -> StoredTokens:
+        """Items that ``tower`` read, given by their keys and frames, as tokens that stay here until they are needed.
+
+        Reading them raises RemodalError where one of them is no longer stored.
+        """
+        env, path = self._env, self.path
+
+        def read(positions: torch.Tensor) -> torch.Tensor:
+            with env.begin(buffers=True) as transaction:
+                values = [transaction.get(keys[at]) for at in positions.tolist()]
+                if gone := values.count(None):
+                    raise RemodalError(
+                        f"the feature cache {path} was cleared while it was in use: {gone:,} of {len(values):,} items "
+                        "are gone; the same command computes them again"
+                    )
+                return torch.from_numpy(np.concatenate([_array(value) for value in values]))
+
+        return StoredTokens(tower, torch.tensor(lengths, dtype=torch.int64), read)
 
     def put(self, tokens: Mapping[bytes, NDArray[np.float16]]) -> None:
         """Store tokens, all or none of them."""
@@ -94,3 +127,24 @@ class FeatureStore:
         with self._env.begin(write=True) as transaction:
             transaction.drop(self._env.open_db(None, transaction), delete=False)
         return entries
+
+
+def _array(value: Any) -> NDArray[np.float16]:
+    """What a stored value holds, without a copy."""
+    return np.frombuffer(value, np.float16, offset=_HEADER.size).reshape(_HEADER.unpack_from(value))
+
+
+def _opened(path: Path) -> Any:
+    """The environment of the folder ``path``."""
+    with _OPENING:
+        file = path / "data.mdb"
+        known = _OPEN.get(_identity(file)) if file.exists() else None
+        if known is None:
+            known = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
+            _OPEN[_identity(file)] = known
+        return known
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino

@@ -112,52 +112,61 @@ def store(tmp_path: Path) -> Iterator[FeatureStore]:
         yield opened
 
 
+ById = dict[str, NDArray[np.float16]]
+
+
 @pytest.fixture(scope="module")
-def together(lite: Lite, tmp_path_factory: pytest.TempPathFactory) -> Extracted:
-    """All items, in one pass."""
+def together(lite: Lite, tmp_path_factory: pytest.TempPathFactory) -> ById:
+    """The tokens of all items, computed in one pass."""
     with FeatureStore(tmp_path_factory.mktemp("together")) as store:
-        return extract(ITEMS, lite, store)
+        return stored(extract(ITEMS, lite, store), store)
 
 
-def same(found: Extracted, expected: Extracted) -> bool:
-    return all(tokens.tobytes() == expected.tokens[id].tobytes() for id, tokens in found.tokens.items())
+def stored(found: Extracted, store: FeatureStore) -> ById:
+    tokens = store.get(found.keys.values())
+    assert found.lengths == {id: len(tokens[key]) for id, key in found.keys.items()}
+    return {id: tokens[key] for id, key in found.keys.items()}
 
 
-def test_every_item_gets_the_tokens_of_its_frames(together: Extracted) -> None:
-    shapes = {id: tokens.shape for id, tokens in together.tokens.items()}
+def same(found: ById, expected: ById) -> bool:
+    return all(tokens.tobytes() == expected[id].tobytes() for id, tokens in found.items())
+
+
+def test_every_item_gets_the_tokens_of_its_frames(together: ById) -> None:
+    shapes = {id: tokens.shape for id, tokens in together.items()}
     assert shapes.keys() == {item.id for item in ITEMS}
     assert shapes["picture 0"] == shapes["depth 0"] == (1, 4, 1944)
     assert [shapes[f"sound {number}"][0] for number in range(3)] == [1, 2, 3]
     assert shapes["sentence 0"] == (1, 4, 384)
-    assert {tokens.dtype for tokens in together.tokens.values()} == {np.dtype(np.float16)}
+    assert {tokens.dtype for tokens in together.values()} == {np.dtype(np.float16)}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_tokens_are_the_same_bits_whichever_items_are_computed_together(
-    lite: Lite, store: FeatureStore, together: Extracted, seed: int
+    lite: Lite, store: FeatureStore, together: ById, seed: int
 ) -> None:
     some = [ITEMS[position] for position in np.random.default_rng(seed).permutation(len(ITEMS))[:29]]
     first, rest = some[:5], some
-    assert same(extract(first, lite, store), together)
-    assert same(extract(rest, lite, store), together)  # five of them are in the store by now
+    assert same(stored(extract(first, lite, store), store), together)
+    assert same(stored(extract(rest, lite, store), store), together)  # five of them are in the store by now
 
 
-def test_an_item_alone_gets_the_same_bits(lite: Lite, store: FeatureStore, together: Extracted) -> None:
+def test_an_item_alone_gets_the_same_bits(lite: Lite, store: FeatureStore, together: ById) -> None:
     for item in (picture(0), sound(2), depth_map(0), sentence(5)):
-        assert same(extract([item], lite, store), together)
+        assert same(stored(extract([item], lite, store), store), together)
 
 
 def test_a_second_pass_computes_nothing(
-    lite: Lite, store: FeatureStore, together: Extracted, monkeypatch: pytest.MonkeyPatch
+    lite: Lite, store: FeatureStore, together: ById, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted(lite, monkeypatch)
     extract(ITEMS, lite, store)
-    assert counted.frames == sum(len(tokens) for tokens in together.tokens.values())
+    assert counted.frames == sum(len(tokens) for tokens in together.values())
     counted.frames = 0
     again = extract(ITEMS, lite, store)
     assert counted.frames == 0
-    assert again.tokens.keys() == together.tokens.keys()
-    assert same(again, together)
+    assert again.keys.keys() == together.keys()
+    assert same(stored(again, store), together)
 
 
 def test_only_what_the_store_lacks_is_computed(
@@ -175,19 +184,19 @@ def test_the_same_content_under_another_name_is_not_computed_again(
     extract([picture(0)], lite, store)
     counted = Counted(lite, monkeypatch)
     renamed = Given("another name", "image", picture(0).data)
-    assert "another name" in extract([renamed], lite, store).tokens
+    assert "another name" in extract([renamed], lite, store).keys
     assert counted.frames == 0
 
 
 def test_depth_in_another_unit_is_another_content(lite: Lite, store: FeatureStore) -> None:
     data = depth_map(0).data
     items = [Given("in millimetres", "depth", data, "mm"), Given("in centimetres", "depth", data, "cm")]
-    tokens = extract(items, lite, store).tokens
+    tokens = stored(extract(items, lite, store), store)
     assert not np.array_equal(tokens["in millimetres"], tokens["in centimetres"])
 
 
 def test_bad_items_are_set_aside_with_their_reasons_and_the_rest_goes_on(
-    lite: Lite, store: FeatureStore, together: Extracted
+    lite: Lite, store: FeatureStore, together: ById
 ) -> None:
     bad = [
         Given("c cut", "image", picture(0).data[:200]),
@@ -202,8 +211,8 @@ def test_bad_items_are_set_aside_with_their_reasons_and_the_rest_goes_on(
     assert "empty file" in reasons["b empty"]
     assert "PNG that can't be decoded" in reasons["c cut"]
     assert "colour" in reasons["d picture"]
-    assert found.tokens.keys() == {item.id for item in ITEMS[:16]}
-    assert same(found, together)
+    assert found.keys.keys() == {item.id for item in ITEMS[:16]}
+    assert same(stored(found, store), together)
     assert store.info().entries == 16
 
 

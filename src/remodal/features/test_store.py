@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from remodal.backbones import Tokens
 from remodal.errors import RemodalError
 from remodal.features.store import FeatureStore, token_key
 
@@ -82,6 +84,57 @@ def test_clear_forgets_everything_and_says_how_much(store: FeatureStore) -> None
     assert store.get([b"a", b"b"]) == {}
     store.put({b"a": tokens(3)})
     assert store.get([b"a"])[b"a"].max() == 3
+
+
+def test_lengths_are_known_without_reading(store: FeatureStore) -> None:
+    store.put({b"clip": tokens(2, 8, 4, 16), b"picture": tokens(1, 1, 4, 16)})
+    assert store.lengths([b"picture", b"absent", b"clip"]) == {b"picture": 1, b"clip": 8}
+
+
+def test_stored_tokens_are_those_in_memory(store: FeatureStore) -> None:
+    arrays = {bytes([at]): tokens(at, 1 + at % 3, 4, 16) for at in range(9)}
+    store.put(arrays)
+    stored = store.tokens("vision", list(arrays), [len(array) for array in arrays.values()])
+    whole = Tokens.stack("vision", list(arrays.values()))
+    odd = torch.tensor([7, 1, 4])
+    for found, expected in (
+        (stored, whole),
+        (stored[odd], whole[odd]),
+        (stored[2:8][::2], whole[2:8][::2]),
+        (Tokens.concat([stored[odd], whole[:2]]), Tokens.concat([whole[odd], whole[:2]])),
+    ):
+        assert torch.equal(found.frames, expected.frames)
+        assert torch.equal(found.lengths, expected.lengths)
+        groups = zip(found.by_length(), expected.by_length(), strict=True)
+        assert all(torch.equal(mine, its) for pair in groups for mine, its in zip(*pair, strict=True))
+
+
+def test_stored_tokens_are_read_where_the_store_was_left(tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        store.put({b"key": tokens(5)})
+        kept = store.tokens("vision", [b"key"], [1])
+    with FeatureStore(tmp_path) as again:  # opened once more while the tokens hold it open
+        again.put({b"more": tokens(6)})
+        assert kept.frames.max() == 5
+
+
+def test_a_file_that_was_removed_is_made_anew_beside_what_still_reads_it(tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        store.put({b"key": tokens(5)})
+        kept = store.tokens("vision", [b"key"], [1])
+    for file in tmp_path.glob("*.mdb"):
+        file.unlink()
+    with FeatureStore(tmp_path) as new:
+        assert new.info().entries == 0
+        assert kept.frames.max() == 5
+
+
+def test_tokens_that_were_cleared_are_missed_in_one_line(store: FeatureStore) -> None:
+    store.put({b"a": tokens(1), b"b": tokens(2)})
+    kept = store.tokens("vision", [b"a", b"b"], [1, 1])
+    store.clear()
+    with pytest.raises(RemodalError, match=r"was cleared while it was in use: 2 of 2 items are gone"):
+        _ = kept.frames
 
 
 def test_info_counts_entries_and_bytes(store: FeatureStore) -> None:

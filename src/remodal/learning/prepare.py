@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from remodal.backbones import Backbone, Tokens
@@ -99,10 +97,11 @@ def prepare(
     """
     items = [item for task in stream for item in (*task.train, *task.test)]
     extracted = extract(items, backbone, store, progress)
+    stored = _Stored(extracted, backbone, store)
     quarantined = [*stream.quarantined, *(Quarantined(*rejected) for rejected in extracted.rejected)]
     tasks: dict[int | None, PreparedTask] = {}  # by their index in the stream
     for index, task in enumerate(stream):
-        prepared = _prepare_task(task, len(tasks), extracted, backbone, quarantined)
+        prepared = _prepare_task(task, len(tasks), stored, quarantined)
         if prepared is not None:
             tasks[index] = prepared
     if not tasks:
@@ -113,9 +112,9 @@ def prepare(
         completed = tasks.get(step.completes)
         whole = step.completes is not None and step.train == stream.tasks[step.completes].train
         if completed is not None and whole:
-            train: TaskData | None = replace(completed.train, index=len(steps))  # its tokens are there once
+            train: TaskData | None = replace(completed.train, index=len(steps))
         else:
-            train = _prepare_step(step, len(steps), known, extracted, backbone)
+            train = _prepare_step(step, len(steps), known, stored)
         if train is not None or completed is not None:
             completes = None if completed is None else completed.train.index
             stated = stated_licences(step.train), stated_unit(step.train)
@@ -153,7 +152,7 @@ def prepare_task(
     if extracted.rejected:
         first, count = extracted.rejected[0], len(extracted.rejected)
         raise RemodalError(f"{first.id}: {first.reason} ({count} such items among {len(task.train)})")
-    return _task_data(index, task.modality, task.classes, task.train, extracted.tokens, backbone)
+    return _Stored(extracted, backbone, store).task_data(index, task.modality, task.classes, task.train)
 
 
 def without_unusable(
@@ -163,9 +162,7 @@ def without_unusable(
     extracted = extract([item for task in tasks for item in (*task.train, *task.test)], backbone, store, progress)
     kept: list[Task] = []
     for task in tasks:
-        train, test = (
-            tuple(item for item in items if item.id in extracted.tokens) for items in (task.train, task.test)
-        )
+        train, test = (tuple(item for item in items if item.id in extracted.keys) for items in (task.train, task.test))
         learned = {item.label for item in train}
         classes = tuple(name for name in task.classes if name in learned)
         test = tuple(item for item in test if item.label in classes)
@@ -177,18 +174,39 @@ def without_unusable(
 def prepare_held_out(task: Task, backbone: Backbone, store: FeatureStore) -> tuple[Tokens, list[str]] | None:
     """The usable held-out items of a task, with the label of each; None where there is none."""
     extracted = extract(task.test, backbone, store)
-    items = [item for item in task.test if item.id in extracted.tokens]
+    items = [item for item in task.test if item.id in extracted.keys]
     if not items:
         return None
-    tower = backbone.tower(items[0].read_as).name
-    return Tokens.stack(tower, [extracted.tokens[item.id] for item in items]), [item.label for item in items]
+    return _Stored(extracted, backbone, store).tokens(items), [item.label for item in items]
 
 
-def _prepare_task(
-    task: Task, index: int, extracted: Extracted, backbone: Backbone, quarantined: list[Quarantined]
-) -> PreparedTask | None:
-    train = [item for item in task.train if item.id in extracted.tokens]
-    test = [item for item in task.test if item.id in extracted.tokens]
+@dataclass(frozen=True)
+class _Stored:
+    """What a stem pass left in the store; tokens are read from there when they are needed."""
+
+    extracted: Extracted
+    backbone: Backbone
+    store: FeatureStore
+
+    def __contains__(self, item: Item) -> bool:
+        return item.id in self.extracted.keys
+
+    def tokens(self, items: Sequence[Item]) -> Tokens:
+        """Of ``items``, all of one tower."""
+        keys = [self.extracted.keys[item.id] for item in items]
+        lengths = [self.extracted.lengths[item.id] for item in items]
+        return self.store.tokens(self.backbone.tower(items[0].read_as).name, keys, lengths)
+
+    def task_data(self, index: int, modality: str, classes: tuple[str, ...], items: Sequence[Item]) -> TaskData:
+        """Of ``items`` of these classes."""
+        places = {name: at for at, name in enumerate(classes)}
+        labels = torch.tensor([places[item.label] for item in items])
+        return TaskData(index, modality, classes, self.tokens(items), labels)
+
+
+def _prepare_task(task: Task, index: int, stored: _Stored, quarantined: list[Quarantined]) -> PreparedTask | None:
+    train = [item for item in task.train if item in stored]
+    test = [item for item in task.test if item in stored]
     both = {item.label for item in train} & {item.label for item in test}
     classes = tuple(name for name in task.classes if name in both)
     left: dict[str, list[Item]] = {name: [] for name in task.classes if name not in both}
@@ -202,30 +220,13 @@ def _prepare_task(
         return None
     train = [item for item in train if item.label in both]
     test = [item for item in test if item.label in both]
-    data = _task_data(index, task.modality, classes, train, extracted.tokens, backbone)
-    held = _task_data(index, task.modality, classes, test, extracted.tokens, backbone)
+    data = stored.task_data(index, task.modality, classes, train)
+    held = stored.task_data(index, task.modality, classes, test)
     return PreparedTask(data, TestData(tuple(item.id for item in test), held.tokens, held.labels))
 
 
-def _prepare_step(
-    step: Step, index: int, known: Container[Column], extracted: Extracted, backbone: Backbone
-) -> TaskData | None:
+def _prepare_step(step: Step, index: int, known: Container[Column], stored: _Stored) -> TaskData | None:
     """known: the classes that are left."""
-    items = [item for item in step.train if item.id in extracted.tokens and Column(step.modality, item.label) in known]
+    items = [item for item in step.train if item in stored and Column(step.modality, item.label) in known]
     classes = tuple(dict.fromkeys(item.label for item in items))
-    return _task_data(index, step.modality, classes, items, extracted.tokens, backbone) if items else None
-
-
-def _task_data(
-    index: int,
-    modality: str,
-    classes: tuple[str, ...],
-    items: Sequence[Item],
-    tokens: Mapping[str, NDArray[np.float16]],
-    backbone: Backbone,
-) -> TaskData:
-    tower = backbone.tower(items[0].read_as).name
-    stacked = Tokens.stack(tower, [tokens[item.id] for item in items])
-    places = {name: at for at, name in enumerate(classes)}
-    labels = torch.tensor([places[item.label] for item in items])
-    return TaskData(index, modality, classes, stacked, labels)
+    return stored.task_data(index, step.modality, classes, items) if items else None

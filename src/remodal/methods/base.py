@@ -14,14 +14,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from remodal.backbones import Backbone, Tokens
+from remodal.backbones import CHUNK, Backbone, Tokens
+from remodal.backbones.tokens import chunks
 from remodal.registry import Registry
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
-
-CHUNK = 512
-"""Items that a method takes at a time, so that its memory doesn't depend on how many a task has."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,8 @@ class TaskData:
         return columns, torch.tensor([places[column] for column in self.columns])[self.labels]
 
     def chunks(self, most: int = CHUNK) -> list[slice]:
-        """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task.
-
-        So a chunk has items of all classes, also where a task lists one class after the other.
-        """
-        count = -(-len(self.labels) // most)
-        return [slice(start, None, count) for start in range(count)]
+        """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task."""
+        return chunks(len(self.labels), most)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 
 import torch
@@ -24,6 +25,7 @@ from torch.nn import functional
 
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.routed import Expert
+from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import leading, orthonormal
 from remodal.methods.base import TaskData, methods
 from remodal.methods.routed import RoutedMethod
@@ -66,7 +68,7 @@ class Cmcl(RoutedMethod[Map]):
         """Train the modality's map where earlier tasks don't need it."""
         chosen, tower = cast(CmclSettings, self.settings), self.backbone.tower(task.modality)
         known = self.parts_.get(task.modality)
-        features, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        features, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
         width = self.backbone.width
         before = known.expert.adapter if known else torch.zeros(width, tower.feature_width)
         earlier = known.features if known else torch.zeros(0, tower.feature_width)
@@ -83,9 +85,9 @@ class Cmcl(RoutedMethod[Map]):
         recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch, weight_decay=chosen.weight_decay)
         trained = trainer.fit("map", {"update": torch.zeros_like(before)}, loss, len(features), recipe)
         expert = Expert(tower_prompts(tower.layers, tower.width), adapter(trained["update"]), 1.0)
-        kept = leading(torch.cat([earlier, features]), RANK)
-        self.parts_[task.modality] = Map(expert, kept, leading(torch.cat([names, anchors]), RANK))
-        self.learn_identity(task, tower.identity(task.tokens), trainer)
+        kept = leading(chain([earlier], (own for _, own in in_chunks(features))), RANK)
+        self.parts_[task.modality] = Map(expert, kept, leading([names, anchors], RANK))
+        self.learn_identity(task, Rows(task.tokens, tower.identity), trainer)
 
     def experts(self) -> Mapping[str, Expert]:
         """The maps, with prompts that change nothing."""

@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from remodal.adaptation.adapt import Head, aligned
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -69,8 +70,8 @@ class CodaPrompt(TowerMethod[Components]):
     def learned(self, part: Components, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
         """Add components and train them, with the alignment, on the task alone."""
         chosen, draws = cast(CodaPromptSettings, self.settings), trainer.generator("components")
-        queries = tower.identity(task.tokens)
-        frozen, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        queries = Rows(task.tokens, tower.identity)
+        frozen, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
         head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
 
         def joined(parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:

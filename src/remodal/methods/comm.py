@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -31,6 +33,7 @@ from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
 from remodal.adaptation.routed import Expert
+from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
 from remodal.backbones import Backbone, Tower
 from remodal.methods.base import TaskData, methods
@@ -84,7 +87,7 @@ class Comm(RoutedMethod[_Modality]):
         """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
         tower = self.backbone.tower(task.modality)
         known = self.parts_.get(task.modality)
-        identity = tower.identity(task.tokens)
+        identity = Rows(task.tokens, tower.identity)
         weights = self.borrowing(task.modality, identity)
         others = [self.parts_[name].own for name in weights]
         borrowed = None
@@ -94,7 +97,7 @@ class Comm(RoutedMethod[_Modality]):
 
         before = None
         if known is not None:
-            before = tower.features(task.tokens, known.expert.prompts)
+            before = Rows(task.tokens, partial(tower.features, prompts=known.expert.prompts))
         learned = self._adapt(task, tower, start, borrowed, before, known, trainer)
 
         own, adapter = learned.prompts, learned.adapter
@@ -104,7 +107,7 @@ class Comm(RoutedMethod[_Modality]):
             own, adapter = merge(known.own, own, rate), merge(known.expert.adapter, adapter, rate)
         snapshot = own if borrowed is None else own + borrowed
         statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.chosen.rank)
-        after = tower.features(task.tokens, snapshot)
+        after = Rows(task.tokens, partial(tower.features, prompts=snapshot))
         if before is not None and self.chosen.realign:
             statistics.means = statistics.means + drift(statistics.means, before, after)
         statistics.add(after, task.labels, task.classes)
@@ -118,13 +121,13 @@ class Comm(RoutedMethod[_Modality]):
         """Snapshot, adapter and temperature of each modality."""
         return {name: one.expert for name, one in self.parts_.items()}
 
-    def borrowing(self, modality: str, identity: Tensor) -> dict[str, float]:
+    def borrowing(self, modality: str, identity: Tensor | Rows) -> dict[str, float]:
         """alpha: weight of each other modality that the same tower reads, for items ``[n, identity_width]``."""
         router = self.routers_[self.backbone.reads[modality]]
         if not router.modalities:
             return {}
         own = router.modalities.index(modality) if modality in router.modalities else None
-        weights = relevance(router.logits(identity), own)
+        weights = relevance(torch.cat([router.logits(some) for _, some in in_chunks(identity)]), own)
         pairs = zip(router.modalities, weights.tolist(), strict=True)
         return {name: weight for name, weight in pairs if name != modality}
 
@@ -151,13 +154,15 @@ class Comm(RoutedMethod[_Modality]):
         tower: Tower,
         start: Adapted,
         borrowed: Tensor | None,
-        before: Tensor | None,
+        before: Rows | None,
         known: _Modality | None,
         trainer: Trainer,
     ) -> Adapted:
         held = None
         if self.chosen.self_regularise and known is not None and before is not None:
-            held = Held(aligned(tower, known.expert.adapter, before), self.chosen.self_weight)
+            adapter = known.expert.adapter
+            embedded = Rows(task.tokens, lambda tokens: aligned(tower, adapter, before.compute(tokens)))
+            held = Held(embedded, self.chosen.self_weight)
         recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
         anchors = self.backbone.anchors(task.classes)
         scale = self.backbone.logit_scale

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.prompts import values_times
+from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.prompt_training import PromptSettings, trained
@@ -60,10 +61,11 @@ class Diki(SessionMethod[Sessions]):
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """Prompts of the task's own, and the Gaussian of its frozen features."""
         learned = trained(self.backbone, task, cast(PromptSettings, self.settings), trainer)
-        identity = tower.identity(task.tokens)
-        variance = identity.var(0, correction=0)
+        identity = Rows(task.tokens, tower.identity)
+        centre = mean(identity)
+        variance = mean(Rows(task.tokens, lambda tokens: (tower.identity(tokens) - centre).square()))
         variance = (1 - SHRINKAGE) * variance + SHRINKAGE * variance.mean() + 1e-8
-        session = Session(task.columns, identity.mean(0), variance, learned.prompts, learned.adapter)
+        session = Session(task.columns, centre, variance, learned.prompts, learned.adapter)
         return Sessions([*part.sessions, session])
 
     def fit(self, session: Session, identity: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from remodal.adaptation.adapt import Head, aligned
 from remodal.adaptation.prompts import fresh_prompts, values_times
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -70,8 +71,8 @@ class DualPrompt(TowerMethod[Prompts]):
     def learned(self, part: Prompts, tower: Tower, task: TaskData, trainer: Trainer) -> Prompts:
         """Train the general prompt, a new expert with its key, and the alignment."""
         chosen, draws = cast(DualPromptSettings, self.settings), trainer.generator("expert")
-        queries = tower.identity(task.tokens)
-        frozen, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        queries = Rows(task.tokens, tower.identity)
+        frozen, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
         head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
 
         def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.gaussians import ClassGaussians
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod, placed
@@ -56,7 +58,8 @@ class Fecam(TowerMethod[Gaussians]):
 
     def learned(self, part: Gaussians, tower: Tower, task: TaskData, trainer: Trainer) -> Gaussians:
         """Add the task's statistics."""
-        return Gaussians(part.classes.with_items(transformed(tower, task.tokens), task.labels, task.columns))
+        features = Rows(task.tokens, partial(transformed, tower))
+        return Gaussians(part.classes.with_items(features, task.labels, task.columns))
 
     def part_scores(self, part: Gaussians | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Minus the squared distance."""

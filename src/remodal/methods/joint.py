@@ -2,7 +2,7 @@
 
 Every task's items are kept, and the modality of the new task is fitted again from the start on all of them, with the
 head of ``remodal``: the centre is the mean of all items instead of the first task's, and nothing of the Gram matrix is
-cut off. So the difference between the two is what remembering by statistics costs.
+cut off up to ``rank`` items. So the difference between the two is what remembering by statistics costs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class JointSettings(RemodalSettings):
     """Settings of ``joint``."""
 
     names: float = Field(0.25, ge=0, description="share of what speaks for a class that speaks for near names too")
-    rank: int = Field(100_000, ge=1, le=100_000, description="directions of a modality's Gram matrix: all there are")
+    rank: int = Field(
+        2048, ge=1, le=100_000, description="directions of a modality's Gram matrix: of so many items, all"
+    )
 
 
 @dataclass
@@ -75,10 +77,12 @@ class Joint(Remodal):
         """The task's modality, fitted to all items of it from the start."""
         at = part.place(task.modality)
         mine = cast(KeptRegressions, part).kept[at]
-        columns, _ = task.among(part.modalities[at].columns if at < len(part.modalities) else [])
+        before = part.modalities[at] if at < len(part.modalities) else None
+        columns, _ = task.among(before.columns if before else [])
         names = tuple(column.name for column in columns)
         whole = replace(task, classes=names, tokens=Tokens(tower.name, mine.frames, mine.lengths), labels=mine.labels)
-        fitted = self.extended(self.fresh_modality(tower, whole), tower, whole)
+        fresh = self.fresh_modality(tower, whole)
+        fitted = self.extended(replace(fresh, near=before.near) if before else fresh, tower, whole)
         return replace(fitted, moments=LowRankRidge.empty(0))  # the items are all that the next fit needs
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from remodal.adaptation.adapt import Head, aligned
 from remodal.adaptation.prompts import fresh_prompts, side_by_side
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -67,10 +68,9 @@ class L2P(TowerMethod[Pool]):
     def learned(self, part: Pool, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
         """Train pool and alignment on the task alone."""
         chosen = cast(L2PSettings, self.settings)
-        queries = tower.identity(task.tokens)
+        queries = Rows(task.tokens, tower.identity)
         anchors = self.backbone.anchors(task.classes)
-        frozen = tower.features(task.tokens)
-        head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
+        head = Head.on(tower, Rows(task.tokens, tower.features), part.adapter, anchors, self.backbone.logit_scale)
 
         def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
             nearness, prompts = self._picked(parameters["keys"], parameters["prompts"], queries[batch])

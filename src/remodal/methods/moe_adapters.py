@@ -21,6 +21,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from remodal.adaptation.rows import Rows, in_chunks, mean
 from remodal.adaptation.statistics import leading, orthonormal
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
@@ -79,7 +80,7 @@ class MoeAdapters(SessionMethod[Experts]):
     def learned(self, part: Experts, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
         """Train idle experts and a router of the task's own, then freeze what it uses most."""
         chosen = cast(MoeAdaptersSettings, self.settings)
-        features, anchors = tower.features(task.tokens), self.backbone.anchors(task.classes)
+        features, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
         idle = (part.idle if part.idle.any() else torch.ones_like(part.idle))[:, None, None]
 
         def experts(parameters: Parameters) -> tuple[Tensor, Tensor]:
@@ -97,11 +98,12 @@ class MoeAdapters(SessionMethod[Experts]):
         }
         recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
         trained = trainer.fit("experts", start, loss, len(features), recipe)
-        used = self._weights(features, trained["router"]).sum(0).topk(min(chosen.top, chosen.experts)).indices
-        identity = tower.identity(task.tokens)
-        mean = identity.mean(0)
-        directions = orthonormal(leading(identity - mean, chosen.directions))
-        session = Session(task.columns, trained["router"], mean, directions)
+        weights = Rows(task.tokens, lambda tokens: self._weights(tower.features(tokens), trained["router"]))
+        used = mean(weights).topk(min(chosen.top, chosen.experts)).indices
+        identity = Rows(task.tokens, tower.identity)
+        centre = mean(identity)
+        directions = orthonormal(leading((own - centre for _, own in in_chunks(identity)), chosen.directions))
+        session = Session(task.columns, trained["router"], centre, directions)
         frozen = idle[:, 0, 0].index_fill(0, used, 0.0)
         return Experts(*experts(trained), frozen, [*part.sessions, session])
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from remodal.adaptation.routed import readable
+from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.base import Method, State, TaskData
 from remodal.settings import Settings
@@ -56,7 +57,7 @@ def unpacked(kind: type[Part], state: State) -> Part:
         if name in state.tensors:
             values[name] = state.tensors[name]
         elif is_dataclass(hint):
-            values[name] = unpacked(hint, State(state.under(name), state.values[name]))  # type: ignore[arg-type]
+            values[name] = unpacked(hint, State(state.under(name), state.values.get(name, {})))  # type: ignore[arg-type]
         elif is_dataclass(element):
             listed = enumerate(state.values[name])
             values[name] = [unpacked(element, State(state.under(f"{name}/{i}"), one)) for i, one in listed]  # type: ignore[arg-type]
@@ -146,5 +147,4 @@ def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> 
 
 def mean_features(tower: Tower, task: TaskData) -> Tensor:
     """Mean of the frozen features of a task's items ``[feature_width]``."""
-    sums = (tower.features(task.tokens[rows]).sum(0) for rows in task.chunks())
-    return sum(sums, torch.zeros(tower.feature_width)) / len(task.labels)
+    return mean(Rows(task.tokens, tower.features))

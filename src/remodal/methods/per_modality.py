@@ -11,6 +11,7 @@ from typing import cast
 
 from remodal.adaptation.adapt import Adapted
 from remodal.adaptation.routed import Expert
+from remodal.adaptation.rows import Rows
 from remodal.methods.base import TaskData, methods
 from remodal.methods.finetune import FinetuneSettings
 from remodal.methods.prompt_training import trained
@@ -31,7 +32,7 @@ class PerModality(RoutedMethod[Expert]):
         start = Adapted(before.prompts, before.adapter) if before else None
         learned = trained(self.backbone, task, cast(FinetuneSettings, self.settings), trainer, start)
         self.parts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
-        self.learn_identity(task, self.backbone.tower(task.modality).identity(task.tokens), trainer)
+        self.learn_identity(task, Rows(task.tokens, self.backbone.tower(task.modality).identity), trainer)
 
     def experts(self) -> Mapping[str, Expert]:
         """One a modality."""

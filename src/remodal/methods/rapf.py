@@ -23,6 +23,7 @@ from torch.nn import functional
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.realign import hinge
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -68,10 +69,9 @@ class Rapf(TowerMethod[Map]):
     def learned(self, part: Map, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
         """Train the map on the task and pseudo-samples, fuse it, add statistics."""
         chosen, scale = cast(RapfSettings, self.settings), self.backbone.logit_scale
-        features = tower.features(task.tokens)
+        features = Rows(task.tokens, tower.features)
         known, labels = task.among(part.classes.columns)
         anchors = self.backbone.anchors([column.name for column in known])
-        near = (anchors @ anchors.T > NEAR) & ~torch.eye(len(known), dtype=torch.bool)
         old = len(part.classes.columns)
 
         def loss(parameters: Parameters, batch: Tensor, draws: Generator) -> Tensor:
@@ -81,7 +81,7 @@ class Rapf(TowerMethod[Map]):
                 drawn, of = part.classes.draw(picked, chosen.old_draws, draws)
                 rows, classes = torch.cat([rows, drawn]), torch.cat([classes, of])
             cosines = aligned(tower, parameters["adapter"], rows) @ anchors.T
-            return functional.cross_entropy(scale * cosines, classes) + hinge(cosines, classes, near)
+            return functional.cross_entropy(scale * cosines, classes) + hinge(cosines, classes, anchors, NEAR)
 
         recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
         trained = trainer.fit("map", {"adapter": part.adapter}, loss, len(features), recipe)["adapter"]

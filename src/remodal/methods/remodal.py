@@ -7,7 +7,7 @@ All that is learned are statistics of frozen features, so that nothing is forgot
   random ones); the Gram matrix is kept by its leading directions, in half precision; classes
   with many items are held back a little, and what speaks for a class speaks a little for classes with near names
   (cosine of the text anchors); the penalty is the one of a few under which items are likeliest that the regression has
-  not seen (leave-one-out, in closed form; :mod:`remodal.adaptation.calibration`);
+  not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
 - between the modalities of a tower, ridge regression of the same kind on what a router may see, with a bias;
 - the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
@@ -31,18 +31,17 @@ from torch.nn import functional
 
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.calibration import STRENGTHS, Calibration
+from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
-from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import CHUNK, State, TaskData, methods
+from remodal.backbones import CHUNK, Backbone, Remembered, Tokens, Tower
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod, mean_features
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator
 from remodal.training.trainer import Trainer
 
-NEAR = 100
-"""Classes of near names that a class takes from, at most."""
 IDENTITIES = 4096
 """Rows of the router's sketch before it is cut: they are narrow, so that it pays to cut rarely."""
 
@@ -72,6 +71,7 @@ class Modality:
     moments: LowRankRidge
     weights: Tensor
     calibration: Calibration
+    near: NearNames
 
 
 @dataclass
@@ -112,6 +112,7 @@ class Remodal(TowerMethod[Regressions]):
                     raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
                 if modality.calibration.losses.shape != sums:
                     raise ValueError(f"losses of {modality.name} of another shape than {tuple(sums)}")
+                modality.near.check(len(modality.columns))
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -129,9 +130,9 @@ class Remodal(TowerMethod[Regressions]):
                 moments = moments.cut(self.chosen.rank)
             identity = with_bias(tower.identity(task.tokens[rows]))
             moments = moments.added(identity, labels[rows], len(modalities))
-        kept = moments.cut(self.chosen.rank).rounded()
+        kept = moments.cut(self.chosen.rank)
         router = kept.solve(self.chosen.router_strength * moments.mean_square())
-        return replace(part, identity=kept, router=router, modalities=modalities)
+        return replace(part, identity=kept.rounded(), router=router, modalities=modalities)
 
     def _chunks(self, task: TaskData) -> list[slice]:
         """About as many items at a time as directions are kept: cutting off costs more in smaller steps."""
@@ -150,7 +151,7 @@ class Remodal(TowerMethod[Regressions]):
         threshold = centre @ self._projection(tower)
         moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
         calibration = Calibration.empty(len(self._strengths))
-        return Modality(task.modality, [], centre, threshold, moments, weights, calibration)
+        return Modality(task.modality, [], centre, threshold, moments, weights, calibration, NearNames.empty())
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task, of which one chunk after the other is lifted."""
@@ -158,21 +159,24 @@ class Remodal(TowerMethod[Regressions]):
         anchors = self.backbone.anchors([column.name for column in known])
         counts = torch.bincount(labels, minlength=len(known)).float()
         counts[: len(modality.columns)] += modality.moments.sums[:, -1]  # the bias is 1 in every item
-        mixing = self._mixing(counts, anchors)
+        near = modality.near.grown(anchors)
+        mixing = near.mixing(counts, self.chosen.names, self.chosen.balance)
         moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
-        for rows in self._chunks(task):
+        chunks = self._chunks(task)
+        for rows in chunks:
             features, own = tower.features(task.tokens[rows]), labels[rows]
             lifted = self.lifted(modality, tower, features)
             square = float(lifted.square().sum(1).mean())
             whole = moments.added(lifted, own, len(known))
-            left_out = whole.left_out(own, [strength * square for strength in self._strengths])
-            nearness = aligned(tower, None, features) @ anchors.T
-            calibration = calibration.added(mixed(left_out, mixing), nearness, own)
+            if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
+                left_out = whole.left_out(own, [strength * square for strength in self._strengths])
+                nearness = aligned(tower, None, features) @ anchors.T
+                calibration = calibration.added(mixed(left_out, mixing), nearness, own)
             moments, total = whole.cut(self.chosen.rank), total + square * len(own)
-        kept = moments.rounded()
         penalty = self._strengths[calibration.strength] * total / len(labels)
-        weights = mixed(kept.solve(penalty), mixing)
-        return replace(modality, columns=known, moments=kept, weights=weights, calibration=calibration)
+        weights = mixed(moments.solve(penalty), mixing)
+        kept = moments.rounded()
+        return replace(modality, columns=known, moments=kept, weights=weights, calibration=calibration, near=near)
 
     @property
     def _strengths(self) -> tuple[float, ...]:
@@ -181,28 +185,6 @@ class Remodal(TowerMethod[Regressions]):
 
     def _lifted_width(self, tower: Tower) -> int:
         return tower.feature_width + self.chosen.width + 1
-
-    def _mixing(self, counts: Tensor, anchors: Tensor) -> Tensor:
-        """Small classes are lifted, and each shares with the ``NEAR`` classes whose names are nearest in text.
-
-        counts: ``[classes]``, items a class. anchors: ``[classes, d]``. Sparse ``[classes, classes]``: a row says what
-        a class takes of each.
-        """
-        near = min(NEAR + 1, len(anchors))
-        shares, places = [], []
-        for start, block in enumerate(torch.split(anchors, CHUNK)):
-            nearness = block @ anchors.T
-            own = torch.arange(len(block))
-            nearness[own, start * CHUNK + own] = torch.inf  # itself first
-            best = nearness.topk(near, dim=1)
-            shares.append((self.chosen.names * best.values).index_fill(1, torch.tensor([0]), 1.0))
-            places.append(best.indices)
-        columns = torch.cat(places).flatten()
-        lift = (counts / counts.mean()) ** -self.chosen.balance
-        values = torch.cat(shares).flatten() * lift[columns]
-        rows = torch.arange(len(anchors)).repeat_interleave(near)
-        size = (len(anchors), len(anchors))
-        return torch.sparse_coo_tensor(torch.stack([rows, columns]), values, size, check_invariants=False).coalesce()
 
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
@@ -269,5 +251,7 @@ def with_bias(features: Tensor) -> Tensor:
 
 def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
     """``outputs`` ``[..., classes]``, each class with what it takes of the others."""
+    if not mixing.is_sparse:
+        return outputs @ mixing.T
     flat = outputs.flatten(0, -2)
     return (mixing @ flat.T).T.contiguous().view_as(outputs)

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
-from remodal.backbones import Backbone, Remembered, Tokens, Tower
-from remodal.methods.base import CHUNK, State, TaskData, methods
+from remodal.backbones import CHUNK, Backbone, Remembered, Tokens, Tower
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod, mean_features, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from remodal.adaptation.routed import Embeddings, Expert, routed_scores
 from remodal.adaptation.router import Router
+from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones import Backbone, Tokens
 from remodal.methods.base import State, TaskData
@@ -46,12 +47,13 @@ class RoutedMethod(PartsMethod[Part]):
             self.backbone, self.routers_[tokens.tower], self.experts(), tokens, columns, self._embeddings
         )
 
-    def learn_identity(self, task: TaskData, identity: Tensor, trainer: Trainer) -> None:
+    def learn_identity(self, task: TaskData, identity: Rows, trainer: Trainer) -> None:
         """Store statistics of the task's ``identity`` ``[n, identity_width]``, and fit its tower's router again."""
-        statistics = self.identity_.get(task.modality) or ClassStatistics.empty(identity.shape[1], IDENTITY_RANK)
+        tower = self.backbone.reads[task.modality]
+        width = self.backbone.towers[tower].identity_width
+        statistics = self.identity_.get(task.modality) or ClassStatistics.empty(width, IDENTITY_RANK)
         statistics.add(identity, task.labels, task.classes)
         self.identity_[task.modality] = statistics
-        tower = self.backbone.reads[task.modality]
         names = [name for name in self.identity_ if self.backbone.reads[name] == tower]
         self.routers_[tower].train([self.identity_[name] for name in names], names, trainer)
 

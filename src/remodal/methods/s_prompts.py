@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from remodal.adaptation.routed import Embeddings, Expert
+from remodal.adaptation.rows import Rows, in_chunks
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.prompt_training import PromptSettings, trained
@@ -27,6 +28,8 @@ from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 KMEANS_ROUNDS = 25
+KMEANS_ITEMS = 4096
+"""Items of a task, spread over it, that its centres are found for, at most."""
 
 
 class SPromptsSettings(PromptSettings):
@@ -67,7 +70,9 @@ class SPrompts(SessionMethod[Sessions]):
         """A session of its own, from the frozen model."""
         chosen = cast(SPromptsSettings, self.settings)
         learned = trained(self.backbone, task, chosen, trainer)
-        centres = kmeans(tower.identity(task.tokens), chosen.centres, trainer.generator("centres"))
+        some = Rows(task.tokens[:: -(-len(task.tokens) // KMEANS_ITEMS)], tower.identity)
+        identity = torch.cat([own for _, own in in_chunks(some)])
+        centres = kmeans(identity, chosen.centres, trainer.generator("centres"))
         expert = Expert(learned.prompts, learned.adapter, 1.0)
         return Sessions([*part.sessions, Session(task.columns, centres, expert)])
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.prompts import fresh_prompts
+from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod, placed
@@ -95,7 +97,8 @@ class Slca(TowerMethod[Learner]):
         weights = weights.index_copy(0, rows, trained["weights"])
         bias = bias.index_copy(0, rows, trained["bias"])
         moved = prompts(trained["step"])
-        classes = part.classes.with_items(tower.features(task.tokens, moved), task.labels, task.columns)
+        after = Rows(task.tokens, partial(tower.features, prompts=moved))
+        classes = part.classes.with_items(after, task.labels, task.columns)
         weights, bias = self._aligned(weights, bias, brought, classes, trainer)
         return Learner(moved, weights, bias, brought, classes)
 

@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from remodal.backbones import Tokens
+from remodal.backbones import CHUNK, StoredTokens, Tokens
 from remodal.learning.evaluate import accuracy
 from remodal.methods import methods
-from remodal.methods.base import CHUNK
+from remodal.methods.base import Method, TaskData
 from remodal.testing import ToyBackbone, ToyTower, toy_stream
+from remodal.testing.candidate import same
 from remodal.training.trainer import Trainer
+
+SHORT = {"epochs": 1, "align_epochs": 1, "realign_steps": 5, "width": 64}
+"""Settings with which learning takes a moment."""
+
+
+def stored(tokens: Tokens, read: list[int]) -> StoredTokens:
+    """The tokens, which write down how many items are read at a time."""
+
+    def frames(positions: torch.Tensor) -> torch.Tensor:
+        read.append(len(positions))
+        return tokens[positions].frames
+
+    return StoredTokens(tokens.tower, tokens.lengths, frames)
+
+
+def taught(name: str, task: TaskData) -> Method:
+    kind = methods.get(name)
+    chosen = {setting: value for setting, value in SHORT.items() if setting in kind.options.model_fields}
+    method = kind(ToyBackbone(), kind.options.checked(chosen), 0)
+    method.learn(task, Trainer(0, 0))
+    return method
+
+
+@pytest.mark.parametrize("name", [name for name in methods.names() if not methods.get(name).keeps_items])
+def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
+    """And what is learned is the same, wherever the tokens are."""
+    (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK // 2).tasks
+    read: list[int] = []
+    method = taught(name, replace(task.train, tokens=stored(task.train.tokens, read)))
+    assert max(read, default=0) <= CHUNK < len(task.train.labels)
+    assert same(method.state(), taught(name, task.train).state())
 
 
 @pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac"])
@@ -24,9 +58,7 @@ def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.M
     monkeypatch.setattr(ToyTower, "features_of", ToyTower._features, raising=False)
     monkeypatch.setattr(ToyTower, "_features", counted)
     (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK).tasks
-    kind = methods.get(name)
-    method = kind(ToyBackbone(), kind.options.checked({} if name == "nearest-mean" else {"width": 64}), 0)
-    method.learn(task.train, Trainer(0, 0))
+    method = taught(name, task.train)
     assert max(sizes) <= CHUNK
     found = accuracy(method, task, task.columns)
     assert found.aware is not None

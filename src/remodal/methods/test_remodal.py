@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from remodal.adaptation.calibration import STRENGTHS
 from remodal.learning.evaluate import accuracy
-from remodal.methods import remodal
 from remodal.methods.remodal import Remodal, RemodalSettings
 from remodal.testing import ToyBackbone, toy_stream
 from remodal.training.trainer import Trainer
@@ -52,19 +50,3 @@ def test_sums_that_are_not_of_the_penalties_that_the_settings_try_are_refused() 
     stated = Remodal(ToyBackbone(), RemodalSettings(width=64, strength=0.03), 0)
     with pytest.raises(ValueError, match="losses of image of another shape than"):
         stated.restore(free.state())
-
-
-def test_a_class_takes_from_the_classes_of_the_nearest_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From all of them where there are few enough."""
-    settings = RemodalSettings(width=64, balance=0.0)
-    backbone = ToyBackbone()
-    anchors = backbone.anchors([f"kind {index}" for index in range(10)])
-    method = Remodal(backbone, settings, 0)
-    nearness = settings.names * (anchors @ anchors.T).fill_diagonal_(0) + torch.eye(10)
-    whole = method._mixing(torch.ones(10), anchors).to_dense()
-    torch.testing.assert_close(whole, nearness)
-    monkeypatch.setattr(remodal, "NEAR", 3)
-    sparse = method._mixing(torch.ones(10), anchors).to_dense()
-    assert (sparse != 0).sum(1).tolist() == [4] * 10
-    lowest = sparse.where(sparse != 0, torch.inf).amin(1)
-    torch.testing.assert_close(sparse, nearness.where(nearness >= lowest[:, None] - 1e-6, 0.0))

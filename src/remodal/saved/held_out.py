@@ -5,6 +5,7 @@ No method learns from them. They tell what learning on did to what was learned b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -39,17 +40,16 @@ class HeldOut:
     def added(self, modality: str, tokens: Tokens, labels: Sequence[str]) -> HeldOut:
         """With these items too, as far as their classes have room; a class's are taken spread over those given."""
         before = self.kept.get(modality)
-        counts = {} if before is None else {name: before.labels.count(name) for name in set(before.labels)}
-        chosen: list[int] = []
-        for name in dict.fromkeys(labels):
-            own = [at for at, label in enumerate(labels) if label == name]
-            chosen += spread(own, PER_CLASS - counts.get(name, 0))
+        counts = Counter(() if before is None else before.labels)
+        by_class: dict[str, list[int]] = {}
+        for at, label in enumerate(labels):
+            by_class.setdefault(label, []).append(at)
+        chosen = [at for name, own in by_class.items() for at in spread(own, PER_CLASS - counts[name])]
         if not chosen:
             return self
-        added = Kept(tokens[torch.tensor(chosen)], tuple(labels[at] for at in chosen))
-        if before is not None:
-            added = Kept(Tokens.concat([before.tokens, added.tokens]), (*before.labels, *added.labels))
-        return HeldOut({**self.kept, modality: added})
+        added = [tokens[torch.tensor(chosen)]] if before is None else [before.tokens, tokens[torch.tensor(chosen)]]
+        all_labels = (*(before.labels if before else ()), *(labels[at] for at in chosen))
+        return HeldOut({**self.kept, modality: Kept(Tokens.concat(added), all_labels)})
 
     def accuracy(self, method: Method, seen: Sequence[Column]) -> dict[str, Measured]:
         """Accuracies by modality, among the classes ``seen``."""

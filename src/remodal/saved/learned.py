@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
-from remodal.backbones import Tokens
+from remodal.backbones import CHUNK, Tokens
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.settings import Features
 from remodal.methods.base import Method, TaskData
@@ -93,6 +94,7 @@ def about(method: Method, name: str, backbone: str, features: Features, learned:
 
 def _chained(before: str, data: TaskData) -> str:
     digest = hashlib.sha256("\0".join([before, data.modality, *data.classes]).encode())
-    for tensor in (data.labels, data.tokens.lengths, data.tokens.frames):
+    parts = (batch.frames for batch in data.tokens.batches(CHUNK))
+    for tensor in chain([data.labels, data.tokens.lengths], parts):
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
