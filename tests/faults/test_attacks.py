@@ -15,6 +15,7 @@ import pytest
 from serving import Server
 
 from remodal.serve.access import HEADERS
+from remodal.serve.page import LEARNED
 
 SECRET = "words of the server's user"  # noqa: S105
 ASK, TEACH = 0, 2
@@ -41,7 +42,7 @@ def called(server: Server, data: list[Any], function: int = ASK, session: str = 
 
 def test_the_page_answers_what_was_dropped_on_it(server: Server) -> None:
     (path,) = server.post("/gradio_api/upload", files={"files": ("x.txt", b"a cup of hot tea")}).json()
-    status, answer = called(server, [dropped(path), None, ""])
+    status, answer = called(server, [dropped(path), None, "", LEARNED])
     assert (status, "warm (text)" in answer) == (200, True)
 
 
@@ -61,7 +62,7 @@ def test_the_page_reads_nothing_else(server: Server, tmp_path: Path, kind: str, 
         "address": f"{server.url}/health",
         "folder": str(Path(uploaded).parent),
     }[kind]
-    data = [dropped(path), None, ""] if function == ASK else ["grass", "text", [dropped(path)]]
+    data = [dropped(path), None, "", LEARNED] if function == ASK else ["grass", "text", [dropped(path)], LEARNED]
     status, answer = called(server, data, function)
     assert (status, SECRET in answer) == (400, False)
     assert "which was not dropped on this page" in json.loads(answer)["detail"]
@@ -70,6 +71,7 @@ def test_the_page_reads_nothing_else(server: Server, tmp_path: Path, kind: str, 
 @pytest.mark.parametrize(
     "call",
     [
+        {"data": ["a"], "fn_index": ASK, "session_hash": "x"},
         {"data": ["a"], "fn_index": 99, "session_hash": "x"},
         {"data": ["a"], "fn_index": -1, "session_hash": "x"},
         {"data": [{"path": "/etc/passwd"}], "fn_index": ASK, "session_hash": "x"},

@@ -115,6 +115,8 @@ class PageCalls:
             return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}", None
         if call.fn_index not in self._blocks.fns:
             return f"found fn_index {call.fn_index}", None
+        if len(call.data) != (taken := len(self._blocks.fns[call.fn_index].inputs)):
+            return f"found {len(call.data)} values where {taken} are taken", None
         for path in _paths(call):
             if path not in self._uploaded:
                 return f"found {path[:80]!r}, which was not dropped on this page", None
