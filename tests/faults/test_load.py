@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 from serving import Server, served
 
+from remodal.serve.page import LEARNED
+
 LARGE, MANY = 8000, 24
 """Pixels of a side, and pictures of such a side in one request."""
 MEMORY_BACK = 200 * 2**20
@@ -109,7 +111,7 @@ def test_the_page_waits_in_the_same_queue(server: Server, folder: Path, large: b
     (path,) = httpx.post(server.url + "/gradio_api/upload", files={"files": ("x.png", large)}).json()
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     for number in range(12):
-        call = {"data": [file, None, ""], "fn_index": 0, "session_hash": f"page{number % 2}"}
+        call = {"data": [file, None, "", LEARNED], "fn_index": 0, "session_hash": f"page{number % 2}"}
         httpx.post(server.url + "/gradio_api/queue/join", json=call).raise_for_status()
     assert seconds(server, data={"texts": ["hot tea"]}) < 2 * alone
     assert seconds(server, **small(folder)) < 6 * alone
