@@ -38,6 +38,7 @@ def model(lite_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learned.save(tmp_path_factory.mktemp("saved") / "model")
 
 
+@pytest.mark.long  # the command line and a served model of two modalities are told of theirs quickly
 def test_a_server_is_told_the_modality(
     model: Path, media: Mapping[str, Path], lite_cache: Path, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_every_accuracy_follows_from_the_predictions(benchmark: Benchmark, table
         assert sum(line.endswith(f"{table}: all accuracies are those of the predictions") for line in said) == 1
 
 
+@pytest.mark.long  # of committed results, which change rarely
 def test_every_target_is_reached(benchmark: Benchmark) -> None:
     *lines, total = benchmark("targets").splitlines()
     assert all(line.startswith("reached ") for line in lines)
