@@ -86,6 +86,7 @@ def test_the_process_that_learns_is_killed(
         assert failed >= len(shares) // 2
 
 
+@pytest.mark.long  # serve/test_own_folders.py kills a process that has them
 def test_what_clients_sent_goes_with_a_server_that_is_killed_or_ends(
     saved: Path, folder: Path, graphs_only: Path
 ) -> None:

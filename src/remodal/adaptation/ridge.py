@@ -134,7 +134,7 @@ class Sketch:
         ``classes`` may have grown.
         """
         new = self.sums.new_zeros(classes - len(self.sums), self.sums.shape[1])
-        sums = torch.cat([self.sums, new]).index_add(0, labels, features)
+        sums = torch.cat([self.sums, new]).index_add_(0, labels, features)
         return Sketch(torch.cat([self.factor, features]), self.spare, sums, self.known)
 
     def mean_square(self) -> float:
@@ -184,17 +184,20 @@ class Sketch:
         """Weights ``[width, classes]`` by Woodbury's identity."""
         ridge, cross = penalty + float(self.spare), self.sums.T
         explained = torch.linalg.solve(_plus(self._products, ridge), self._onto).float()
-        weights: Tensor = (cross - self.factor.T @ explained) / ridge
+        weights: Tensor = self.factor.T @ explained
+        weights.neg_().add_(cross).div_(ridge)  # they are as large as the sums: no copies
         return weights
 
-    def left_out(self, labels: Tensor, penalties: Sequence[float]) -> Tensor:
-        """Outputs ``[penalties, n, classes]`` for the last ``n`` rows of the factor, each an item that is left out.
+    def left_out(self, labels: Tensor, penalties: Sequence[float], step: int = 1) -> Tensor:
+        """Outputs ``[penalties, items, classes]`` for the last rows of the factor, each an item that is left out.
+
+        labels: of these rows. step: of so many of them one is asked for, the first among them.
 
         What weights fitted to all but the item would say of it, from one solution (Allen, "The relationship between
         variable selection and data augmentation and a method for prediction", Technometrics 1974).
         """
         values, vectors = self._spectrum
-        items = vectors[-len(labels) :]
+        items, labels = vectors[-len(labels) :: step], labels[::step]
         projected = vectors.T @ self._onto
         own = functional.one_hot(labels, len(self.sums))
         found = []

@@ -163,6 +163,12 @@ def test_an_item_left_out_is_an_item_that_was_never_seen() -> None:
             torch.testing.assert_close(found[at, item], expected, atol=1e-4, rtol=1e-3)
 
 
+def test_of_many_items_some_are_left_out() -> None:
+    features, labels = torch.randn(30, 40, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 3
+    whole = LowRankRidge.empty(40).sketch.added(features, labels, 3)
+    assert torch.equal(whole.left_out(labels[8:], [0.5], 4), whole.left_out(labels[8:], [0.5])[:, ::4])
+
+
 def test_the_router_tells_modalities_apart_from_their_statistics() -> None:
     draws = torch.Generator().manual_seed(0)
     centres = torch.eye(3, 8)

@@ -42,6 +42,8 @@ from remodal.streams.base import Column
 from remodal.training.seeding import generator
 from remodal.training.trainer import Trainer
 
+OUTPUTS = 2**20
+"""Of items that are left out, one a class, at most: where classes are many, fewer items are left out."""
 IDENTITIES = 4096
 """Rows of the router's sketch before it is cut: they are narrow, so that it pays to cut rarely."""
 
@@ -167,12 +169,13 @@ class Remodal(TowerMethod[Regressions]):
             features, own = tower.features(task.tokens[rows]), labels[rows]
             lifted = self.lifted(modality, tower, features)
             square = float(lifted.square().sum(1).mean())
-            whole = moments.added(lifted, own, len(known))
+            moments = moments.added(lifted, own, len(known))
             if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
-                left_out = whole.left_out(own, [strength * square for strength in self._strengths])
-                nearness = aligned(tower, None, features) @ anchors.T
-                calibration = calibration.added(mixed(left_out, mixing), nearness, own)
-            moments, total = whole.cut(self.chosen.rank), total + square * len(own)
+                step = -(-len(own) * len(known) // OUTPUTS)
+                left_out = moments.left_out(own, [strength * square for strength in self._strengths], step)
+                nearness = aligned(tower, None, features[::step]) @ anchors.T
+                calibration = calibration.added(mixed(left_out, mixing), nearness, own[::step])
+            moments, total = moments.cut(self.chosen.rank), total + square * len(own)
         penalty = self._strengths[calibration.strength] * total / len(labels)
         weights = mixed(moments.solve(penalty), mixing)
         kept = moments.rounded()
@@ -250,8 +253,9 @@ def with_bias(features: Tensor) -> Tensor:
 
 
 def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
-    """``outputs`` ``[..., classes]``, each class with what it takes of the others."""
+    """``outputs`` ``[..., classes]``, each class with what it takes of the others; a sparse mixing writes into them."""
     if not mixing.is_sparse:
         return outputs @ mixing.T
-    flat = outputs.flatten(0, -2)
-    return (mixing @ flat.T).T.contiguous().view_as(outputs)
+    for rows in torch.split(outputs.view(-1, outputs.shape[-1]), CHUNK):  # views: little more memory than they have
+        rows.copy_((mixing @ rows.T.contiguous()).T)
+    return outputs

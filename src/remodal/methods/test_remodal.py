@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from remodal.adaptation.calibration import STRENGTHS
 from remodal.learning.evaluate import accuracy
-from remodal.methods.remodal import Remodal, RemodalSettings
+from remodal.methods.remodal import Remodal, RemodalSettings, mixed
 from remodal.testing import ToyBackbone, toy_stream
 from remodal.training.trainer import Trainer
 
@@ -50,3 +51,10 @@ def test_sums_that_are_not_of_the_penalties_that_the_settings_try_are_refused() 
     stated = Remodal(ToyBackbone(), RemodalSettings(width=64, strength=0.03), 0)
     with pytest.raises(ValueError, match="losses of image of another shape than"):
         stated.restore(free.state())
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (2, 600, 7)])
+def test_classes_that_are_many_share_as_few_do(shape: tuple[int, ...]) -> None:
+    draws = torch.Generator().manual_seed(0)
+    mixing, outputs = torch.randn(7, 7, generator=draws).relu(), torch.randn(shape, generator=draws)
+    torch.testing.assert_close(mixed(outputs.clone(), mixing.to_sparse()), mixed(outputs, mixing))
