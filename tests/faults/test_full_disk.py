@@ -83,6 +83,7 @@ def filled(disk: Path, kept: Path) -> list[str]:
     return [*MOUNT, "sh", "-c", FILL, "sh", str(disk), str(kept), str(FREE)]
 
 
+@pytest.mark.long  # an index and an update meet a full disk quickly
 def test_a_server_answers_on_and_learns_when_there_is_room_again(
     kept: Path, disk: Path, folder: Path, lite_cache: Path
 ) -> None:

@@ -56,6 +56,7 @@ def still_answers(server: Server, version: int) -> None:
     assert (answer["version"], answer["best"][0]["label"]) == (version, "warm")
 
 
+@pytest.mark.long  # serve/test_jobs.py breaks a learner off quickly
 @pytest.mark.parametrize("shares", [(0.0, 0.5), pytest.param((0.0, 0.2, 0.4, 0.6, 0.8), marks=pytest.mark.long)])
 def test_the_process_that_learns_is_killed(
     saved: Path, folder: Path, graphs_only: Path, shares: tuple[float, ...]

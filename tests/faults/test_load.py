@@ -117,6 +117,7 @@ def test_the_page_waits_in_the_same_queue(server: Server, folder: Path, large: b
     assert seconds(server, **small(folder)) < 6 * alone
 
 
+@pytest.mark.long  # serve/test_admission.py and serve/test_api.py say it quickly
 def test_what_is_too_much_is_told_to_come_again(saved: Path, lite_cache: Path, folder: Path) -> None:
     picture = (folder / "image/warm/0.png").read_bytes()
     two = [("files", (name, picture)) for name in "ab"]

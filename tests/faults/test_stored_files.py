@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from serving import served
 
 import remodal
@@ -37,6 +38,7 @@ def replaced(stored: dict[str, Stored], store: Path, secret: Path) -> dict[str, 
     return {**said, "deep/secret.png": LEAVES}
 
 
+@pytest.mark.long  # serve/test_api.py and test_below.py open some quickly
 def test_what_was_put_in_a_stored_files_place_is_not_given_out(
     saved: Path, lite_cache: Path, folder: Path, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def told(server: Server) -> list[tuple[int, bool, bool]]:
     return [(one["version"], one["current"], one["answers"]) for one in server.get("/versions")]
 
 
+@pytest.mark.long  # serve/test_api.py changes the folder in its own process
 def test_a_server_follows_what_another_process_does(
     saved: Path, index: str, folder: Path, lite_cache: Path, tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_server_follows_what_another_process_does(
         soon(lambda: server.get("/index")["stale"] == {})
         remodal_(lite_cache, "rollback", saved, "--to", 1)
         soon(lambda: told(server) == [(1, True, True), (2, False, False)])
+        soon(lambda: server.get("/index")["stale"] == {})
         (said,) = server.post("/predict", data={"texts": ["a cup of hot tea"]}).json()
         assert (said["version"], said["best"][0]["label"]) == (1, "warm")
 
@@ -56,17 +58,17 @@ def test_a_server_follows_what_another_process_does(
 DAMAGES = (b"{", b"\xff\xfe", b"[]", b'{"format": "remodal model", "schema": 1}')
 
 
-@pytest.mark.parametrize(("damages", "times"), [(DAMAGES[:1], 1), pytest.param(DAMAGES, 2, marks=pytest.mark.long)])
+@pytest.mark.long  # serve/test_jobs.py damages a folder quickly
 def test_a_damaged_folder_is_told_of_and_followed_again_when_it_is_whole(
-    saved: Path, folder: Path, lite_cache: Path, tmp_path: Path, damages: tuple[bytes, ...], times: int
+    saved: Path, folder: Path, lite_cache: Path, tmp_path: Path
 ) -> None:
     sounds = [("files", (file.name, file.read_bytes())) for file in sorted((folder / "audio/warm").glob("*.wav"))]
     config, log = saved / "config.json", tmp_path / "log"
     with log.open("w") as errors, served(saved, lite_cache, errors=errors) as server:
-        for _ in range(times):
+        for _ in range(2):
             whole = config.read_bytes()
             waiting = [server.post("/update", data={"label": "hum"}, files=sounds).json()["id"] for _ in range(2)]
-            for damage in damages:
+            for damage in DAMAGES:
                 config.write_bytes(damage)
                 for answer in (
                     httpx.get(server.url + "/versions"),
@@ -87,7 +89,5 @@ def test_a_damaged_folder_is_told_of_and_followed_again_when_it_is_whole(
             assert (job["state"], job["result"]["version"]) == ("done", version + 1)
     lines = log.read_text().splitlines()
     assert not any("Traceback" in line for line in lines)
-    assert (
-        sum("the version in memory answers on" in line for line in lines) <= 5 * times
-    )  # at most once a kind of damage
+    assert sum("the version in memory answers on" in line for line in lines) <= 10  # at most once a kind of damage
     assert any(f"job {waiting[0]}, update hum: " in line for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,8 @@ from starlette.testclient import TestClient
 
 import remodal
 from remodal.saved import changing
-from remodal.search import Index
+from remodal.search import Index, keep_up
+from remodal.serve.admission import Admission
 from remodal.serve.background import Background
 from remodal.serve.batching import Batcher
 from remodal.serve.conftest import Serve
@@ -105,6 +107,21 @@ def test_files_beyond_the_pixels_of_a_request_are_told(serve: Serve) -> None:
     assert problems == [None, None, "found 1,024 pixels; valid: at most 0 more in this request", None]
 
 
+def test_who_comes_when_too_much_waits_is_told_to_come_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = serve(files=2, waiting=4, decodes=False)
+    taken = Admission.__init__
+
+    def full(admission: Admission, places: int, files: int) -> None:
+        taken(admission, places, files)
+        admission._taken = places
+
+    assert client.post("/predict", data={"texts": ["hot tea", "a ship"]}).status_code == 200
+    monkeypatch.setattr(Admission, "__init__", full)
+    told = serve(files=2, waiting=4, decodes=False).post("/predict", data={"texts": ["hot tea"]})
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    assert told.json()["detail"] == "4 media wait already; try again soon"
+
+
 def test_stored_media_are_found_by_words_and_by_files(
     serve: Serve, index: str, saved: Path, folder: Path, lite_cache: Path
 ) -> None:
@@ -127,6 +144,22 @@ def test_only_stored_files_can_be_fetched(serve: Serve, index: str) -> None:
     client = serve(index=index, decodes=False)
     for identity in ("0" * 64, "..%2f..%2fetc%2fpasswd", "' OR 1=1", "x"):
         assert client.get(f"/media/{identity}").status_code == 404, identity
+
+
+def test_what_was_put_in_a_stored_files_place_is_not_given_out(
+    serve: Serve, saved: Path, lite_cache: Path, folder: Path, tmp_path: Path
+) -> None:
+    store, secret, model = tmp_path / "store", tmp_path / "secret.txt", remodal.load(saved, cache=lite_cache)
+    shutil.copytree(folder / "text/warm", store)
+    secret.write_text("words of the server's user")
+    kept = Index.create(str(tmp_path / "index"), str(saved), model.backbone.fingerprint, model.backbone.width)
+    keep_up(kept, model, store)
+    client = serve(index=kept.uri, decodes=False)
+    (hit,) = client.post("/search", data={"words": "tea", "top": 1}).json()
+    assert client.get(f"/media/{hit['id']}").status_code == 200
+    Path(hit["path"]).unlink()
+    Path(hit["path"]).symlink_to(secret)
+    assert client.get(f"/media/{hit['id']}").status_code == 404
 
 
 def test_without_an_index_search_says_so(standing: TestClient) -> None:
@@ -228,6 +261,17 @@ def test_a_part_that_ended_is_told_of(serve: Serve, monkeypatch: pytest.MonkeyPa
             break
         time.sleep(0.02)
     assert (health.status_code, "ended (one thing)" in health.json()["detail"]) == (503, True)
+
+
+def test_what_changes_the_models_folder_from_outside_is_followed(serve: Serve, saved: Path, lite_cache: Path) -> None:
+    client = serve(decodes=False)
+    remodal.load(saved, cache=lite_cache).save(saved)
+    for _ in range(200):
+        if (version := client.get("/ready").json()["version"]) == 2:
+            break
+        time.sleep(0.05)
+    assert version == 2
+    assert client.post("/predict", data={"texts": ["hot tea"]}).json()[0]["version"] == 2
 
 
 def test_the_routes_are_documented(standing: TestClient) -> None:
