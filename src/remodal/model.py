@@ -257,7 +257,8 @@ class Model:
         position: dict[str, int] = {}
         for at, medium in enumerate(media):
             name = named(medium)
-            name = f"{name}, medium {at + 1}" if name in position else name
+            while name in position:
+                name = f"{name}, medium {at + 1}"
             position[name] = at
             try:
                 readable[at] = given(name, medium, modality, unit)

@@ -57,6 +57,16 @@ def test_a_stated_modality_is_kept_to(model: remodal.Model, folder: Path) -> Non
     assert answer.modality == "image"
 
 
+def test_media_of_one_name_are_told_apart(model: remodal.Model) -> None:
+    media = [remodal.Text(words) for words in ("a cup of tea, medium 3", "a cup of tea", "a cup of tea")]
+    together = list(model.answers(media))
+    for medium, answer in zip(media, together, strict=True):
+        (alone,) = model.answers([medium])
+        assert answer.place is not None
+        assert alone.place is not None
+        assert answer.place.tolist() == pytest.approx(alone.place.tolist(), abs=1e-5)
+
+
 def test_a_plain_string_is_a_path_and_says_so_where_there_is_none(model: remodal.Model) -> None:
     with pytest.raises(BadItem, match=r"a sentence is given as Text"):
         model.predict(["a ship on the sea"])
