@@ -24,7 +24,7 @@ from remodal import streams
 from remodal.backbones import Backbone, Tokens, load_backbone
 from remodal.backbones.efficientnet import PICTURE_SIZE, normalised
 from remodal.cache import cache_folder
-from remodal.modalities import Visual, get_modality
+from remodal.modalities import get_visual
 from remodal.streams.base import Item
 
 CONTRASTS = {"depth": (1.0, 1.5, 2.0, 3.0), "audio": (1.0, 1.5, 2.0, 3.0), "video": (1.0, 2.0), "image": (1.0, 2.0)}
@@ -45,8 +45,7 @@ def drawn(items: Sequence[Item]) -> list[Pictures]:
     """Pictures ``[frames, size, size, 3]`` of each item."""
     found = []
     for item in items:
-        reader = get_modality(item.modality)
-        assert isinstance(reader, Visual)
+        reader = get_visual(item.modality)
         medium = reader.decode(item.read(), where=item.id, unit=item.unit)
         found.append(reader.pictures(medium, PICTURE_SIZE))
     return found
@@ -66,8 +65,7 @@ def measure(items: Sequence[Item], names: Sequence[str], backbone: Backbone) -> 
     """Accuracy on folds by normalisation and head, each at its best strength."""
     ways: dict[str, Normalise] = {"ImageNet's": as_imagenet}
     ways |= {f"{contrast:g}": partial(normalised, contrast=contrast) for contrast in CONTRASTS[items[0].modality]}
-    reader = get_modality(items[0].modality)
-    assert isinstance(reader, Visual)
+    reader = get_visual(items[0].modality)
     if any(reader.brightness):
         ways["in use"] = partial(normalised, contrast=reader.contrast, brightness=reader.brightness)
     pictures, labels = drawn(items), torch.tensor([names.index(item.label) for item in items])

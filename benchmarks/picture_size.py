@@ -32,7 +32,7 @@ from remodal.backbones.efficientnet import HEAD, EfficientNetLite0, load_network
 from remodal.backbones.lite import STEM_VERSION
 from remodal.backbones.test_constants import FIELD, IMAGENET
 from remodal.cache import cache_folder
-from remodal.modalities import Visual, get_modality
+from remodal.modalities import Visual, get_modality, get_visual
 from remodal.modalities.base import squeezed
 from remodal.streams.base import Item
 
@@ -82,8 +82,7 @@ class Eye:
 
     def tokens(self, media: Sequence[NDArray[Any]], modality: str, view: str) -> Tokens:
         """Of each medium, the views of each frame averaged."""
-        reader, found = get_modality(modality), []
-        assert isinstance(reader, Visual)
+        reader, found = get_visual(modality), []
         for medium in media:
             views = [self.tower.normalised(modality, drawn) for drawn in VIEWS[view](medium, reader, self.size)]
             started = time.thread_time()

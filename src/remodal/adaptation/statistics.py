@@ -17,9 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from remodal.adaptation.rows import Rows, in_chunks
-
-BLOCK = 512
-"""Rows of which the leading directions are found at a time."""
+from remodal.backbones import CHUNK
 
 
 @dataclass
@@ -85,23 +83,23 @@ def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generat
 def leading(rows: Iterable[Tensor], rank: int) -> Tensor:
     """``[<= rank, width]`` whose Gram ``F^T F`` is nearest to that of all rows: its leading directions, scaled.
 
-    rows: ``[n, width]`` each, one after the other; at least one row in all. Of more than ``BLOCK`` rows so many at a
-    time, each with the leading ``BLOCK`` of what came before, so that nothing grows with the square of the rows; up to
+    rows: ``[n, width]`` each, one after the other; at least one row in all. Of more than ``CHUNK`` rows so many at a
+    time, each with the leading ``CHUNK`` of what came before, so that nothing grows with the square of the rows; up to
     there it is exact.
     """
     kept: list[Tensor] = []
     for block in _blocks(rows):
         joined = torch.cat([*kept, block])
         _, vectors = _spectrum(joined, smallest=1e-9)
-        kept = [(vectors[:, -max(rank, BLOCK) :].T @ joined.double()).float()]
+        kept = [(vectors[:, -max(rank, CHUNK) :].T @ joined.double()).float()]
     return kept[0][-rank:]
 
 
 def _blocks(rows: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The rows ``BLOCK`` at a time, the last ones fewer."""
+    """The rows ``CHUNK`` at a time, the last ones fewer."""
     waiting: list[Tensor] = []
     for some in rows:
-        *whole, rest = torch.split(torch.cat([*waiting, some]), BLOCK)
+        *whole, rest = torch.split(torch.cat([*waiting, some]), CHUNK)
         yield from whole
         waiting = [rest]
     yield from waiting

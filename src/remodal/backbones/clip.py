@@ -29,7 +29,7 @@ from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from remodal.backbones.base import Backbone, Tower
 from remodal.errors import RemodalError
-from remodal.modalities import Visual, get_modality
+from remodal.modalities import get_visual
 
 ATTENTION = "remodal_residual_prefix"
 STEM_VERSION = "1"
@@ -134,9 +134,7 @@ class ClipVision(ClipTower):
 
     def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
         """Pictures ``[frames, size, size, 3]`` of the size that the model was trained on."""
-        reader = get_modality(modality)
-        assert isinstance(reader, Visual)
-        return reader.pictures(medium, self._size)
+        return get_visual(modality).pictures(medium, self._size)
 
     @torch.no_grad()
     def tokens(self, inputs: NDArray[Any]) -> Tensor:

@@ -22,7 +22,7 @@ from remodal.backbones.hypercolumn import TOKENS, Hypercolumns
 from remodal.backbones.minilm import package_folder
 from remodal.backbones.pooling import ClipPooling
 from remodal.backbones.prompting import prompted
-from remodal.modalities import Visual, get_modality
+from remodal.modalities import get_visual
 
 PICTURE_SIZE = 128
 """Pixels a side of what the network sees, unless it is asked otherwise."""
@@ -74,12 +74,6 @@ def normalised(
     return (pictures + np.array(brightness, np.float32) - MEAN) * np.float32(contrast / DEVIATION)
 
 
-def _reader(modality: str) -> Visual:
-    reader = get_modality(modality)
-    assert isinstance(reader, Visual)
-    return reader
-
-
 class EfficientNetLite0(Tower):
     """Four hypercolumn tokens a frame; features keep layout and order (see :mod:`remodal.backbones.pooling`)."""
 
@@ -102,11 +96,11 @@ class EfficientNetLite0(Tower):
 
     def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
         """Pictures ``[frames, size, size, 3]``."""
-        return _reader(modality).pictures(medium, self._size)
+        return get_visual(modality).pictures(medium, self._size)
 
     def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """Pictures at the modality's contrast, about zero."""
-        reader = _reader(modality)
+        reader = get_visual(modality)
         return normalised(prepared, reader.contrast, reader.brightness)
 
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:

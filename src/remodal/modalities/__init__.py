@@ -21,7 +21,7 @@ from remodal.modalities.packets import has_clip
 from remodal.modalities.text import Text
 from remodal.modalities.video import Video
 
-__all__ = ["MODALITIES", "Medium", "Modality", "Visual", "get_modality", "reader_of"]
+__all__ = ["MODALITIES", "Medium", "Modality", "Visual", "get_modality", "get_visual", "reader_of"]
 
 MODALITIES: dict[str, Modality] = {one.name: one for one in (Image(), Video(), Audio(), Depth(), Text())}
 
@@ -35,6 +35,16 @@ def get_modality(name: str) -> Modality:
     if name not in MODALITIES:
         raise UnknownName("modality", name, MODALITIES)
     return MODALITIES[name]
+
+
+def get_visual(name: str) -> Visual:
+    """The modality called ``name``, which a vision network sees. Raises UnknownName where there is none such."""
+    found = get_modality(name)
+    if not isinstance(found, Visual):
+        raise UnknownName(
+            "visual modality", name, [each for each, one in MODALITIES.items() if isinstance(one, Visual)]
+        )
+    return found
 
 
 def reader_of(data: bytes, where: str) -> Modality:

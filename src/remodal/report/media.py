@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from remodal.errors import BadItem
 from remodal.features.source import Encoded
-from remodal.modalities import Visual, get_modality
+from remodal.modalities import get_modality, get_visual
 from remodal.modalities.audio import RATE
 from remodal.report.charts import WAVE_WIDTH, extent
 from remodal.report.colours import VIRIDIS
@@ -56,8 +56,7 @@ def show(item: Encoded) -> Shown:
 
 
 def _show_audio(modality: str, wave: NDArray[np.float32]) -> Shown:
-    reader = get_modality(modality)
-    assert isinstance(reader, Visual)
+    reader = get_visual(modality)
     note = f"{len(wave) / RATE:.1f} s: waveform, log-mel"
     return Shown(pictures=_pictures(_some(reader.pictures(wave, PART))), wave=extent(wave), note=note)
 
