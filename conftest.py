@@ -34,8 +34,9 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         root = root.parent
     with FileLock(root / "graphs.lock"):
         towers = Lite(root / "graphs").towers
-        stem([("text", towers["text"].prepare("text", "a sentence"))], towers["text"])
-        stem([("image", towers["vision"].prepare("image", np.zeros((8, 8, 3), np.uint8)))], towers["vision"])
+        text, vision = towers["text"].encoder, towers["vision"].encoder
+        stem([("text", text.prepare("text", "a sentence"))], text)
+        stem([("image", vision.prepare("image", np.zeros((8, 8, 3), np.uint8)))], vision)
     return root / "graphs"
 
 

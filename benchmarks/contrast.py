@@ -56,7 +56,7 @@ def tokens(pictures: Sequence[Pictures], normalise: Normalise, backbone: Backbon
     tower, found = backbone.towers["vision"], []
     for start in range(0, len(pictures), CHUNK):
         chunk = pictures[start : start + CHUNK]
-        stemmed = tower.stem(normalise(np.concatenate(chunk)))
+        stemmed = tower.encoder.stem(normalise(np.concatenate(chunk)))
         found += np.split(stemmed, np.cumsum([len(item) for item in chunk])[:-1])
     return Tokens.stack(tower.name, found)
 

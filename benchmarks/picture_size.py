@@ -27,7 +27,7 @@ from stem_quality import FOLDS, HEADS, Labelled, folds, narrowed, ridge_scores, 
 from torch import Tensor
 
 from remodal import streams
-from remodal.backbones import Tokens
+from remodal.backbones import Tokens, Tower
 from remodal.backbones.efficientnet import HEAD, EfficientNetLite0, load_network
 from remodal.backbones.lite import STEM_VERSION
 from remodal.backbones.test_constants import FIELD, IMAGENET
@@ -77,16 +77,17 @@ class Eye:
 
     def __init__(self, size: int) -> None:
         self.size, self.seconds, self.pictures = size, 0.0, 0
-        self.tower = EfficientNetLite0(cache_folder() / "picture_size" / STEM_VERSION, size=size)
-        self.tower.stem(np.zeros((1, size, size, 3), np.float32))  # exported and loaded
+        self.encoder = EfficientNetLite0(cache_folder() / "picture_size" / STEM_VERSION, size=size)
+        self.tower = Tower(self.encoder)
+        self.encoder.stem(np.zeros((1, size, size, 3), np.float32))  # exported and loaded
 
     def tokens(self, media: Sequence[NDArray[Any]], modality: str, view: str) -> Tokens:
         """Of each medium, the views of each frame averaged."""
         reader, found = get_visual(modality), []
         for medium in media:
-            views = [self.tower.normalised(modality, drawn) for drawn in VIEWS[view](medium, reader, self.size)]
+            views = [self.encoder.normalised(modality, drawn) for drawn in VIEWS[view](medium, reader, self.size)]
             started = time.thread_time()
-            found.append(np.mean([self.tower.stem(pictures).astype(np.float32) for pictures in views], axis=0))
+            found.append(np.mean([self.encoder.stem(pictures).astype(np.float32) for pictures in views], axis=0))
             self.seconds += time.thread_time() - started
             self.pictures += sum(len(pictures) for pictures in views)
         return Tokens.stack(self.tower.name, [one.astype(np.float16) for one in found])

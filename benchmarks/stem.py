@@ -54,21 +54,21 @@ def ready(items: Sequence[Item], backbone: Backbone) -> list[tuple[str, Inputs]]
     batches: list[tuple[str, Inputs]] = []
     for tower in backbone.towers.values():
         own = [item for item in items if backbone.tower(item.modality) is tower]
-        for start in range(0, len(own), HANDFUL):
-            frames = np.concatenate([prepared(item, tower) for item in own[start : start + HANDFUL]])
+        for start in range(0, len(own), HANDFUL["cpu"]):
+            frames = np.concatenate([prepared(item, tower) for item in own[start : start + HANDFUL["cpu"]]])
             if tower.name == "text":  # one sentence at a time, without padding
                 rows = [row[row >= 0][None] for row in frames]
                 batches += [(tower.name, {"word_pieces": row, "mask": np.ones_like(row)}) for row in rows]
             else:
-                parts = range(0, len(frames), BATCH_FRAMES)
-                batches += [(tower.name, {"pictures": frames[first : first + BATCH_FRAMES]}) for first in parts]
+                parts = range(0, len(frames), BATCH_FRAMES["cpu"])
+                batches += [(tower.name, {"pictures": frames[first : first + BATCH_FRAMES["cpu"]]}) for first in parts]
     return batches
 
 
 def prepared(item: Item, tower: Tower) -> NDArray[Any]:
     """What the stem takes of one item."""
     medium = get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
-    return tower.normalised(item.modality, tower.prepare(item.modality, medium))
+    return tower.encoder.normalised(item.modality, tower.encoder.prepare(item.modality, medium))
 
 
 def session(tower: Any, threads: int) -> Any:
@@ -77,7 +77,7 @@ def session(tower: Any, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(tower._network._file), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(tower.encoder._network._file), options, providers=["CPUExecutionProvider"])
 
 
 def seconds(work: Callable[[], None]) -> float:

@@ -45,6 +45,7 @@ def load(
     *,
     cache: Path | None = None,
     device: str = "cpu",
+    dtype: str = "float32",
     trust_backbone: str | Path | None = None,
 ) -> Model:
     """The current version of a saved model: of its folder, of a finished run's folder, or ``owner/name`` on a hub.
@@ -56,7 +57,7 @@ def load(
     """
     from remodal.model import Model
 
-    return Model.load(model, cache=cache, device=device, trust_backbone=trust_backbone)
+    return Model.load(model, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone)
 
 
 def list_methods() -> list[str]:

@@ -78,14 +78,14 @@ def answered(
     never learned have a place of their own too.
     """
     tower = method.backbone.towers[tokens.tower]
-    anchors = method.backbone.anchors([column.name for column in columns])
+    anchors = method.backbone.anchors([column.name for column in columns]).cpu()
     modalities = dict.fromkeys(column.modality for column in columns)
     inside = {one: torch.tensor([column.modality == one for column in columns]) for one in modalities}
     answers = []
     with torch.inference_mode():
-        rows = method.scores(tokens, columns).nan_to_num(nan=-torch.inf).double().softmax(dim=1)
+        rows = method.scores(tokens, columns).cpu().nan_to_num(nan=-torch.inf).double().softmax(dim=1)
         features = tower.features(tokens)
-        frozen = functional.normalize(tower.align(features), dim=-1)
+        frozen = functional.normalize(tower.align(features), dim=-1).cpu()
         read = any(method.backbone.tower(one) is tower for one in modalities)
         known = familiarity(features, tokens.tower) if read else [0.0] * len(features)
         for name, row, direction, familiar in zip(names, rows, frozen, known, strict=True):

@@ -105,7 +105,7 @@ def decoded(one: Given, backbone: Backbone) -> Decoded:
     """Decode a medium for the tower that reads it. Raises BadItem where it can't be decoded."""
     tower = backbone.tower(one.read_as)
     medium = get_modality(one.read_as).decode(one.data, where=one.id, unit=one.unit)
-    return Decoded(one.id, one.read_as, tower.name, tower.prepare(one.read_as, medium))
+    return Decoded(one.id, one.read_as, tower.name, tower.encoder.prepare(one.read_as, medium))
 
 
 def media_below(folder: Path) -> Below:

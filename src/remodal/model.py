@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from remodal.answering import Answer, Prediction, answered, refused
-from remodal.backbones import Tokens, Tower, load_backbone
+from remodal.backbones import Engine, Tokens, Tower, load_backbone
 from remodal.cache import cache_folder
 from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.familiarity import Familiarity
@@ -70,7 +70,8 @@ class Model:
 
     method, backbone: names in ``list_methods()`` and ``list_backbones()``. features: ``"shared"``, or ``"published"``
     for the backbone's last layer alone. settings: the method's own, by name. cache: folder of frozen features; the
-    user's cache folder by default.
+    user's cache folder by default. device, dtype: where and how precisely the frozen model computes
+    (:meth:`~remodal.backbones.Engine.of`).
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class Model:
         features: Features = "shared",
         cache: Path | None = None,
         device: str = "cpu",
+        dtype: str = "float32",
         **settings: Any,
     ) -> None:
-        self._begin(method, backbone, seed, features, cache, device, settings)
+        self._begin(method, backbone, seed, features, cache, Engine.of(device, dtype), settings)
 
     def _begin(
         self,
@@ -93,13 +95,13 @@ class Model:
         seed: int,
         features: Features,
         cache: Path | None,
-        device: str,
+        engine: Engine,
         settings: Mapping[str, object],
     ) -> None:
         chosen = methods.get(method)
         options = chosen.options.checked(settings)
         self._cache = cache or cache_folder()
-        whole = load_backbone(backbone, self._cache, device)
+        whole = load_backbone(backbone, self._cache, engine)
         self.backbone = whole.published() if features == "published" else whole
         self.method = chosen(self.backbone, options, seed)
         self.seed = seed
@@ -221,7 +223,8 @@ class Model:
         for tower in self.backbone.towers.values():
             own = [at for at, one in enumerate(media) if one.tower == tower.name]
             if own:
-                tokens = stem([(media[at].read_as, media[at].prepared) for at in own], tower)
+                found = stem([(media[at].read_as, media[at].prepared) for at in own], tower.encoder)
+                tokens = Tokens.stack(tower.name, found)
                 answers.update(zip(own, self._said(tower, tokens, [media[at].name for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 
@@ -231,7 +234,7 @@ class Model:
             words.encode()
         except UnicodeEncodeError as error:
             raise RemodalError(f"words: found {error.object[error.start]!r}; valid: characters of Unicode") from None
-        return self.backbone.embed_name(words).numpy()
+        return self.backbone.embed_name(words).cpu().numpy()
 
     def candidates(self, modality: str | None = None) -> list[Column]:
         """The classes that may be an answer: all, or those of a modality. Raises RemodalError where there is none."""
@@ -266,21 +269,27 @@ class Model:
                 answers[at] = refused(named(medium), bad.reason)
         with self._store() as store:
             extracted = extract(list(readable.values()), self.backbone, store)
-            found = store.get(extracted.keys.values())
-        for rejected in extracted.rejected:
-            at = position[rejected.id]
-            answers[at] = refused(named(media[at]), rejected.reason)
-        for tower in self.backbone.towers.values():
-            own = [at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower]
-            if own:
-                tokens = [found[extracted.keys[readable[at].id]] for at in own]
-                answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
+            for rejected in extracted.rejected:
+                at = position[rejected.id]
+                answers[at] = refused(named(media[at]), rejected.reason)
+            for tower in self.backbone.towers.values():
+                own = [
+                    at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower
+                ]
+                if own:
+                    names = [readable[at].id for at in own]
+                    keys, lengths = (
+                        [extracted.keys[name] for name in names],
+                        [extracted.lengths[name] for name in names],
+                    )
+                    tokens = store.tokens(tower.name, keys, lengths)
+                    answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 
     def _said(
         self,
         tower: Tower,
-        tokens: Sequence[NDArray[np.float16]],
+        tokens: Tokens,
         names: Sequence[str],
         modality: str | None,
         top: int,
@@ -288,11 +297,11 @@ class Model:
         if self._familiarity.held_out is not self.learned_.held_out:
             with torch.inference_mode():
                 self._familiarity = Familiarity(self.learned_.held_out, self.backbone)
-        stacked, columns = Tokens.stack(tower.name, tokens), self.candidates(modality)
+        columns = self.candidates(modality)
         tried = {kept.tokens.tower for kept in self.learned_.held_out.kept.values()}
         where = self.saved_as[0] if self.saved_as and tower.name not in tried else None
         with fitting(where, self.method_name) if where else nullcontext():
-            return answered(self.method, stacked, columns, self._familiarity, names, top)
+            return answered(self.method, tokens, columns, self._familiarity, names, top)
 
     def save(self, folder: str | Path) -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.
@@ -328,12 +337,14 @@ class Model:
         *,
         cache: Path | None = None,
         device: str = "cpu",
+        dtype: str = "float32",
         trust_backbone: str | Path | None = None,
     ) -> Self:
         """The current version of a saved model.
 
         model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder of the
-        frozen model, for a model that names a folder: none is opened because a saved model says so.
+        frozen model, for a model that names a folder: none is opened because a saved model says so. device, dtype: as
+        of :class:`Model`.
 
         Raises:
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.
@@ -342,9 +353,9 @@ class Model:
         description, state, held_out = read(folder)
         told = description.about
         trusted(folder, told.backbone, trust_backbone)
-        loaded = cls.__new__(cls)
+        loaded, engine = cls.__new__(cls), Engine.of(device, dtype)
         try:
-            loaded._begin(told.method, told.backbone, told.seed, told.features, cache, device, told.settings)
+            loaded._begin(told.method, told.backbone, told.seed, told.features, cache, engine, told.settings)
         except RemodalError as error:
             raise RemodalError(f"{folder}: {error}") from None
         if loaded.backbone.fingerprint != told.fingerprint:

@@ -43,6 +43,7 @@ def update(
     *,
     cache: Path | None = None,
     device: str = "cpu",
+    dtype: str = "float32",
     depth_unit: str | None = None,
     trust_backbone: str | Path | None = None,
     keep: int | None = None,
@@ -68,7 +69,7 @@ def update(
     if save_as is None and source not in (Path(model), Path(model) / "model"):
         raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
     with changing(target):
-        learner = Model.load(source, cache=cache, device=device, trust_backbone=trust_backbone)
+        learner = Model.load(source, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone)
         tasks, quarantined = lessons(data, undivided=UNDIVIDED, depth_unit=learner.unit(depth_unit))
         known, held_out = learner.seen_, learner.learned_.held_out
         with fitting(source, learner.method_name):

@@ -12,6 +12,7 @@ from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import leading
 from remodal.backbones import CHUNK
 from remodal.streams.base import Column
+from remodal.training.seeding import normal
 
 
 @dataclass
@@ -60,8 +61,8 @@ class ClassGaussians:
 
         floor: variance added in every direction.
         """
-        noise = torch.randn(len(rows), each, self.factors.shape[1], generator=generator)
+        noise = normal(len(rows), each, self.factors.shape[1], draws=generator)
         drawn = self.means[rows, None] + noise @ self.factors[rows]
         if floor:
-            drawn = drawn + floor**0.5 * torch.randn(drawn.shape, generator=generator)
+            drawn = drawn + floor**0.5 * normal(*drawn.shape, draws=generator)
         return drawn.flatten(0, 1), rows.repeat_interleave(each)

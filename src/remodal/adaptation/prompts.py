@@ -6,11 +6,12 @@ import torch
 from torch import Generator, Tensor
 
 from remodal.backbones import Tower
+from remodal.training.seeding import uniform
 
 
 def fresh_prompts(tower: Tower, length: int, generator: Generator) -> Tensor:
     """Prompts that leave the frozen model as it is: keys ~ U(-1, 1), values 0 (DIKI, ECCV 2024)."""
-    keys = torch.rand(tower.layers, length, tower.width, generator=generator) * 2 - 1
+    keys = uniform(tower.layers, length, tower.width, draws=generator)
     return torch.stack([keys, torch.zeros_like(keys)], dim=1)
 
 

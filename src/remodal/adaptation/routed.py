@@ -11,7 +11,7 @@ from torch import Tensor
 
 from remodal.adaptation.adapt import aligned
 from remodal.adaptation.router import Router
-from remodal.backbones import Backbone, Remembered, Tokens, Tower
+from remodal.backbones import Backbone, Tokens, Tower
 from remodal.streams.base import Column
 
 UNKNOWN_MODALITY = math.log(1e-6)
@@ -32,18 +32,16 @@ def readable(tokens: Tokens, columns: Sequence[Column], backbone: Backbone) -> T
     return torch.tensor([backbone.reads.get(column.modality) == tokens.tower for column in columns], dtype=torch.bool)
 
 
-class Embeddings:
-    """What batches are mapped to under an expert: learning one modality replaces its expert and leaves the others'."""
+def embeddings(tower: Tower, tokens: Tokens, expert: Expert | None) -> Tensor:
+    """What items are mapped to in the text space under an expert ``[n, d]``, or by the frozen model; remembered.
 
-    def __init__(self) -> None:
-        self._known = Remembered()
-
-    def aligned(self, tower: Tower, tokens: Tokens, expert: Expert | None) -> Tensor:
-        """Embeddings in the text space ``[n, d]``, of the frozen model where there is no expert."""
-        prompts, adapter = (expert.prompts, expert.adapter) if expert else (None, None)
-        return self._known.get(
-            tokens, expert or tower, lambda: aligned(tower, adapter, tower.features(tokens, prompts))
-        )
+    Learning one modality replaces its expert and leaves the others'.
+    """
+    if expert is None:
+        return aligned(tower, None, tower.features(tokens))
+    return tower.remembered(
+        tokens, expert, lambda: aligned(tower, expert.adapter, tower.features(tokens, expert.prompts))
+    )
 
 
 def routed_scores(
@@ -52,7 +50,6 @@ def routed_scores(
     experts: Mapping[str, Expert],
     tokens: Tokens,
     columns: Sequence[Column],
-    embeddings: Embeddings,
 ) -> Tensor:
     """``log p(m) + log softmax_c(scale * h_m . w_c / T_m)`` over the candidates c of each modality m, ``[n, columns]``.
 
@@ -67,7 +64,7 @@ def routed_scores(
         positions = [index for index, column in enumerate(columns) if column.modality == modality]
         expert = experts.get(modality)
         names = [columns[index].name for index in positions]
-        logits = backbone.logits(embeddings.aligned(tower, tokens, expert), names)
+        logits = backbone.logits(embeddings(tower, tokens, expert), names)
         log_prior = prior.get(modality, torch.full((len(tokens),), UNKNOWN_MODALITY))
         out[:, positions] = log_prior[:, None] + (logits / (expert.temperature if expert else 1.0)).log_softmax(dim=1)
     return out

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
+from remodal.training.seeding import shuffled
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 RECIPE = Recipe(learning_rate=5e-2, epochs=20, batch=1)
@@ -70,5 +71,5 @@ class Router:
 def _draw(stored: ClassStatistics, index: int, draws: Generator) -> tuple[Tensor, Tensor]:
     each = -(-DRAWS // len(stored.classes))
     features, _ = pseudo_features(stored.means, stored.factor, each, draws)
-    features = functional.normalize(features[torch.randperm(len(features), generator=draws)[:DRAWS]], dim=-1)
+    features = functional.normalize(features[shuffled(len(features), draws)[:DRAWS]], dim=-1)
     return features, torch.full((len(features),), index)

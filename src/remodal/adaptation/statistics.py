@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.backbones import CHUNK
+from remodal.training.seeding import normal
 
 
 @dataclass
@@ -75,7 +76,7 @@ class ClassStatistics:
 
 def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """``each`` Gaussian draws a class: features ``[classes * each, k]`` and labels."""
-    noise = torch.randn(len(means), each, len(factor), generator=generator)
+    noise = normal(len(means), each, len(factor), draws=generator)
     features = (means[:, None] + noise @ factor).flatten(0, 1)
     return features, torch.arange(len(means)).repeat_interleave(each)
 

@@ -16,7 +16,7 @@ from remodal.adaptation.ridge import LowRankRidge, Sketch, StreamingRidge
 from remodal.adaptation.router import Router
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones.prompting import prompted
-from remodal.testing import ToyTower
+from remodal.testing import ToyEncoder
 from remodal.training.trainer import Trainer
 
 
@@ -49,7 +49,7 @@ def test_borrowed_prompts_are_a_weighted_sum() -> None:
 
 
 def test_fresh_prompts_leave_tokens_as_they_are() -> None:
-    tower = ToyTower("vision")
+    tower = ToyEncoder("vision")
     prompts = fresh_prompts(tower, 4, torch.Generator().manual_seed(0))
     tokens = torch.randn(5, 2, 12)
     assert prompts.shape == (1, 2, 4, 12)

@@ -5,32 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from remodal.backbones.base import Backbone, Tower
-from remodal.backbones.remembered import Remembered
+from remodal.backbones.base import Backbone
+from remodal.backbones.encoder import Encoder
+from remodal.backbones.engine import Engine
 from remodal.backbones.tokens import CHUNK, StoredTokens, Tokens
+from remodal.backbones.tower import Tower
 from remodal.registry import Registry
 
-__all__ = ["CHUNK", "Backbone", "Remembered", "StoredTokens", "Tokens", "Tower", "backbones", "load_backbone"]
+__all__ = [
+    "CHUNK",
+    "Backbone",
+    "Encoder",
+    "Engine",
+    "StoredTokens",
+    "Tokens",
+    "Tower",
+    "backbones",
+    "load_backbone",
+]
 
-backbones = Registry[Callable[[Path, str], Backbone]]("backbone")
+backbones = Registry[Callable[[Path, Engine], Backbone]]("backbone")
 
 
 @backbones.add("lite")
-def _lite(cache: Path, device: str) -> Backbone:
+def _lite(cache: Path, engine: Engine) -> Backbone:
     """EfficientNet-lite0 + MiniLM from PyPI packages: no hub, no GPU needed."""
     from remodal.backbones.lite import Lite
 
-    return Lite(cache, device)
+    return Lite(cache, engine)
 
 
-def load_backbone(name: str, cache: Path, device: str = "cpu") -> Backbone:
+def load_backbone(name: str, cache: Path, engine: Engine | None = None) -> Backbone:
     """The backbone registered under ``name``, or the CLIP model in the folder of that path.
 
-    cache: folder for what a backbone computes once. device: where the stem runs. Raises UnknownName where there is
-    neither.
+    cache: folder for what a backbone computes once. engine: where it computes; the CPU by default. Raises UnknownName
+    where there is neither.
     """
     if name not in backbones.names() and Path(name).is_dir():
         from remodal.backbones.clip import ClipBackbone
 
-        return ClipBackbone(Path(name))
-    return backbones.get(name)(cache, device)
+        return ClipBackbone(Path(name), engine=engine or Engine())
+    return backbones.get(name)(cache, engine or Engine())

@@ -27,7 +27,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from remodal.backbones.base import Backbone, Tower
+from remodal.backbones.base import Backbone
+from remodal.backbones.encoder import Encoder
+from remodal.backbones.engine import Engine
+from remodal.backbones.tower import Tower
 from remodal.errors import RemodalError
 from remodal.modalities import get_visual
 
@@ -69,8 +72,8 @@ def residual_prefix(
     return output + prefix, None
 
 
-class ClipTower(Tower):
-    """What the two towers share: the layers of a frozen transformer, and features in the text space."""
+class ClipEncoder(Encoder):
+    """What the two encoders share: the layers of a frozen transformer, and features in the text space."""
 
     def __init__(self, transformer: Any, projection: nn.Linear, *, causal: bool, skipped: int) -> None:
         AttentionInterface.register(ATTENTION, residual_prefix)
@@ -111,7 +114,7 @@ class ClipTower(Tower):
         return tokens
 
 
-class ClipVision(ClipTower):
+class ClipVision(ClipEncoder):
     """Reads pictures, and the pictures of video, audio and depth; one token a patch, after the CLS token.
 
     model: its ``vision_model`` is frozen and used in place; without prompts it works as before.
@@ -150,12 +153,12 @@ class ClipVision(ClipTower):
         """
         if prompts is not None and prompts.dim() == 5:
             prompts = prompts.repeat_interleave(tokens.shape[1], dim=0)  # the frames of an item share its prompt
-        last = self._run(self._head_layers, tokens.flatten(0, 1), prompts)
+        last = self._run(self._head_layers, tokens.float().flatten(0, 1), prompts)
         features: Tensor = self._projection(self._transformer.post_layernorm(last[:, 0]))
         return features.reshape(*tokens.shape[:2], -1).mean(1)
 
 
-class ClipText(ClipTower):
+class ClipText(ClipEncoder):
     """Reads sentences; longer ones are cut to the model's context length, their end token kept.
 
     The tokens are the embeddings, up to the end token; the rows after it are zero. No real row is, so the end
@@ -190,7 +193,7 @@ class ClipText(ClipTower):
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """The projected end token. Rows that no sentence of the batch uses aren't computed."""
-        sentences = tokens[:, 0]
+        sentences = tokens[:, 0].float()
         ends = sentences.any(-1).sum(1) - 1
         last = self._run(self._head_layers, sentences[:, : int(ends.max()) + 1], prompts)
         end_tokens = last[torch.arange(len(ends)), ends]
@@ -215,13 +218,14 @@ class ClipBackbone(Backbone):
 
     name = "clip"
 
-    def __init__(self, folder: Path, prompt_from_layer: int = 0) -> None:
+    def __init__(self, folder: Path, prompt_from_layer: int = 0, engine: Engine | None = None) -> None:
         self._folder, self._prompt_from_layer = folder, prompt_from_layer
         model, tokenizer, preprocessing = _load(folder)
         mean = preprocessing.get("image_mean", OPENAI_CLIP_MEAN)
         std = preprocessing.get("image_std", OPENAI_CLIP_STD)
         self._text = ClipText(model, tokenizer)
-        self.towers = {"vision": ClipVision(model, prompt_from_layer, mean, std), "text": self._text}
+        vision = ClipVision(model, prompt_from_layer, mean, std)
+        self.towers = {"vision": Tower(vision), "text": Tower(self._text)}
         self.reads = dict.fromkeys(("image", "video", "audio", "depth"), "vision") | {"text": "text"}
         self.width = self._text.feature_width
         self.logit_scale = model.logit_scale.exp().item()

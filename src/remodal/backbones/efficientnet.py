@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from remodal.backbones.base import Tower
+from remodal.backbones.encoder import Encoder
+from remodal.backbones.engine import Engine
 from remodal.backbones.frozen import FrozenNetwork
 from remodal.backbones.hypercolumn import TOKENS, Hypercolumns
 from remodal.backbones.minilm import package_folder
@@ -74,7 +75,7 @@ def normalised(
     return (pictures + np.array(brightness, np.float32) - MEAN) * np.float32(contrast / DEVIATION)
 
 
-class EfficientNetLite0(Tower):
+class EfficientNetLite0(Encoder):
     """Four hypercolumn tokens a frame; features keep layout and order (see :mod:`remodal.backbones.pooling`)."""
 
     name = "vision"
@@ -82,14 +83,15 @@ class EfficientNetLite0(Tower):
     width = sum(WIDTHS)
     identity_width = HEAD
 
-    def __init__(self, cache: Path, device: str = "cpu", size: int = PICTURE_SIZE) -> None:
+    def __init__(self, cache: Path, engine: Engine | None = None, size: int = PICTURE_SIZE) -> None:
+        self.engine = engine or Engine()
         self._size = size
         self.weights = weights_file()
-        self._pooling = ClipPooling(WIDTHS)
+        self._pooling = ClipPooling(WIDTHS).to(self.engine.device)
         self.feature_width = self._pooling.feature_width
         example = torch.zeros(2, size, size, 3)
         self._network = FrozenNetwork(
-            hypercolumns, {"pictures": example}, cache / f"efficientnet-lite0-{size}.onnx", device=device
+            hypercolumns, {"pictures": example}, cache / f"efficientnet-lite0-{size}.onnx", device=self.engine.device
         )
         self.to_text = torch.zeros(0, HEAD)
         """Map of the last layer's mean to the text space ``[d, 1280]``; set by the backbone."""
@@ -111,7 +113,7 @@ class EfficientNetLite0(Tower):
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """Features ``[n, 6592]``: layout and order (5312), then the last layer's mean (1280)."""
-        return cast(Tensor, self._pooling(prompted(tokens, prompts)))
+        return cast(Tensor, self._pooling(prompted(tokens.float(), prompts)))
 
     def align(self, features: Tensor) -> Tensor:
         """The last layer's mean through the map from class weights to class names."""
@@ -119,4 +121,4 @@ class EfficientNetLite0(Tower):
 
     def pooled(self, tokens: Tensor) -> Tensor:
         """The last layer's mean over cells and frames, L2-normalised."""
-        return functional.normalize(tokens[:, :, 0, -HEAD:].mean(1), dim=-1)
+        return functional.normalize(tokens[:, :, 0, -HEAD:].float().mean(1), dim=-1)

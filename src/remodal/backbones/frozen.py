@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from remodal.backbones.engine import CPU
 from remodal.files import replacing
 
 OPSET = 17
@@ -40,7 +41,7 @@ class FrozenNetwork:
 
     build: makes the module (called only when it is needed). example: inputs by name, to trace the export with.
     file: where the exported graph is kept; it is written once, atomically, and read by later processes.
-    dynamic: further dimensions that vary, by input name. device: ``"cpu"`` or a torch device such as ``"cuda"``.
+    dynamic: further dimensions that vary, by input name. device: where it computes.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class FrozenNetwork:
         file: Path,
         *,
         dynamic: Mapping[str, Mapping[int, str]] | None = None,
-        device: str = "cpu",
+        device: torch.device = CPU,
     ) -> None:
         self._build, self._example, self._file = build, dict(example), file
         self._dynamic = {name: {0: "batch", **(dynamic or {}).get(name, {})} for name in example}
@@ -59,7 +60,7 @@ class FrozenNetwork:
 
     def __call__(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
         """The module's output, float32."""
-        if self.device == "cpu":
+        if self.device.type == "cpu":
             with self._loading:  # by one thread, the others wait for it
                 session = self._session
             output: NDArray[np.float32] = session.run(None, dict(inputs))[0]

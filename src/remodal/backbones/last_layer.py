@@ -13,43 +13,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones.base import Backbone, Tower
+from remodal.backbones.base import Backbone
+from remodal.backbones.encoder import Encoder
 from remodal.backbones.prompting import prompted
+from remodal.backbones.tower import Tower
 
 
-class LastLayerTower(Tower):
-    """A tower whose first token ends with the last layer's mean, ``identity_width`` channels of it."""
+class LastLayerEncoder(Encoder):
+    """An encoder whose first token ends with the last layer's mean, ``identity_width`` channels of it."""
 
     layers = 1
 
-    def __init__(self, whole: Tower) -> None:
+    def __init__(self, whole: Encoder) -> None:
         self._whole = whole
-        self.name = whole.name
+        self.name, self.engine = whole.name, whole.engine
         self.width = self.feature_width = self.identity_width = whole.identity_width
 
     def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
-        """As the whole tower."""
+        """As the whole encoder."""
         return self._whole.prepare(modality, medium)
 
     def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[Any]:
-        """As the whole tower."""
+        """As the whole encoder."""
         return self._whole.normalised(modality, prepared)
 
     def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
-        """As the whole tower: the same tokens are cached."""
+        """As the whole encoder: the same tokens are cached."""
         return self._whole.stem(inputs)
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """The last layer's mean token, its mean over the frames, L2-normalised."""
-        last = prompted(tokens[:, :, :1, -self.width :], prompts)
+        last = prompted(tokens[:, :, :1, -self.width :].float(), prompts)
         return functional.normalize(last.mean((1, 2)), dim=-1)
 
     def align(self, features: Tensor) -> Tensor:
-        """The whole tower's own map, which reads the last layer alone."""
+        """The whole encoder's own map, which reads the last layer alone."""
         return self._whole.align(features)
 
     def pooled(self, tokens: Tensor) -> Tensor:
-        """As the whole tower."""
+        """As the whole encoder."""
         return self._whole.pooled(tokens)
 
 
@@ -59,8 +61,8 @@ class LastLayer(Backbone):
     def __init__(self, whole: Backbone) -> None:
         self._whole = whole
         self.name, self.width, self.logit_scale = whole.name, whole.width, whole.logit_scale
-        self.towers = {name: LastLayerTower(tower) for name, tower in whole.towers.items()}
-        self.reads = whole.reads
+        self.towers = {name: Tower(LastLayerEncoder(tower.encoder)) for name, tower in whole.towers.items()}
+        self.reads, self.engine = whole.reads, whole.engine
 
     @property
     def fingerprint(self) -> str:

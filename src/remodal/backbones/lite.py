@@ -8,6 +8,7 @@ regression between them maps pictures to the text space before anything is learn
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from torch.nn import functional
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.efficientnet import EfficientNetLite0, load_network
+from remodal.backbones.engine import Engine
 from remodal.backbones.last_layer import LastLayer
 from remodal.backbones.minilm import WIDTH, MiniLM
+from remodal.backbones.tower import Tower
 from remodal.files import replacing
 
 ALIGNMENT_RIDGE = 0.1
@@ -31,21 +34,22 @@ STEM_VERSION = "3"
 class Lite(Backbone):
     """EfficientNet-lite0 reads image, video, audio and depth; MiniLM reads text.
 
-    cache: folder for exported graphs and the alignment. device: ``"cpu"`` or a torch device.
+    cache: folder for exported graphs and the alignment. engine: its networks compute in float32 with any.
     """
 
     name = "lite"
     width = WIDTH
     logit_scale = 10.0
 
-    def __init__(self, cache: Path, device: str = "cpu") -> None:
+    def __init__(self, cache: Path, engine: Engine | None = None) -> None:
         folder = cache / "lite" / f"{STEM_VERSION}-torch{torch.__version__}"
-        self._vision, self._text = EfficientNetLite0(folder, device), MiniLM(folder, device)
-        self.towers = {"vision": self._vision, "text": self._text}
+        self.engine = replace(engine or Engine(), dtype=torch.float32)
+        self._vision, self._text = EfficientNetLite0(folder, self.engine), MiniLM(folder, self.engine)
+        self.towers = {one.name: Tower(one) for one in (self._vision, self._text)}
         self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
         alignment = self._alignment(folder / "alignment.safetensors")
-        self._vision.to_text = alignment["to_text"]
-        self._text.centre = alignment["centre"]
+        self._vision.to_text = self.engine.home_of(alignment["to_text"])
+        self._text.centre = self.engine.home_of(alignment["centre"])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,7 +67,7 @@ class Lite(Backbone):
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""
         embedded = self._text.sentences([template.format(name) for template in TEMPLATES]).mean(0)
-        return functional.normalize(embedded - self._text.centre, dim=-1)
+        return functional.normalize(self.engine.home_of(embedded) - self._text.centre, dim=-1)
 
     def _alignment(self, file: Path) -> dict[str, Tensor]:
         if file.exists():

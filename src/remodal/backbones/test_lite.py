@@ -61,7 +61,9 @@ MEDIA: dict[str, Any] = {"image": photo(), "video": moving_square(), "audio": ri
 
 def tokens_of(lite: Lite, modality: str, *media: Any) -> Tokens:
     tower = lite.tower(modality)
-    return Tokens.stack(tower.name, stem([(modality, tower.prepare(modality, medium)) for medium in media], tower))
+    return Tokens.stack(
+        tower.name, stem([(modality, tower.encoder.prepare(modality, medium)) for medium in media], tower.encoder)
+    )
 
 
 def features_of(lite: Lite, modality: str, *media: Any) -> Tensor:
@@ -89,12 +91,14 @@ def test_grey_values_enter_as_the_network_was_trained_at_their_modalitys_contras
     drawn = reader.pictures(MEDIA[modality], 128).astype(int)
     expected = (contrast * (drawn + brightness - 127) / 128).astype(np.float32)  # nothing is clipped or rounded
     tower = lite.tower(modality)
-    assert np.array_equal(tower.normalised(modality, tower.prepare(modality, MEDIA[modality])), expected)
+    assert np.array_equal(
+        tower.encoder.normalised(modality, tower.encoder.prepare(modality, MEDIA[modality])), expected
+    )
 
 
 def test_onnx_runtime_and_torch_agree_on_pictures(lite: Lite) -> None:
-    network = lite.towers["vision"]._network  # type: ignore[attr-defined]
-    seen = np.concatenate([pictures(2), normalised(lite.tower("image").prepare("image", photo()), 1.0)])
+    network = lite.towers["vision"].encoder._network  # type: ignore[attr-defined]
+    seen = np.concatenate([pictures(2), normalised(lite.tower("image").encoder.prepare("image", photo()), 1.0)])
     with torch.inference_mode():
         expected = network.module(torch.from_numpy(seen)).numpy()
     np.testing.assert_allclose(network(pictures=seen), expected, rtol=1e-3, atol=1e-3)
@@ -102,9 +106,9 @@ def test_onnx_runtime_and_torch_agree_on_pictures(lite: Lite) -> None:
 
 def test_onnx_runtime_and_torch_agree_on_sentences(lite: Lite) -> None:
     tower = lite.tower("text")
-    network = tower._network  # type: ignore[attr-defined]
+    network = tower.encoder._network  # type: ignore[attr-defined]
     for sentence in SENTENCES:
-        row = tower.prepare("text", sentence)
+        row = tower.encoder.prepare("text", sentence)
         word_pieces = row[row >= 0][None]
         mask = np.ones_like(word_pieces)
         with torch.inference_mode():
@@ -115,15 +119,15 @@ def test_onnx_runtime_and_torch_agree_on_sentences(lite: Lite) -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 16])
 def test_a_pictures_tokens_do_not_depend_on_its_batch(lite: Lite, size: int) -> None:
     tower, seen = lite.tower("image"), pictures(16)
-    parts = [tower.stem(seen[start : start + size]) for start in range(0, 16, size)]
-    assert np.concatenate(parts).tobytes() == tower.stem(seen[::-1])[::-1].tobytes()
+    parts = [tower.encoder.stem(seen[start : start + size]) for start in range(0, 16, size)]
+    assert np.concatenate(parts).tobytes() == tower.encoder.stem(seen[::-1])[::-1].tobytes()
 
 
 def test_a_sentences_tokens_do_not_depend_on_its_batch(lite: Lite) -> None:
     tower = lite.tower("text")
-    rows = np.concatenate([tower.prepare("text", sentence) for sentence in SENTENCES])
-    alone = [tower.stem(row[None]) for row in rows]
-    assert tower.stem(rows).tobytes() == np.concatenate(alone).tobytes()
+    rows = np.concatenate([tower.encoder.prepare("text", sentence) for sentence in SENTENCES])
+    alone = [tower.encoder.stem(row[None]) for row in rows]
+    assert tower.encoder.stem(rows).tobytes() == np.concatenate(alone).tobytes()
 
 
 @pytest.mark.parametrize("modality", MEDIA)

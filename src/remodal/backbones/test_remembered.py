@@ -6,7 +6,8 @@ import gc
 
 import torch
 
-from remodal.backbones import Remembered, Tokens
+from remodal.backbones import Tokens
+from remodal.backbones.remembered import Remembered
 
 
 def batch() -> Tokens:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,17 +33,19 @@ class Tokens:
     """The tokens of ``n`` items that one tower of a backbone read.
 
     tower: name of the tower that made them (``"vision"``, ``"text"``).
-    frames: float16 ``[sum(lengths), tokens, width]``, the frames of all items one after the other, in their order.
-    lengths: int64 ``[n]``, frames an item (1 for a picture or a sentence).
+    frames: as the encoder's stem gives them, ``[sum(lengths), ..., width]``: all items' one after the other, in their
+    order, on the CPU. lengths: int64 ``[n]``, frames an item (1 for a picture or a sentence). features: what the frozen
+    model makes of the items, ``[n, feature_width + identity_width]``, where that is known already.
     """
 
     tower: str
     frames: Tensor
     lengths: Tensor
+    features: Tensor | None = None
 
     @classmethod
-    def stack(cls, tower: str, items: Sequence[NDArray[np.float16]]) -> Tokens:
-        """From one array ``[frames, tokens, width]`` an item."""
+    def stack(cls, tower: str, items: Sequence[NDArray[Any]]) -> Tokens:
+        """From one array ``[frames, ..., width]`` an item."""
         lengths = torch.tensor([len(item) for item in items], dtype=torch.int64)
         return cls(tower, torch.from_numpy(np.concatenate(items)), lengths)
 
@@ -51,17 +54,22 @@ class Tokens:
         """Items of several batches of one tower, in their order."""
         listed = list(parts)
         (tower,) = {part.tower for part in listed}
-        return cls(tower, torch.cat([part.frames for part in listed]), torch.cat([part.lengths for part in listed]))
+        known = [part.features for part in listed]
+        features = torch.cat(known) if all(one is not None for one in known) else None  # type: ignore[arg-type]
+        lengths = torch.cat([part.lengths for part in listed])
+        return cls(tower, torch.cat([part.frames for part in listed]), lengths, features)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: Tensor | slice) -> Tokens:
         """The items at ``index``, an int64 tensor or a slice."""
-        positions = torch.arange(len(self))[index]
+        positions = _at(index, len(self))
         starts, lengths = (torch.cumsum(self.lengths, 0) - self.lengths)[positions], self.lengths[positions]
-        within = torch.arange(int(lengths.sum())) - (torch.cumsum(lengths, 0) - lengths).repeat_interleave(lengths)
-        return Tokens(self.tower, self.frames[starts.repeat_interleave(lengths) + within], lengths)
+        within = torch.arange(int(lengths.sum()), device="cpu")
+        within = within - (torch.cumsum(lengths, 0) - lengths).repeat_interleave(lengths)
+        frames = self.frames[starts.repeat_interleave(lengths) + within]
+        return Tokens(self.tower, frames, lengths, None if self.features is None else self.features[positions])
 
     def batches(self, size: int) -> Iterator[Tokens]:
         """The items in their order, at most ``size`` at a time."""
@@ -69,39 +77,61 @@ class Tokens:
             yield self[start : start + size]
 
     def by_length(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """(positions ``[k]``, float32 tokens ``[k, frames, tokens, width]``) for each number of frames there is."""
+        """(positions ``[k]``, tokens ``[k, frames, ..., width]``) for each number of frames there is."""
         if not len(self):
             return
         starts, frames = torch.cumsum(self.lengths, 0) - self.lengths, self.frames
         for length in torch.unique(self.lengths).tolist():
             positions = (self.lengths == length).nonzero()[:, 0]
-            rows = starts[positions, None] + torch.arange(length)
-            yield positions, frames[rows].float()
+            rows = starts[positions, None] + torch.arange(length, device="cpu")
+            yield positions, frames[rows]
+
+
+def _at(index: Tensor | slice, count: int) -> Tensor:
+    """The positions, on the CPU as the tokens are, wherever what is learned from them lives."""
+    return torch.arange(count, device="cpu")[index.cpu() if isinstance(index, Tensor) else index]
 
 
 Read = Callable[[Tensor], Tensor]
-"""Positions ``[k]`` -> float16 ``[sum(lengths), tokens, width]``, the frames of the items there, in their order."""
+"""Positions ``[k]`` -> ``[sum(lengths), ..., width]``, the frames of the items there, in their order."""
+ReadFeatures = Callable[[Tensor], Tensor | None]
+"""Positions ``[k]`` -> features of the items there, as of :class:`Tokens`, if they are stored."""
 
 
 class StoredTokens(Tokens):
     """Items whose frames are read each time they are asked for, and not kept: a part of them is another view.
 
-    read: gives frames of items, by their positions among those that it knows. positions: int64 ``[n]``, of these
-    items; by default all, in their order.
+    read, read_features: give frames and features of items, by their positions among those that they know. positions:
+    int64 ``[n]``, of these items; by default all, in their order.
     """
 
     read: Read
+    read_features: ReadFeatures
     positions: Tensor
 
-    def __init__(self, tower: str, lengths: Tensor, read: Read, positions: Tensor | None = None) -> None:
-        at = torch.arange(len(lengths)) if positions is None else positions
-        vars(self).update(tower=tower, lengths=lengths, read=read, positions=at)  # a frozen class has no other way
+    def __init__(
+        self,
+        tower: str,
+        lengths: Tensor,
+        read: Read,
+        read_features: ReadFeatures = lambda _: None,
+        positions: Tensor | None = None,
+    ) -> None:
+        at = torch.arange(len(lengths), device="cpu") if positions is None else positions
+        known = {"tower": tower, "lengths": lengths, "read": read, "read_features": read_features, "positions": at}
+        vars(self).update(known)  # a frozen class has no other way
 
     @property
     def frames(self) -> Tensor:
         """As of :class:`Tokens`, read anew."""
         return self.read(self.positions)
 
+    @property
+    def features(self) -> Tensor | None:
+        """As of :class:`Tokens`, read anew."""
+        return self.read_features(self.positions)
+
     def __getitem__(self, index: Tensor | slice) -> StoredTokens:
         """The items at ``index``, none of which is read."""
-        return StoredTokens(self.tower, self.lengths[index], self.read, self.positions[index])
+        at = _at(index, len(self))
+        return StoredTokens(self.tower, self.lengths[at], self.read, self.read_features, self.positions[at])

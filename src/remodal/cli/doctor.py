@@ -64,8 +64,9 @@ def packages() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Devices, threads, memory."""
+    from remodal.backbones.engine import devices
     from remodal.cli.console import megabytes
-    from remodal.cli.machine import default_threads, devices, physical_cores
+    from remodal.cli.machine import default_threads, physical_cores
 
     yield Finding("devices", ", ".join(devices()))
     yield Finding("threads", f"{default_threads()} of {physical_cores()} cores")

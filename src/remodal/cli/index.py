@@ -21,7 +21,8 @@ def command(
     depth_unit: Annotated[
         str | None, typer.Option(help="mm, cm or m: of depth files.", show_default="what the model learned from")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
     ] = None,
@@ -38,7 +39,6 @@ def command(
     remodal index my-model --into holiday.index --forget old/  (a folder that is gone, or shall not be found)
     """
     from remodal.cli.console import counted, print_others, print_refused, progress_console, results_console
-    from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.errors import RemodalError
     from remodal.model import Model
@@ -54,7 +54,7 @@ def command(
         console.print(f"{forgotten}: {forget(Index.open(into), forgotten):,} removed")
     if folder is None and not again:
         return
-    loaded = Model.load(model, device=checked_device(device), trust_backbone=trust_backbone)
+    loaded = Model.load(model, device=device, dtype=dtype, trust_backbone=trust_backbone)
     name = str(located(model).resolve()) if Path(model).exists() else model
     index = Index.create(into, name, loaded.backbone.fingerprint, loaded.backbone.width)
     done = {}

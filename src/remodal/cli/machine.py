@@ -1,11 +1,9 @@
-"""What this machine offers: cores and devices."""
+"""What this machine offers: cores."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-
-from remodal.errors import UnknownName
 
 MOST_THREADS = 8
 """More don't pay for networks of this size."""
@@ -29,22 +27,3 @@ def _core(cpu: int) -> str:
 def default_threads() -> int:
     """How many threads a run takes."""
     return min(MOST_THREADS, physical_cores())
-
-
-def devices() -> list[str]:
-    """The devices that torch can compute on here."""
-    import torch
-
-    found = ["cpu"]
-    if torch.cuda.is_available():
-        found += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        found.append("mps")
-    return found
-
-
-def checked_device(name: str) -> str:
-    """``name``, if it can be computed on here; UnknownName otherwise."""
-    if name not in devices():
-        raise UnknownName("device", name, devices())
-    return name

@@ -29,7 +29,8 @@ def command(
     depth_unit: Annotated[
         str | None, typer.Option(help="mm, cm or m: of depth files.", show_default="what the model learned from")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
     ] = None,
@@ -51,7 +52,6 @@ def command(
     """
     from remodal.cli.answers import CSV_HEAD, as_csv, as_json, as_text, csv_row
     from remodal.cli.console import progress_console, say, write_line
-    from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.errors import RemodalError
     from remodal.modalities import get_modality
@@ -62,7 +62,7 @@ def command(
     if modality is not None:
         get_modality(modality)
     media = list(_media(files))
-    loaded = Model.load(model, device=checked_device(device), trust_backbone=trust_backbone)
+    loaded = Model.load(model, device=device, dtype=dtype, trust_backbone=trust_backbone)
     written = as_json if json else as_csv if csv else as_text
     if csv:
         write_line(csv_row(CSV_HEAD))

@@ -30,7 +30,8 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first item that can't be used.")] = False,
     config: Annotated[Path | None, typer.Option(help="A YAML file of the same names; the command line wins.")] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
     ] = None,
@@ -58,10 +59,11 @@ def command(
 
     import torch
 
+    from remodal.backbones import Engine
     from remodal.cache import cache_folder
     from remodal.cli.asked import asked_for
     from remodal.cli.console import progress_console, results_console
-    from remodal.cli.machine import checked_device, default_threads
+    from remodal.cli.machine import default_threads
     from remodal.cli.progress import shown_on
     from remodal.cli.summary import print_summary
     from remodal.learning.run import run
@@ -86,7 +88,7 @@ def command(
             cache_folder(),
             resume=resume,
             strict=strict,
-            device=checked_device(device),
+            engine=Engine.of(device, dtype),
             progress=progress,
             keep=partial(write_run, folder / "model", asked),
         )

@@ -36,7 +36,8 @@ def command(
         str | None,
         typer.Option(help="mm, cm or m: of depth files where a client states none.", show_default="the model's"),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
     ] = None,
@@ -64,7 +65,7 @@ def command(
 
     from remodal.cache import cache_folder
     from remodal.cli.asked import assigned
-    from remodal.cli.machine import checked_device, default_threads
+    from remodal.cli.machine import default_threads
     from remodal.errors import UnknownName, installed_with
     from remodal.saved import located
     from remodal.serve.own_folders import UPLOADS, OwnFolders
@@ -88,7 +89,7 @@ def command(
     access = Access(host, _token(token_file) if token_file else None, settings.upload_bytes, settings.public_url)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
-    device, folder = checked_device(device), located(model)
+    folder = located(model)
     listening = _listening(host, port)  # who comes before the model is loaded waits
     torch.set_num_threads(threads or default_threads())
     with installed_with("serve"), _without(OF_CLIENTS):
@@ -96,7 +97,7 @@ def command(
         from remodal.serve.app import application
         from remodal.serve.service import Service
 
-    service = Service(str(folder), cache_folder(), index, settings, device, trust_backbone, depth_unit)
+    service = Service(str(folder), cache_folder(), index, settings, device, dtype, trust_backbone, depth_unit)
 
     def tell() -> None:
         address = f"[{host}]" if ":" in host else host

@@ -24,7 +24,8 @@ def command(
             help="mm, cm or m: of depth files whose manifest states none.", show_default="what the model learned from"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
     ] = None,
@@ -41,13 +42,12 @@ def command(
     import shlex
 
     from remodal.cli.console import in_counts, print_refused, progress_console, results_console, table
-    from remodal.cli.machine import checked_device
     from remodal.cli.progress import shown_on
     from remodal.updating import update
 
     with shown_on(progress_console()) as progress:
         done = update(
-            model, data, save_as, device=checked_device(device), depth_unit=depth_unit, trust_backbone=trust_backbone,
+            model, data, save_as, device=device, dtype=dtype, depth_unit=depth_unit, trust_backbone=trust_backbone,
             progress=progress,
         )  # fmt: skip
     console = results_console()

@@ -15,22 +15,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Semaphore
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from remodal.backbones.base import Backbone, Tower
+from remodal.backbones import Backbone, Encoder, Tokens, Tower
 from remodal.errors import BadItem
 from remodal.features.progress import Progress, Silent
 from remodal.features.source import Encoded
-from remodal.features.store import FeatureStore, token_key
+from remodal.features.store import FeatureStore, features_key, token_key
 from remodal.modalities import get_modality
 
-HANDFUL = 4
-"""Items that one thread takes at a time."""
-BATCH_FRAMES = 32
+HANDFUL = {"cpu": 4, "cuda": 64, "mps": 16}
+"""Items that one thread takes at a time, by the kind of device: a GPU wants many at once."""
+BATCH_FRAMES = {"cpu": 32, "cuda": 512, "mps": 64}
 """Frames that the network takes at a time, at most."""
 AHEAD = 4
 """Handfuls a thread that may be done before their turn: bounds memory."""
@@ -68,7 +68,7 @@ class _Found:
 
     keys: dict[str, bytes] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
-    new: dict[bytes, NDArray[np.float16]] = field(default_factory=dict)
+    new: dict[bytes, NDArray[Any]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     decode: float = 0.0
     stem: float = 0.0
@@ -83,7 +83,7 @@ def extract(
     """
     shown, done = progress or Silent(), Extracted()
     threads = torch.get_num_threads()
-    uncommitted: dict[bytes, NDArray[np.float16]] = {}
+    uncommitted: dict[bytes, NDArray[Any]] = {}
     turn = Semaphore(max(1, threads // 2))
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -92,7 +92,8 @@ def extract(
             if not own:
                 continue
             work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turn=turn)
-            handfuls = [own[start : start + HANDFUL] for start in range(0, len(own), HANDFUL)]
+            some = HANDFUL[backbone.engine.device.type]
+            handfuls = [own[start : start + some] for start in range(0, len(own), some)]
             kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
             with shown.work(f"frozen features ({kinds})", len(own)) as count:
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
@@ -114,36 +115,40 @@ def extract(
 def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore, turn: Semaphore) -> _Found:
     """All that ``items`` need."""
     found = _Found()
-    missing: list[tuple[Encoded, bytes, NDArray[np.generic]]] = []
+    missing: list[tuple[Encoded, bytes, NDArray[Any]]] = []
     with turn:
         started = time.perf_counter()
         for item in items:
             try:
                 data = item.read()
                 key = token_key(fingerprint, item.read_as, item.unit, data)
-                stored = store.lengths([key])
-                if key in stored:
+                stored = store.lengths([key, features_key(key)] if tower.encoder.keeps_features else [key])
+                if key in stored and (features_key(key) in stored or not tower.encoder.keeps_features):
                     found.lengths[item.id] = stored[key]
                 else:
                     medium = get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
-                    missing.append((item, key, tower.prepare(item.read_as, medium)))
+                    missing.append((item, key, tower.encoder.prepare(item.read_as, medium)))
                 found.keys[item.id] = key
             except BadItem as bad:
                 found.rejected.append(Rejected(item.id, bad.reason))
     decoded = time.perf_counter()
     if missing:
-        tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower)
+        tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower.encoder)
         for (item, key, _), own in zip(missing, tokens):
             found.new[key], found.lengths[item.id] = own, len(own)
+        if tower.encoder.keeps_features:
+            features = tower.frozen(Tokens.stack(tower.name, tokens)).half().cpu().numpy()
+            found.new.update({features_key(key): row[None, None] for (_, key, _), row in zip(missing, features)})
     found.decode, found.stem = decoded - started, time.perf_counter() - decoded
     return found
 
 
-def stem(items: Sequence[tuple[str, NDArray[np.generic]]], tower: Tower) -> list[NDArray[np.float16]]:
-    """Tokens ``[frames, tokens, width]`` of each item, given as its modality and what the tower has prepared of it."""
-    frames = np.concatenate([tower.normalised(modality, prepared) for modality, prepared in items])
-    batches = (frames[start : start + BATCH_FRAMES] for start in range(0, len(frames), BATCH_FRAMES))
-    tokens = np.concatenate([tower.stem(batch) for batch in batches])
+def stem(items: Sequence[tuple[str, NDArray[Any]]], encoder: Encoder) -> list[NDArray[Any]]:
+    """Tokens ``[frames, ..., width]`` of each item, given as its modality and what the encoder has prepared of it."""
+    frames = np.concatenate([encoder.normalised(modality, prepared) for modality, prepared in items])
+    some = BATCH_FRAMES[encoder.engine.device.type]
+    batches = (frames[start : start + some] for start in range(0, len(frames), some))
+    tokens = np.concatenate([encoder.stem(batch) for batch in batches])
     return np.split(tokens, np.cumsum([len(prepared) for _, prepared in items])[:-1])
 
 

@@ -1,6 +1,7 @@
 """A content-addressed, crash-safe, memory-mapped store of frozen tokens.
 
-LMDB holds one value an item: its tokens as float16 behind a header of their shape. The key is a hash of the item's
+LMDB holds one value an item: its tokens as float16 (pictures as bytes, where a stem does nothing) behind a header of
+their shape; and one more, its frozen features, where those take long to compute. The key is a hash of the item's
 bytes, of how they are read, and of the backbone, so the same content is never computed twice, whatever its name.
 A transaction is whole or absent: a process killed while writing leaves what was committed before.
 """
@@ -8,6 +9,7 @@ A transaction is whole or absent: a process killed while writing leaves what was
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,8 @@ from remodal.errors import RemodalError
 MAP_SIZE = 1 << 38
 """Bytes of address space; the file itself grows only as it is filled."""
 _HEADER = struct.Struct("<3I")
+_KINDS: dict[int, type[np.generic]] = {1: np.uint8, 2: np.float16}
+"""What is stored, by its bytes a number."""
 _OPEN: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
 """Environments of this process by device and inode of their file: LMDB wants each to be opened once."""
 _OPENING = Lock()
@@ -37,6 +41,11 @@ class StoreInfo(NamedTuple):
     path: Path
     entries: int
     bytes: int
+
+
+def features_key(key: bytes) -> bytes:
+    """Key of the frozen model's features of the item whose tokens are stored under ``key``."""
+    return key + b"/features"
 
 
 def token_key(fingerprint: str, modality: str, unit: str | None, data: bytes) -> bytes:
@@ -75,7 +84,7 @@ class FeatureStore:
     def __exit__(self, *_: object) -> None:
         self._env = None
 
-    def get(self, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float16]]:
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, NDArray[Any]]:
         """The tokens ``[frames, tokens, width]`` of those keys that are stored."""
         found = {}
         with self._env.begin(buffers=True) as transaction:
@@ -98,19 +107,29 @@ class FeatureStore:
         """
         env, path = self._env, self.path
 
-        def read(positions: torch.Tensor) -> torch.Tensor:
+        def arrays(wanted: Sequence[bytes]) -> list[NDArray[Any] | None]:
             with env.begin(buffers=True) as transaction:
-                values = [transaction.get(keys[at]) for at in positions.tolist()]
-                if gone := values.count(None):
-                    raise RemodalError(
-                        f"the feature cache {path} was cleared while it was in use: {gone:,} of {len(values):,} items "
-                        "are gone; the same command computes them again"
-                    )
-                return torch.from_numpy(np.concatenate([_array(value) for value in values]))
+                values = [transaction.get(key) for key in wanted]
+                return [None if value is None else _array(value).copy() for value in values]
 
-        return StoredTokens(tower, torch.tensor(lengths, dtype=torch.int64), read)
+        def read(positions: torch.Tensor) -> torch.Tensor:
+            found = arrays([keys[at] for at in positions.tolist()])
+            there = [array for array in found if array is not None]
+            if gone := len(found) - len(there):
+                raise RemodalError(
+                    f"the feature cache {path} was cleared while it was in use: {gone:,} of {len(found):,} items "
+                    "are gone; the same command computes them again"
+                )
+            return torch.from_numpy(np.concatenate(there))
 
-    def put(self, tokens: Mapping[bytes, NDArray[np.float16]]) -> None:
+        def read_features(positions: torch.Tensor) -> torch.Tensor | None:
+            found = arrays([features_key(keys[at]) for at in positions.tolist()])
+            there = [array[0] for array in found if array is not None]
+            return torch.from_numpy(np.concatenate(there)) if there and len(there) == len(found) else None
+
+        return StoredTokens(tower, torch.tensor(lengths, dtype=torch.int64, device="cpu"), read, read_features)
+
+    def put(self, tokens: Mapping[bytes, NDArray[Any]]) -> None:
         """Store tokens, all or none of them."""
         with self._env.begin(write=True) as transaction:
             for key, array in tokens.items():
@@ -129,9 +148,12 @@ class FeatureStore:
         return entries
 
 
-def _array(value: Any) -> NDArray[np.float16]:
+def _array(value: Any) -> NDArray[Any]:
     """What a stored value holds, without a copy."""
-    return np.frombuffer(value, np.float16, offset=_HEADER.size).reshape(_HEADER.unpack_from(value))
+    shape = _HEADER.unpack_from(value)
+    kind = _KINDS[(len(value) - _HEADER.size) // math.prod(shape)]
+    array: NDArray[Any] = np.frombuffer(value, kind, offset=_HEADER.size)
+    return array.reshape(shape)
 
 
 def _opened(path: Path) -> Any:

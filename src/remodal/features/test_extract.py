@@ -16,7 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from remodal.backbones.base import Tower
+from remodal.backbones import Tower
 from remodal.backbones.lite import Lite
 from remodal.errors import BadItem
 from remodal.features.extract import HANDFUL, Extracted, extract
@@ -66,7 +66,7 @@ def png(pixels: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-ITEMS = [make(number) for number in range(HANDFUL + 3) for make in (picture, sound, depth_map, sentence)]
+ITEMS = [make(number) for number in range(HANDFUL["cpu"] + 3) for make in (picture, sound, depth_map, sentence)]
 
 
 class Counted:
@@ -78,13 +78,13 @@ class Counted:
             self._count(tower, monkeypatch)
 
     def _count(self, tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
-        stem = tower.stem
+        stem = tower.encoder.stem
 
         def counting(inputs: NDArray[Any]) -> NDArray[np.float16]:
             self.frames += len(inputs)
             return stem(inputs)
 
-        monkeypatch.setattr(tower, "stem", counting)
+        monkeypatch.setattr(tower.encoder, "stem", counting)
 
 
 class Shown:

@@ -27,7 +27,7 @@ class Accuracy(NamedTuple):
 def score(method: Method, task: PreparedTask, columns: Sequence[Column]) -> Tensor:
     """Scores of a task's held-out items, ``[n, len(columns)]``."""
     with torch.inference_mode():
-        return torch.cat([method.scores(batch, columns) for batch in task.test.batches])
+        return torch.cat([method.scores(batch, columns) for batch in task.test.batches]).cpu()
 
 
 def accuracy(method: Method, task: PreparedTask, seen: Sequence[Column]) -> Accuracy:

@@ -200,7 +200,7 @@ class _Stored:
     def task_data(self, index: int, modality: str, classes: tuple[str, ...], items: Sequence[Item]) -> TaskData:
         """Of ``items`` of these classes."""
         places = {name: at for at, name in enumerate(classes)}
-        labels = torch.tensor([places[item.label] for item in items])
+        labels = torch.tensor([places[item.label] for item in items], device=self.backbone.engine.home)
         return TaskData(index, modality, classes, self.tokens(items), labels)
 
 

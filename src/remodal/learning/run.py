@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remodal.backbones import Backbone, load_backbone
+from remodal.backbones import Backbone, Engine, load_backbone
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
@@ -58,7 +58,7 @@ def run(
     *,
     resume: bool = False,
     strict: bool = False,
-    device: str = "cpu",
+    engine: Engine | None = None,
     progress: Progress | None = None,
     opened: tuple[Backbone, PreparedStream] | None = None,
     keep: Callable[[Method, PreparedStream], object] | None = None,
@@ -74,7 +74,7 @@ def run(
     if (done := _claim(settings, out, resume)) is not None:
         return done
     chosen = methods.get(settings.method).options.checked(settings.options)
-    backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, device=device, progress=shown)
+    backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
     method = methods.get(settings.method)(backbone, chosen, settings.seed)
     loaded = time.perf_counter()
     checkpoints, history = Checkpoints(out, prepared.content), History(out / "history.jsonl")
@@ -108,11 +108,16 @@ def run(
 
 
 def open_stream_for(
-    settings: RunSettings, cache: Path, *, strict: bool = False, device: str = "cpu", progress: Progress | None = None
+    settings: RunSettings,
+    cache: Path,
+    *,
+    strict: bool = False,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Backbone, PreparedStream]:
     """The backbone and the tasks that a run with these settings learns from, whatever its method."""
     shown = progress or Silent()
-    backbone = load_backbone(settings.backbone, cache, device)
+    backbone = load_backbone(settings.backbone, cache, engine)
     if settings.features == "published":
         backbone = backbone.published()
     stream = open_stream(

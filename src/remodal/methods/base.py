@@ -7,9 +7,10 @@ sees files, decoders, the cache or test items.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import wraps
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -63,17 +64,47 @@ class State:
         """Add tensors under ``prefix/``."""
         self.tensors.update({f"{prefix}/{name}": tensor for name, tensor in tensors.items()})
 
+    def on(self, device: torch.device) -> State:
+        """With its tensors on ``device``."""
+        return State({name: tensor.to(device) for name, tensor in self.tensors.items()}, self.values)
+
     def under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors that were put under ``prefix/``."""
         start = f"{prefix}/"
         return {name[len(start) :]: value for name, value in self.tensors.items() if name.startswith(start)}
 
 
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def at_home(call: Call) -> Call:
+    """A method's function whose new tensors are made where the backbone's features are."""
+
+    @wraps(call)
+    def placed(self: Method, *arguments: Any, **named: Any) -> Any:
+        backbone: Backbone = arguments[0] if call.__name__ == "__init__" else self.backbone
+        home = backbone.engine.home
+        if home.type == "cpu":
+            return call(self, *arguments, **named)
+        with home:
+            return call(self, *(one.on(home) if isinstance(one, State) else one for one in arguments), **named)
+
+    return placed  # type: ignore[return-value]
+
+
 class Method(ABC):
     """Learns tasks one after the other and scores classes.
 
     backbone: the frozen model. settings: an instance of the class's ``Settings``. seed: the run's.
+
+    A method is written as if there were one device: while it is made, learns, scores or restores a state, tensors that
+    it makes without naming a device are made where the features are, and a state's are taken there.
     """
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        for name in {"__init__", "learn", "scores", "restore"} & set(vars(cls)):
+            setattr(cls, name, at_home(vars(cls)[name]))
 
     options: ClassVar[type[Settings]] = Settings
     """What can be set, with defaults."""

@@ -28,6 +28,7 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import normal
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 
@@ -92,7 +93,7 @@ class CodaPrompt(TowerMethod[Components]):
 
         def drawn(before: Tensor) -> Tensor:
             shape = (chosen.components, *before.shape[1:])
-            return orthogonalised(torch.randn(shape, generator=draws), before)
+            return orthogonalised(normal(*shape, draws=draws), before)
 
         start = {
             "attention": drawn(part.attention),

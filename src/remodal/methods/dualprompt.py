@@ -28,6 +28,7 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import uniform
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 GENERAL_LAYERS, EXPERT_LAYERS = slice(0, 2), slice(2, 5)
@@ -84,7 +85,7 @@ class DualPrompt(TowerMethod[Prompts]):
         start = {
             "general": part.general,
             "expert": fresh_prompts(tower, chosen.prompt_length, draws),
-            "key": torch.rand(tower.identity_width, generator=draws) * 2 - 1,
+            "key": uniform(tower.identity_width, draws=draws),
             "adapter": head.start(),
         }
         recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)

@@ -27,6 +27,7 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import uniform
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 
@@ -62,7 +63,7 @@ class L2P(TowerMethod[Pool]):
         """Random keys; prompts that change nothing."""
         chosen, draws = cast(L2PSettings, self.settings), trainer.generator("pool")
         prompts = [fresh_prompts(tower, chosen.prompt_length, draws) for _ in range(chosen.pool)]
-        keys = torch.rand(chosen.pool, tower.identity_width, generator=draws) * 2 - 1
+        keys = uniform(chosen.pool, tower.identity_width, draws=draws)
         return Pool(keys, torch.stack(prompts), torch.zeros(self.backbone.width, tower.feature_width))
 
     def learned(self, part: Pool, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:

@@ -28,6 +28,7 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.sessions import SessionMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import normal
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 
@@ -73,7 +74,7 @@ class MoeAdapters(SessionMethod[Experts]):
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
         """Experts that change nothing."""
         chosen, draws = cast(MoeAdaptersSettings, self.settings), trainer.generator("experts")
-        down = torch.randn(chosen.experts, chosen.rank, tower.feature_width, generator=draws)
+        down = normal(chosen.experts, chosen.rank, tower.feature_width, draws=draws)
         up = torch.zeros(chosen.experts, self.backbone.width, chosen.rank)
         return Experts(down / tower.feature_width**0.5, up, torch.ones(chosen.experts), [])
 
@@ -94,7 +95,7 @@ class MoeAdapters(SessionMethod[Experts]):
         start = {
             "down": torch.zeros_like(part.down),
             "up": torch.zeros_like(part.up),
-            "router": 0.1 * torch.randn(chosen.experts, tower.feature_width, generator=draws),
+            "router": 0.1 * normal(chosen.experts, tower.feature_width, draws=draws),
         }
         recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
         trained = trainer.fit("experts", start, loss, len(features), recipe)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import mean_features
 from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, extended, squared_errors
 from remodal.settings import Settings
+from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 
@@ -39,7 +39,7 @@ class Ranpac(Ridge):
         """The width that does best on a fifth of the task."""
         most = cast(RanpacSettings, self.settings).width
         centre = mean_features(tower, task)
-        order = torch.randperm(len(task.labels), generator=trainer.generator("width")) % HELD_OUT
+        order = shuffled(len(task.labels), trainer.generator("width")) % HELD_OUT
         learned, held = ((order != 0).nonzero()[:, 0], (order == 0).nonzero()[:, 0])
         errors = {}
         for width in (most // 4, most // 2, most):

@@ -29,6 +29,7 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import shuffled
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 NEAR = 0.45
@@ -77,7 +78,7 @@ class Rapf(TowerMethod[Map]):
         def loss(parameters: Parameters, batch: Tensor, draws: Generator) -> Tensor:
             rows, classes = features[batch], labels[batch]
             if old and chosen.old_classes:
-                picked = torch.randperm(old, generator=draws)[: chosen.old_classes]
+                picked = shuffled(old, draws)[: chosen.old_classes]
                 drawn, of = part.classes.draw(picked, chosen.old_draws, draws)
                 rows, classes = torch.cat([rows, drawn]), torch.cat([classes, of])
             cosines = aligned(tower, parameters["adapter"], rows) @ anchors.T

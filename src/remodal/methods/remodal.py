@@ -33,13 +33,13 @@ from remodal.adaptation.adapt import aligned
 from remodal.adaptation.calibration import STRENGTHS, Calibration
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
-from remodal.adaptation.routed import UNKNOWN_MODALITY, Embeddings
-from remodal.backbones import CHUNK, Backbone, Remembered, Tokens, Tower
+from remodal.adaptation.routed import UNKNOWN_MODALITY, embeddings
+from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod, mean_features
 from remodal.settings import Settings
 from remodal.streams.base import Column
-from remodal.training.seeding import generator
+from remodal.training.seeding import generator, normal
 from remodal.training.trainer import Trainer
 
 OUTPUTS = 2**20
@@ -100,8 +100,6 @@ class Remodal(TowerMethod[Regressions]):
         super().__init__(backbone, settings, seed)
         self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
-        self._projected = Remembered()
-        self._embeddings = Embeddings()
 
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
@@ -192,7 +190,7 @@ class Remodal(TowerMethod[Regressions]):
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
         anchors = self.backbone.anchors([column.name for column in columns])
-        return self._embeddings.aligned(tower, tokens, None) @ anchors.T
+        return embeddings(tower, tokens, None) @ anchors.T
 
     def lifted(self, modality: Modality, tower: Tower, features: Tensor) -> Tensor:
         """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]`` of frozen features ``[n, features]``."""
@@ -206,14 +204,14 @@ class Remodal(TowerMethod[Regressions]):
     def _random(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``ReLU(u W) / sqrt(k)`` ``[n, k]``."""
         projection = self._projection(tower)
-        projected = self._projected.get(tokens, projection, lambda: tower.features(tokens) @ projection)
+        projected = tower.remembered(tokens, projection, lambda: tower.features(tokens) @ projection)
         return self._rectified(projected, modality)
 
     def _projection(self, tower: Tower) -> Tensor:
         """W ``[features, k]``, from the seed."""
         if tower.name not in self._projections:
             draws = generator(self.seed, "remodal", tower.name)
-            self._projections[tower.name] = torch.randn(tower.feature_width, self.chosen.width, generator=draws)
+            self._projections[tower.name] = normal(tower.feature_width, self.chosen.width, draws=draws)
         return self._projections[tower.name]
 
     def _outputs(self, modality: Modality, tower: Tower, tokens: Tokens, classes: Sequence[int]) -> Tensor:

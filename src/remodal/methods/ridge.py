@@ -22,12 +22,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
-from remodal.backbones import CHUNK, Backbone, Remembered, Tokens, Tower
+from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod, mean_features, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
-from remodal.training.seeding import generator
+from remodal.training.seeding import generator, normal, shuffled
 from remodal.training.trainer import Trainer
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))
@@ -62,7 +62,6 @@ class Ridge(TowerMethod[Regression]):
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
         self._projections: dict[tuple[str, int], Tensor] = {}
-        self._lifted = Remembered()
 
     def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
         """Number of random features of a tower whose first task is ``task``."""
@@ -89,7 +88,7 @@ class Ridge(TowerMethod[Regression]):
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
         # a tower's centre and width stay as its first task made them
-        lifted = self._lifted.get(
+        lifted = tower.remembered(
             tokens, part.centre, lambda: self.lifted(tower, tokens, part.centre, len(part.weights))
         )
         return placed(lifted @ part.weights, part.columns, columns)
@@ -106,7 +105,7 @@ class Ridge(TowerMethod[Regression]):
         """``ReLU(u W)`` of centred features, ``[n, width]``; W comes from the seed."""
         if (tower.name, width) not in self._projections:
             draws = generator(self.seed, "ridge", tower.name)
-            self._projections[tower.name, width] = torch.randn(tower.feature_width, width, generator=draws)
+            self._projections[tower.name, width] = normal(tower.feature_width, width, draws=draws)
         return ((tower.features(tokens) - centre) @ self._projections[tower.name, width]).relu()
 
     def trainable_parameters(self) -> int:
@@ -122,7 +121,7 @@ def fitted(
     before: StreamingRidge, strength: float, lift: Lift, labels: Tensor, classes: int, trainer: Trainer
 ) -> tuple[StreamingRidge, float]:
     """Moments with the items of ``labels [n]``, and the penalty chosen on the part of them held out."""
-    order = torch.randperm(len(labels), generator=trainer.generator("held-out")) % HELD_OUT
+    order = shuffled(len(labels), trainer.generator("held-out")) % HELD_OUT
     held = (order == 0).nonzero()[:, 0]
     moments = extended(before, lift, labels, (order != 0).nonzero()[:, 0], classes)
     if len(held):

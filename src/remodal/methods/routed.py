@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from remodal.adaptation.routed import Embeddings, Expert, routed_scores
+from remodal.adaptation.routed import Expert, routed_scores
 from remodal.adaptation.router import Router
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import ClassStatistics
@@ -35,7 +35,6 @@ class RoutedMethod(PartsMethod[Part]):
         super().__init__(backbone, settings, seed)
         self.routers_ = {name: Router.empty(tower.identity_width) for name, tower in backbone.towers.items()}
         self.identity_: dict[str, ClassStatistics] = {}
-        self._embeddings = Embeddings()
 
     @abstractmethod
     def experts(self) -> Mapping[str, Expert]:
@@ -43,9 +42,7 @@ class RoutedMethod(PartsMethod[Part]):
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(modality) + log softmax`` within each modality; unseen modalities are scored by the frozen model."""
-        return routed_scores(
-            self.backbone, self.routers_[tokens.tower], self.experts(), tokens, columns, self._embeddings
-        )
+        return routed_scores(self.backbone, self.routers_[tokens.tower], self.experts(), tokens, columns)
 
     def learn_identity(self, task: TaskData, identity: Rows, trainer: Trainer) -> None:
         """Store statistics of the task's ``identity`` ``[n, identity_width]``, and fit its tower's router again."""

@@ -17,14 +17,14 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from remodal.adaptation.routed import Embeddings, Expert
+from remodal.adaptation.routed import Expert, embeddings
 from remodal.adaptation.rows import Rows, in_chunks
-from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
-from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 KMEANS_ROUNDS = 25
@@ -62,10 +62,6 @@ class SPrompts(SessionMethod[Sessions]):
     options = SPromptsSettings
     part = Sessions
 
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self._embeddings = Embeddings()
-
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """A session of its own, from the frozen model."""
         chosen = cast(SPromptsSettings, self.settings)
@@ -91,13 +87,13 @@ class SPrompts(SessionMethod[Sessions]):
         names: Sequence[str],
     ) -> Tensor:
         """``scale * z . anchor`` under the session's prompts."""
-        embedded = self._embeddings.aligned(tower, tokens, session.expert)[chosen]
+        embedded = embeddings(tower, tokens, session.expert)[chosen]
         return self.backbone.logits(embedded, names)
 
 
 def kmeans(rows: Tensor, centres: int, generator: Generator) -> Tensor:
     """Centres ``[<= centres, width]`` of ``rows [n, width]`` (Lloyd's algorithm, from rows drawn at random)."""
-    found = rows[torch.randperm(len(rows), generator=generator)[:centres]]
+    found = rows[shuffled(len(rows), generator)[:centres]]
     for _ in range(KMEANS_ROUNDS):
         nearest = torch.cdist(rows, found).argmin(1)
         found = torch.stack([rows[nearest == one].mean(0) for one in sorted(set(nearest.tolist()))])

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from remodal.backbones import CHUNK, StoredTokens, Tokens
+from remodal.backbones import CHUNK, StoredTokens, Tokens, Tower
 from remodal.learning.evaluate import accuracy
 from remodal.methods import methods
 from remodal.methods.base import Method, TaskData
-from remodal.testing import ToyBackbone, ToyTower, toy_stream
+from remodal.testing import ToyBackbone, toy_stream
 from remodal.testing.candidate import same
 from remodal.training.trainer import Trainer
 
@@ -51,12 +51,13 @@ def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
 def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def counted(tower: ToyTower, tokens: Tokens, prompts: torch.Tensor | None) -> torch.Tensor:
-        sizes.append(len(tokens))
-        return ToyTower.features_of(tower, tokens, prompts)
+    features = Tower.features
 
-    monkeypatch.setattr(ToyTower, "features_of", ToyTower._features, raising=False)
-    monkeypatch.setattr(ToyTower, "_features", counted)
+    def counted(tower: Tower, tokens: Tokens, prompts: torch.Tensor | None = None) -> torch.Tensor:
+        sizes.append(len(tokens))
+        return features(tower, tokens, prompts)
+
+    monkeypatch.setattr(Tower, "features", counted)
     (task,) = toy_stream([("image", ("cat", "dog", "elm"))], items=CHUNK).tasks
     method = taught(name, task.train)
     assert max(sizes) <= CHUNK

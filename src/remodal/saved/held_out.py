@@ -58,7 +58,7 @@ class HeldOut:
     def _measured(self, modality: str, method: Method, seen: Sequence[Column]) -> Measured:
         kept = self.kept[modality]
         with torch.inference_mode():
-            scores = torch.cat([method.scores(batch, seen) for batch in kept.tokens.batches(BATCH)])
+            scores = torch.cat([method.scores(batch, seen) for batch in kept.tokens.batches(BATCH)]).cpu()
         truth = tuple(Column(modality, label) for label in kept.labels)
         own = [seen.index(column) for column in set(truth)]
         if scores[:, own].isnan().any():

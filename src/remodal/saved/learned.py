@@ -96,5 +96,5 @@ def _chained(before: str, data: TaskData) -> str:
     digest = hashlib.sha256("\0".join([before, data.modality, *data.classes]).encode())
     parts = (batch.frames for batch in data.tokens.batches(CHUNK))
     for tensor in chain([data.labels, data.tokens.lengths], parts):
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]

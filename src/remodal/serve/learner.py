@@ -29,13 +29,14 @@ TOLD_SECONDS = 0.2
 class Work(NamedTuple):
     """What every job of a server has in common.
 
-    model, cache, device, trust_backbone: see :meth:`Model.load`. search_index: to be refreshed afterwards, None where
-    there is none. keep: versions that stay after an update, None for all.
+    model, cache, device, dtype, trust_backbone: see :meth:`Model.load`. search_index: to be refreshed afterwards, None
+    where there is none. keep: versions that stay after an update, None for all.
     """
 
     model: str
     cache: str
     device: str
+    dtype: str
     search_index: str | None
     trust_backbone: str | None
     keep: int | None
@@ -79,7 +80,7 @@ def main(work: str, data: str = "") -> int:
     os.nice(10)  # answering goes first
     told, asked = Told(out), Work(**json.loads(work))
     loading: dict[str, Any] = {
-        "cache": Path(asked.cache), "device": asked.device, "trust_backbone": asked.trust_backbone
+        "cache": Path(asked.cache), "device": asked.device, "dtype": asked.dtype, "trust_backbone": asked.trust_backbone
     }  # fmt: skip
     try:
         if data:

@@ -75,7 +75,7 @@ class Drawn(NamedTuple):
 
 
 class Service:
-    """model, device, trust_backbone: see :meth:`Model.load`. index: an index to search in. depth_unit: of depth files
+    """model, device, dtype, trust_backbone: see :meth:`Model.load`. index: to search in. depth_unit: of depth files
     where a client states none; None: what those had that the model learned from. Used as an asynchronous context.
 
     client: who asks, wherever it is taken: clients wait in turn.
@@ -88,13 +88,15 @@ class Service:
         index: str | None,
         settings: ServeSettings,
         device: str = "cpu",
+        dtype: str = "float32",
         trust_backbone: Path | None = None,
         depth_unit: str | None = None,
     ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
-        self._load = partial(Model.load, self.folder, cache=cache, device=device, trust_backbone=trust_backbone)
+        engine = {"device": device, "dtype": dtype}
+        self._load = partial(Model.load, self.folder, cache=cache, trust_backbone=trust_backbone, **engine)
         self._loaded_from = current(self.folder)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
@@ -107,7 +109,7 @@ class Service:
         self._admission = Admission(settings.waiting, settings.files)
         self._staging = Staging(cache / UPLOADS)
         trusted = None if trust_backbone is None else str(trust_backbone)
-        work = Work(str(self.folder), str(cache), device, index, trusted, settings.versions)
+        work = Work(str(self.folder), str(cache), device, dtype, index, trusted, settings.versions)
         self.jobs = Jobs(work, self._staging, settings.jobs, self.answer_with_current)
         self._watcher = Watcher(self.folder / CONFIG, self._follow)
         self._background = {

@@ -63,7 +63,7 @@ def test_a_medium_comes_as_the_tower_has_prepared_it(with_decoders: WithDecoders
             found = await decoders.decode(A, data, name, None, Pixels(MUCH))
             medium = get_modality(modality).decode(data, where=name)
             assert (found.read_as, found.tower) == (modality, lite.tower(modality).name)
-            assert np.array_equal(found.prepared, lite.tower(modality).prepare(modality, medium))
+            assert np.array_equal(found.prepared, lite.tower(modality).encoder.prepare(modality, medium))
 
     with_decoders(work)
 

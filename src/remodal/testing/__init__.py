@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from remodal.testing.candidate import Candidate
 from remodal.testing.checks import CHECKS, check_method
-from remodal.testing.toy import ToyBackbone, ToyTower, toy_stream
+from remodal.testing.toy import ToyBackbone, ToyEncoder, toy_stream
 
-__all__ = ["CHECKS", "Candidate", "ToyBackbone", "ToyTower", "check_method", "toy_stream"]
+__all__ = ["CHECKS", "Candidate", "ToyBackbone", "ToyEncoder", "check_method", "toy_stream"]

@@ -6,7 +6,7 @@ so a method of one's own can be tried on it before it meets a real one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones import Backbone, Encoder, Tokens, Tower
 from remodal.backbones.prompting import prompted
 from remodal.learning.prepare import PreparedStep, PreparedStream, PreparedTask, TestData
 from remodal.methods.base import TaskData
@@ -26,7 +26,7 @@ TOKENS = 2
 SPACE = 8
 
 
-class ToyTower(Tower):
+class ToyEncoder(Encoder):
     """Tokens ``[frames, 2, 12]`` -> features: their mean over frames, side by side."""
 
     layers = 1
@@ -48,7 +48,7 @@ class ToyTower(Tower):
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """Mean over the frames."""
-        return prompted(tokens, prompts).mean(1).flatten(1)
+        return prompted(tokens.float(), prompts).mean(1).flatten(1)
 
     def align(self, features: Tensor) -> Tensor:
         """A fixed random map."""
@@ -56,7 +56,7 @@ class ToyTower(Tower):
 
     def pooled(self, tokens: Tensor) -> Tensor:
         """The first token."""
-        return functional.normalize(tokens[:, :, 0].mean(1), dim=-1)
+        return functional.normalize(tokens[:, :, 0].float().mean(1), dim=-1)
 
 
 class ToyBackbone(Backbone):
@@ -67,10 +67,9 @@ class ToyBackbone(Backbone):
     logit_scale = 10.0
     fingerprint = "toy-1"
 
-    towers: Mapping[str, ToyTower]
-
     def __init__(self) -> None:
-        self.towers = {name: ToyTower(name) for name in ("vision", "text")}
+        self.encoders = {name: ToyEncoder(name) for name in ("vision", "text")}
+        self.towers = {name: Tower(encoder) for name, encoder in self.encoders.items()}
         self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
 
     def embed_name(self, name: str) -> Tensor:
@@ -114,7 +113,7 @@ def toy_stream(
 
 def _mean(backbone: ToyBackbone, modality: str, name: str, alignment: float) -> Tensor:
     """Tokens ``[2, 12]`` around which a class's items lie."""
-    named = functional.normalize(backbone.embed_name(name) @ backbone.towers[backbone.reads[modality]].map, dim=0)
+    named = functional.normalize(backbone.embed_name(name) @ backbone.encoders[backbone.reads[modality]].map, dim=0)
     kind = torch.randn(TOKENS, WIDTH, generator=generator(0, "kind", modality))
     own = torch.randn(TOKENS, WIDTH, generator=generator(0, modality, name))
     return kind + own + alignment * named.view(TOKENS, WIDTH)

@@ -73,12 +73,12 @@ class WatchedBackbone(ToyBackbone):
 class WatchedTokens(Tokens):
     """Held-out tokens, and parts of them, that tell their watch when they are read."""
 
-    watch: Watch
+    watch: Watch = field(kw_only=True)
 
     @classmethod
     def of(cls, tokens: Tokens, watch: Watch) -> WatchedTokens:
         """``tokens``, watched."""
-        return cls(tokens.tower, tokens.frames, tokens.lengths, watch)
+        return cls(tokens.tower, tokens.frames, tokens.lengths, tokens.features, watch=watch)
 
     def __getattribute__(self, name: str) -> Any:
         if name == "frames":

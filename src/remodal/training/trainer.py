@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from remodal.features.progress import Progress, Silent
 from remodal.training.adamw import adamw, clip_gradients, fresh_moments
-from remodal.training.seeding import generator
+from remodal.training.seeding import generator, shuffled
 
 Parameters = dict[str, Tensor]
 Loss = Callable[[Parameters, Tensor, Generator], Tensor]
@@ -143,7 +143,7 @@ class Trainer:
         """(step, epoch, indices) from step ``first`` on; an epoch's order depends on the epoch alone."""
         per_epoch = math.ceil(samples / recipe.batch)
         for epoch in range(first // per_epoch, recipe.epochs):
-            order = torch.randperm(samples, generator=generator(self.seed, self.task, stage, "order", epoch))
+            order = shuffled(samples, generator(self.seed, self.task, stage, "order", epoch))
             for position, batch in enumerate(torch.split(order, recipe.batch)):
                 step = epoch * per_epoch + position
                 if step >= first:

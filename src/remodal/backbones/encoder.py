@@ -1,0 +1,72 @@
+"""The contract of an encoder: a frozen stem whose output is stored, and a head that takes prompts.
+
+Prompts are ``[layers, 2, length, width]`` (keys, values) for every encoder, and zero values give exactly the frozen
+model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from remodal.backbones.engine import Engine
+
+
+class Encoder(ABC):
+    """One frozen network: files' media -> tokens (stem), tokens + prompts -> features (head)."""
+
+    name: str
+    engine: Engine = Engine()
+    """Where it computes."""
+    layers: int
+    """Layers that take prompts."""
+    width: int
+    """Width of a token, and so of a prompt."""
+    feature_width: int
+    """Width of what :meth:`embed` gives."""
+    identity_width: int
+    """Width of what :meth:`pooled` gives."""
+    keeps_features: bool = False
+    """Whether frozen features are stored beside the tokens, since computing them from tokens takes long."""
+
+    @abstractmethod
+    def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
+        """A decoded medium in few bytes, ``[frames, ...]``; called where it is decoded, maybe in another process."""
+
+    def normalised(self, modality: str, prepared: NDArray[Any]) -> NDArray[Any]:
+        """Prepared frames as the stem takes them: as they are, unless an encoder says otherwise."""
+        return prepared
+
+    @abstractmethod
+    def stem(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Frozen tokens ``[frames, ..., width]`` of a batch of normalised frames, whatever items they belong to.
+
+        float16, or bytes where the stem does nothing and pictures are stored as they are.
+        """
+
+    @abstractmethod
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """Features ``[n, feature_width]`` of tokens ``[n, frames, ..., width]``, differentiable in the prompts.
+
+        tokens: as they are stored, on the engine's device. prompts: ``[layers, 2, length, width]``, or one an item,
+        ``[n, layers, 2, length, width]``.
+        """
+
+    @abstractmethod
+    def align(self, features: Tensor) -> Tensor:
+        """Features in the text space, ``[n, d]``, by the frozen model's own map (linear, not normalised)."""
+
+    @abstractmethod
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """The last layer's mean token ``[n, identity_width]``: all that a router may see.
+
+        Its shape is the same for every modality of the encoder, whatever the file, the decoder or the number of
+        frames, so that the identity has to be found from content.
+        """
+
+    def frozen(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Features without prompts, and :meth:`pooled`; in one pass where an encoder can."""
+        return self.embed(tokens, None), self.pooled(tokens)

@@ -1,0 +1,98 @@
+"""Where frozen networks compute, and in which precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from remodal.errors import RemodalError, UnknownName
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CPU = torch.device("cpu")
+MULTIPLIED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""What computes in the lower precision; sums of a residual stream and norms stay in float32."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A device and the precision of matrix products on it.
+
+    dtype: of products; tokens, features and everything that is learned are float32 with each. A network that was made
+    for one precision keeps it (``lite``).
+
+    >>> Engine.of("cpu", "bfloat16").dtype
+    torch.bfloat16
+    >>> Engine.of("cpu", "bfloat61")
+    Traceback (most recent call last):
+    ...
+    remodal.errors.UnknownName: unknown dtype 'bfloat61'; did you mean 'bfloat16'? valid: bfloat16, float16, float32
+    """
+
+    device: torch.device = CPU
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, device: str = "cpu", dtype: str = "float32") -> Self:
+        """By name; ``auto`` is the best device that is there.
+
+        Raises UnknownName where a name isn't valid, or the device isn't there.
+        """
+        if dtype not in DTYPES:
+            raise UnknownName("dtype", dtype, DTYPES)
+        if device != "auto" and device not in devices():
+            raise UnknownName("device", device, ["auto", *devices()])
+        chosen = best_device() if device == "auto" else device
+        if chosen == "cpu" and dtype == "float16":
+            raise RemodalError("found dtype float16 on a CPU; valid there: float32, bfloat16")
+        return cls(torch.device(chosen), DTYPES[dtype])
+
+    @property
+    def home(self) -> torch.device:
+        """Where features go, and whatever is learned from them: statistics need float64, which ``mps`` doesn't have."""
+        return torch.device("cpu") if self.device.type == "mps" else self.device
+
+    @property
+    def name(self) -> str:
+        """The dtype's, as in ``DTYPES``."""
+        return next(name for name, dtype in DTYPES.items() if dtype is self.dtype)
+
+    def placed(self, network: nn.Module) -> nn.Module:
+        """The network on the device, frozen, its products in ``dtype``."""
+        for module in network.modules():
+            if isinstance(module, MULTIPLIED):
+                module.to(self.dtype)
+        return network.to(self.device).eval().requires_grad_(False)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """A block in which products of float32 numbers are computed in ``dtype``."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+            yield
+
+    def here(self, tensor: Tensor) -> Tensor:
+        """``tensor`` on the device."""
+        return tensor.to(self.device, non_blocking=True)
+
+    def home_of(self, tensor: Tensor) -> Tensor:
+        """``tensor`` where features go."""
+        return tensor.to(self.home, non_blocking=True)
+
+
+def devices() -> list[str]:
+    """The devices that torch can compute on here."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+def best_device() -> str:
+    """A GPU where there is one."""
+    return next((name for name in ("cuda", "mps") if name in devices()), "cpu")

@@ -1,0 +1,94 @@
+"""What stands between the store and the methods: features of items, under prompts or without.
+
+A tower takes items of any number of frames, moves them to where its encoder computes, a few at a time, and remembers
+what will be asked for again. Methods know nothing else of a frozen model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from remodal.backbones.encoder import Encoder
+from remodal.backbones.remembered import Remembered
+from remodal.backbones.tokens import Tokens
+
+FRAMES = {"cpu": 64, "cuda": 1024, "mps": 128}
+"""That a network takes at a time where no gradient is asked for."""
+
+Computed = Callable[[Tensor, Tensor | None], Tensor]
+"""(tokens of items of one length, their prompts) -> one row an item."""
+
+
+class Tower:
+    """An encoder for batches of items, and what is remembered of them: frozen numbers, and what methods make of items.
+
+    The two are remembered apart, so that many wide features don't leave methods without room.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._known_frozen, self._known = Remembered(), Remembered()
+        self.name, self.layers, self.width = encoder.name, encoder.layers, encoder.width
+        self.feature_width, self.identity_width = encoder.feature_width, encoder.identity_width
+
+    def features(self, tokens: Tokens, prompts: Tensor | None = None) -> Tensor:
+        """Features ``[n, feature_width]``, float32; differentiable in the prompts, remembered without them.
+
+        prompts: ``[layers, 2, length, width]``, or one an item, ``[n, layers, 2, length, width]``.
+        """
+        if prompts is not None:
+            return self._of_frames(tokens, self.feature_width, self.encoder.embed, prompts)
+        if self.encoder.keeps_features:
+            return self.frozen(tokens)[:, : self.feature_width]
+        embed = self.encoder.embed
+        return self._known_frozen.get(tokens, self, lambda: self._of_frames(tokens, self.feature_width, embed, None))
+
+    def identity(self, tokens: Tokens) -> Tensor:
+        """What a router may see, ``[n, identity_width]``: the last layer's mean token, of the frozen model."""
+        if self.encoder.keeps_features:
+            return self.frozen(tokens)[:, self.feature_width :]
+        pooled = self.encoder.pooled
+        return self._known_frozen.get(
+            tokens, self.encoder, lambda: self._of_frames(tokens, self.identity_width, lambda group, _: pooled(group))
+        )
+
+    def align(self, features: Tensor) -> Tensor:
+        """Features in the text space, ``[n, d]``, by the frozen model's own map (linear, not normalised)."""
+        return self.encoder.align(features)
+
+    def remembered(self, tokens: Tokens, using: object, compute: Callable[[], Tensor]) -> Tensor:
+        """What ``compute`` gives of these items, from memory if it was asked for before (:class:`Remembered`)."""
+        return self._known.get(tokens, using, compute)
+
+    def frozen(self, tokens: Tokens) -> Tensor:
+        """Features and identity side by side, of the frozen model: as stored, or of the frames, in one pass."""
+
+        def compute() -> Tensor:
+            if (stored := tokens.features) is not None:
+                return self.encoder.engine.home_of(stored).float()
+            width = self.feature_width + self.identity_width
+            return self._of_frames(tokens, width, lambda group, _: torch.cat(self.encoder.frozen(group), dim=1))
+
+        return self._known_frozen.get(tokens, self, compute)
+
+    def _of_frames(self, tokens: Tokens, width: int, compute: Computed, prompts: Tensor | None = None) -> Tensor:
+        """``[n, width]``: what ``compute`` gives of items of one length and their prompts, a few at a time."""
+        engine = self.encoder.engine
+        out = torch.empty(len(tokens), width, device=engine.home)
+        with engine.computing():
+            for positions, group in self._groups(tokens, whole=prompts is not None and torch.is_grad_enabled()):
+                own = prompts if prompts is None or prompts.dim() == 4 else prompts[positions]
+                found = compute(group, None if own is None else engine.here(own)).float()
+                out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))
+        return out
+
+    def _groups(self, tokens: Tokens, whole: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Positions and tokens of items of one length, on the device; all that have it, or some at a time."""
+        engine = self.encoder.engine
+        for positions, frames in tokens.by_length():
+            some = len(positions) if whole else max(1, FRAMES[engine.device.type] // frames.shape[1])
+            for at in torch.split(torch.arange(len(positions), device="cpu"), some):
+                yield positions[at], engine.here(frames[at])
