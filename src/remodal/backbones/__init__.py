@@ -35,6 +35,14 @@ def _lite(cache: Path, engine: Engine) -> Backbone:
     return Lite(cache, engine)
 
 
+@backbones.add("vit")
+def _vit(cache: Path, engine: Engine) -> Backbone:
+    """A ViT-S/14 + MiniLM from PyPI packages, with prompts in every layer: no hub needed."""
+    from remodal.backbones.vit import Vit
+
+    return Vit(cache, engine)
+
+
 def load_backbone(name: str, cache: Path, engine: Engine | None = None) -> Backbone:
     """The backbone registered under ``name``, or the CLIP model in the folder of that path.
 

@@ -87,7 +87,7 @@ class EfficientNetLite0(Encoder):
         self.engine = engine or Engine()
         self._size = size
         self.weights = weights_file()
-        self._pooling = ClipPooling(WIDTHS).to(self.engine.device)
+        self._pooling = ClipPooling(WIDTHS[:-1], HEAD).to(self.engine.device)
         self.feature_width = self._pooling.feature_width
         example = torch.zeros(2, size, size, 3)
         self._network = FrozenNetwork(

