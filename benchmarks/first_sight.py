@@ -22,6 +22,7 @@ from names import learned_without
 from recording import record
 
 from remodal.backbones import Backbone, Tokens
+from remodal.backbones.encoder import PromptTraining
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
 from remodal.learning.evaluate import accuracy
@@ -35,7 +36,7 @@ from remodal.training.trainer import Trainer
 
 ITEMS = (2, 5, None)
 """Training items a class of the new modality; None: all there are."""
-RATES = (CommSettings().learning_rate, 0.1)
+RATES = (PromptTraining().rate, 0.1)
 
 
 class First(NamedTuple):

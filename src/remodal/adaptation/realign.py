@@ -64,12 +64,20 @@ def pseudo_draw(statistics: ClassStatistics, basis: Tensor, count: int) -> Draw:
 
 
 def realign(
-    tower: Tower, basis: Tensor, draw: Draw, anchors: Anchors, scale: float, steps: int, trainer: Trainer
+    tower: Tower,
+    basis: Tensor,
+    draw: Draw,
+    anchors: Anchors,
+    scale: float,
+    steps: int,
+    trainer: Trainer,
+    left: Tensor | None = None,
 ) -> Tensor:
-    """The adapter ``A [d, width]``, fitted from zero to ``steps`` batches.
+    """The adapter ``A [d, width]``, fitted to ``steps`` batches from ``left``, and held near it; from zero by default.
 
-    basis: orthonormal ``[width, k]``, spans the features that ``draw`` gives.
+    basis: orthonormal ``[width, k]``, spans the features that ``draw`` gives. left: ``[d, width]``.
     """
+    before = torch.zeros(basis.shape[1], anchors.own.shape[1]) if left is None else (left @ basis).T
     offset = tower.align(torch.zeros(1, len(basis)))
     frozen = tower.align(basis.T) - offset
 
@@ -80,12 +88,13 @@ def realign(
         return (
             functional.cross_entropy(scale * within, labels)
             + functional.cross_entropy(scale * embedded @ anchors.seen.T, anchors.position[labels])
-            + DECAY * (parameters["adapter"] ** 2).sum()
+            + DECAY * ((parameters["adapter"] - before) ** 2).sum()
             + hinge(within, labels, anchors.own, CLOSE)
         )
 
-    start = {"adapter": torch.zeros(basis.shape[1], anchors.own.shape[1])}
-    trained = trainer.fit("re-align", start, loss, samples=1, recipe=Recipe(LEARNING_RATE, steps, batch=1))
+    trained = trainer.fit(
+        "re-align", {"adapter": before}, loss, samples=1, recipe=Recipe(LEARNING_RATE, steps, batch=1)
+    )
     return (basis @ trained["adapter"]).T.contiguous()  # as a file would give it back: to the last bit
 
 

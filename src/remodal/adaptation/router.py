@@ -18,7 +18,7 @@ from remodal.adaptation.statistics import ClassStatistics, pseudo_features
 from remodal.training.seeding import shuffled
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
-RECIPE = Recipe(learning_rate=5e-2, epochs=20, batch=1)
+RECIPE = Recipe(learning_rate=5e-2, steps=20, batch=1)
 DRAWS = 128
 """Pseudo-features a modality in each step."""
 SCALE = 10.0

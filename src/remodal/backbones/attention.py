@@ -44,7 +44,8 @@ def call_layer(layer: nn.Module, tokens: Tensor, prompt: Tensor | None, **beside
     """The output ``[n, tokens, width]`` of a layer, on tokens of that shape, with a prompt in its attention.
 
     prompt: keys and values of this layer, ``[2, length, heads * d]`` for all items, or ``[g, 2, length, heads * d]``:
-    the first for the first ``n / g`` items, and so on (``g = n``: one an item). None: the frozen layer.
+    the first for the first ``n / g`` items, and so on (``g = n``: one an item); or several that are added, ``[g, parts,
+    2, length, heads * d]``. None: the frozen layer.
     beside: what the layer's ``forward`` takes beside the tokens.
 
     Raises:
@@ -88,7 +89,10 @@ def residual_prefix(
         output = sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, is_causal=causal, **options)[
             0
         ]
-    return output if prompt is None else output + _prefix(query, prompt, scaling), None
+    if prompt is not None:
+        for part in prompt.unbind(1) if prompt.dim() == 5 else [prompt]:
+            output = output + _prefix(query, part, scaling)
+    return output, None
 
 
 def _prefix(query: Tensor, prompt: Tensor, scaling: float) -> Tensor:

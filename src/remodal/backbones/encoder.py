@@ -7,12 +7,27 @@ model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 from torch import Tensor
 
 from remodal.backbones.engine import Engine
+
+
+@dataclass(frozen=True)
+class PromptTraining:
+    """How an encoder's prompts are trained where nothing else is asked for.
+
+    rate: learning rate of the prompts. speed: learning rate of the alignment over that. steps: of a task. frames:
+    whether a batch counts frames, each of which passes all layers, and not items.
+    """
+
+    rate: float = 3e-3
+    speed: float = 5.0
+    steps: int = 12
+    frames: bool = False
 
 
 class Encoder(ABC):
@@ -29,6 +44,9 @@ class Encoder(ABC):
     """Width of what :meth:`embed` gives."""
     identity_width: int
     """Width of what :meth:`pooled` gives."""
+    knows_names: bool = True
+    """Whether :meth:`align` says anything before something is learned."""
+    prompt_training: PromptTraining = PromptTraining()
     keeps_features: bool = False
     """Whether frozen features are stored beside the tokens, since computing them from tokens takes long."""
 
@@ -51,8 +69,9 @@ class Encoder(ABC):
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """Features ``[n, feature_width]`` of tokens ``[n, frames, ..., width]``, differentiable in the prompts.
 
-        tokens: as they are stored, on the engine's device. prompts: ``[layers, 2, length, width]``, or one an item,
-        ``[n, layers, 2, length, width]``.
+        tokens: as they are stored, on the engine's device. prompts: ``[layers, 2, length, width]``; or one an item,
+        ``[n, layers, 2, length, width]``; or several that act beside each other, each with a softmax of its own, ``[1
+        or n, parts, layers, 2, length, width]``.
         """
 
     @abstractmethod

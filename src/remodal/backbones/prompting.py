@@ -15,10 +15,14 @@ def prompted(tokens: Tensor, prompts: Tensor | None) -> Tensor:
     """``tokens + softmax(tokens K^T / sqrt(width)) V``.
 
     tokens: ``[n, ..., width]``. prompts: ``[1, 2, length, width]`` (one layer; keys, values) for all items, or one an
-    item, ``[n, 1, 2, length, width]``; None: the frozen model.
+    item, ``[n, 1, 2, length, width]``; or several whose outputs are added, ``[1 or n, parts, 1, 2, length, width]``;
+    None: the frozen model.
     """
     if prompts is None:
         return tokens
+    if prompts.dim() == 6:
+        parts = (prompts[0] if len(prompts) == 1 else prompts.transpose(0, 1)).unbind()
+        return tokens + sum(prompted(tokens, part) - tokens for part in parts)
     layer = prompts[..., 0, :, :, :]
     keys, values = layer[..., 0, :, :], layer[..., 1, :, :]
     if prompts.dim() == 5:  # the dimensions of tokens between items and rows

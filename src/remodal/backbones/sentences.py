@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.backbones.anatomies import Anatomy, run
-from remodal.backbones.encoder import Encoder
+from remodal.backbones.encoder import Encoder, PromptTraining
 from remodal.backbones.engine import Engine
 
 SENTENCES_AT_ONCE = 64
@@ -32,6 +32,7 @@ class TransformerText(Encoder):
 
     name = "text"
     keeps_features = True
+    prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=300)
 
     def __init__(
         self, anatomy: Anatomy, tokenizer: Tokenizer, longest: int, early: int, engine: Engine | None = None

@@ -33,11 +33,13 @@ class Tower:
         self._known_frozen, self._known = Remembered(), Remembered()
         self.name, self.layers, self.width = encoder.name, encoder.layers, encoder.width
         self.feature_width, self.identity_width = encoder.feature_width, encoder.identity_width
+        self.knows_names, self.prompt_training = encoder.knows_names, encoder.prompt_training
 
     def features(self, tokens: Tokens, prompts: Tensor | None = None) -> Tensor:
         """Features ``[n, feature_width]``, float32; differentiable in the prompts, remembered without them.
 
-        prompts: ``[layers, 2, length, width]``, or one an item, ``[n, layers, 2, length, width]``.
+        prompts: ``[layers, 2, length, width]``, or one an item, ``[n, layers, 2, length, width]``; or several beside
+        each other, ``[1 or n, parts, layers, 2, length, width]``.
         """
         if prompts is not None:
             return self._of_frames(tokens, self.feature_width, self.encoder.embed, prompts)
@@ -80,7 +82,7 @@ class Tower:
         out = torch.empty(len(tokens), width, device=engine.home)
         with engine.computing():
             for positions, group in self._groups(tokens, whole=prompts is not None and torch.is_grad_enabled()):
-                own = prompts if prompts is None or prompts.dim() == 4 else prompts[positions]
+                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[positions]
                 found = compute(group, None if own is None else engine.here(own)).float()
                 out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))
         return out
@@ -92,3 +94,7 @@ class Tower:
             some = len(positions) if whole else max(1, FRAMES[engine.device.type] // frames.shape[1])
             for at in torch.split(torch.arange(len(positions), device="cpu"), some):
                 yield positions[at], engine.here(frames[at])
+
+
+def _one_an_item(prompts: Tensor) -> bool:
+    return prompts.dim() == 5 or (prompts.dim() == 6 and len(prompts) > 1)

@@ -1,8 +1,8 @@
 """A vision transformer of the ``transformers`` library as an encoder, with prompts in its layers.
 
 What the last layer says of *what* is in a photograph isn't enough for drawings, depth maps, sounds and movements. So
-the features are summaries of several layers (``docs/design.md`` has the measurement): of each layer's patches CLS,
-mean, standard deviation, and two signed bindings with the row and the column, so that *where* survives, as in
+the features are summaries of several layers (``docs/design.md`` has the measurement): of each layer's patches mean,
+standard deviation, and two signed bindings with the row and the column, so that *where* survives, as in
 :mod:`remodal.backbones.hypercolumn`; over the frames, :class:`~remodal.backbones.pooling.ClipPooling`.
 """
 
@@ -19,15 +19,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.backbones.anatomies import Anatomy, run
-from remodal.backbones.encoder import Encoder
+from remodal.backbones.encoder import Encoder, PromptTraining
 from remodal.backbones.engine import Engine
-from remodal.backbones.hypercolumn import GRID, signs
+from remodal.backbones.hypercolumn import TOKENS, signs
 from remodal.backbones.pooling import ClipPooling
 from remodal.errors import RemodalError
 from remodal.modalities import get_visual
 
-SUMMARIES = 5
-"""Rows that a layer's patches are summarised in."""
+MOST_PATCHES = 64
+"""A side, that are told apart."""
 
 
 class TransformerVision(Encoder):
@@ -42,6 +42,8 @@ class TransformerVision(Encoder):
 
     name = "vision"
     keeps_features = True
+    knows_names = False
+    prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=300, frames=True)
 
     def __init__(
         self,
@@ -62,10 +64,10 @@ class TransformerVision(Encoder):
         self._levels, self._text_width = sorted(levels), text_width
         self._stored_levels = [level for level in self._levels if level <= prompt_from_layer]
         self.layers, self.width = depth - prompt_from_layer, anatomy.width
-        self._pooling = ClipPooling([self.width] * len(levels), tokens=SUMMARIES).to(self.engine.device)
+        self._pooling = ClipPooling([self.width] * len(levels)).to(self.engine.device)
         self.feature_width, self.identity_width = self._pooling.feature_width, self.width
         self._mean, self._deviation = (torch.tensor(one, device=self.engine.device) * 255 for one in (mean, deviation))
-        self._signs = [signs(self.width, GRID, seed=seed).to(self.engine.device) for seed in (0, 1)]
+        self._signs = [signs(self.width, MOST_PATCHES, seed=seed).to(self.engine.device) for seed in (0, 1)]
 
     def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:
         """Pictures, one pixel a row, ``[frames, size * size, 3]``."""
@@ -107,9 +109,9 @@ class TransformerVision(Encoder):
         n, frames = tokens.shape[:2]
         rows, summaries = tokens.flatten(0, 1), list[Tensor]()
         if self._below:
-            stored = SUMMARIES * len(self._stored_levels)
+            stored = TOKENS * len(self._stored_levels)
             rows, low = torch.split(rows.float(), [rows.shape[1] - stored, stored], dim=1)
-            summaries += torch.split(low, SUMMARIES, dim=1)
+            summaries += torch.split(low, TOKENS, dim=1)
         else:
             rows = self._embedded(rows)
         above = [level - self._below for level in self._levels if level > self._below]
@@ -117,7 +119,7 @@ class TransformerVision(Encoder):
         last, kept = run(layers, rows, prompts, self._beside(rows), self._at(above))
         normed = self._anatomy.norm(last)
         summaries += [self._summary(normed if level == self.layers else one) for level, one in zip(above, kept)]
-        of_frames = torch.cat(summaries, dim=-1).view(n, frames, SUMMARIES, -1)
+        of_frames = torch.cat(summaries, dim=-1).view(n, frames, TOKENS, -1)
         mean_patch = normed[:, self._anatomy.special :].mean(1)
         return cast(Tensor, self._pooling(of_frames)), mean_patch.view(n, frames, -1).mean(1)
 
@@ -130,18 +132,16 @@ class TransformerVision(Encoder):
         return self._anatomy.beside(tokens, {})
 
     def _summary(self, level: Tensor) -> Tensor:
-        """``[n, tokens, width]`` -> ``[n, 5, width]``: CLS, and the patches' mean, deviation, rows and columns."""
-        level = functional.layer_norm(level.float(), (self.width,))
-        patches = level[:, self._anatomy.special :]
+        """``[n, tokens, width]`` -> ``[n, 4, width]``: the patches' mean, deviation, rows and columns."""
+        patches = functional.layer_norm(level[:, self._anatomy.special :].float(), (self.width,))
         side = math.isqrt(patches.shape[1])
         grid = patches.transpose(1, 2).reshape(len(patches), self.width, side, side)
         mean = patches.mean(1)
         deviation = ((patches - mean[:, None]).square().mean(1) + 1e-6).sqrt()
         rows, columns = (
-            (functional.adaptive_avg_pool1d(grid.mean(axis), GRID) * sign).mean(2)
-            for axis, sign in zip((3, 2), self._signs)
+            (grid.mean(axis) * sign[:, :side]).mean(2) for axis, sign in zip((3, 2), self._signs, strict=True)
         )
-        return torch.stack([level[:, 0], mean, deviation, rows, columns], dim=1)
+        return torch.stack([mean, deviation, rows, columns], dim=1)
 
     @staticmethod
     def _at(levels: Sequence[int]) -> list[int]:

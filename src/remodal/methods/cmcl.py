@@ -82,7 +82,9 @@ class Cmcl(RoutedMethod[Map]):
             embedded = aligned(tower, adapter(parameters["update"]), features[batch])
             return functional.cross_entropy(self.backbone.logit_scale * embedded @ anchors.T, task.labels[batch])
 
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch, weight_decay=chosen.weight_decay)
+        recipe = Recipe.passes(
+            chosen.learning_rate, chosen.epochs, chosen.batch, len(features), weight_decay=chosen.weight_decay
+        )
         trained = trainer.fit("map", {"update": torch.zeros_like(before)}, loss, len(features), recipe)
         expert = Expert(tower_prompts(tower.layers, tower.width), adapter(trained["update"]), 1.0)
         kept = leading(chain([earlier], (own for _, own in in_chunks(features))), RANK)

@@ -73,7 +73,7 @@ class CodaPrompt(TowerMethod[Components]):
         chosen, draws = cast(CodaPromptSettings, self.settings), trainer.generator("components")
         queries = Rows(task.tokens, tower.identity)
         frozen, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
-        head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
+        head = Head.on(tower, frozen, part.adapter, anchors, task.labels, self.backbone.logit_scale)
 
         def joined(parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
             """Old components as they are, new ones in training."""
@@ -102,7 +102,7 @@ class CodaPrompt(TowerMethod[Components]):
             "prompt_values": part.prompts.new_zeros(chosen.components, *part.prompts[:, :, 1].shape[1:]),
             "adapter": head.start(),
         }
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
         trained = trainer.fit("components", start, loss, len(task.tokens), recipe)
         return Components(*joined(trained), head.learned(trained["adapter"]))
 

@@ -18,7 +18,7 @@ Agnostic: ``score(class c of modality m) = log p(m) + log softmax_c(scale * h_m(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -27,8 +27,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, Held, adapt, aligned, frozen
-from remodal.adaptation.blend import relevance, weighted_sum
+from remodal.adaptation.adapt import NOTHING, Adapted, Borrowed, Held, adapt, aligned, frozen, suited
+from remodal.adaptation.blend import relevance
 from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
@@ -39,7 +39,7 @@ from remodal.backbones import Backbone, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.routed import RoutedMethod
 from remodal.settings import Settings
-from remodal.training.trainer import Recipe, Trainer
+from remodal.training.trainer import Trainer
 
 CALIBRATION_DRAWS = 32
 
@@ -51,9 +51,9 @@ class CommSettings(Settings):
     blend: bool = Field(True, description="(ii) borrow other modalities' prompts by relevance")
     realign: bool = Field(True, description="(iii) statistics, drift compensation, re-alignment on pseudo-features")
     prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
-    learning_rate: float = Field(3e-3, gt=0, description="of the prompts")
-    epochs: int = Field(3, ge=1, le=100_000, description="passes over a task's items")
-    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    learning_rate: float | None = Field(None, gt=0, description="of the prompts; null: as suits the encoder")
+    steps: int | None = Field(None, ge=1, le=1_000_000, description="of a task; null: as suits the encoder")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step; frames, where each passes a transformer")
     self_weight: float = Field(1.0, ge=0, description="lambda_s, weight of the shift's penalty")
     blend_weight: float = Field(0.3, ge=0, description="lambda, weight of the borrowed prompts")
     rank: int = Field(128, ge=1, le=4_000, description="directions of the shared covariance")
@@ -89,11 +89,11 @@ class Comm(RoutedMethod[_Modality]):
         known = self.parts_.get(task.modality)
         identity = Rows(task.tokens, tower.identity)
         weights = self.borrowing(task.modality, identity)
-        others = [self.parts_[name].own for name in weights]
-        borrowed = None
-        start = self._start(task, tower, known, others, list(weights.values()), trainer)
-        if others and self.chosen.blend:
-            borrowed = self.chosen.blend_weight * weighted_sum(others, list(weights.values()), start.prompts)
+        start = self._start(task, tower, known, weights, trainer)
+        borrowed = NOTHING
+        if self.chosen.blend and self.chosen.blend_weight:
+            others = [self.parts_[name].own for name in weights]
+            borrowed = Borrowed(others, [self.chosen.blend_weight * weight for weight in weights.values()])
 
         before = None
         if known is not None:
@@ -105,7 +105,7 @@ class Comm(RoutedMethod[_Modality]):
             seen = {*known.statistics.classes, *task.classes}
             rate = merge_rate(len(task.classes), len(seen))
             own, adapter = merge(known.own, own, rate), merge(known.expert.adapter, adapter, rate)
-        snapshot = own if borrowed is None else own + borrowed
+        snapshot = borrowed.beside(own)
         statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.chosen.rank)
         after = Rows(task.tokens, partial(tower.features, prompts=snapshot))
         if before is not None and self.chosen.realign:
@@ -136,16 +136,16 @@ class Comm(RoutedMethod[_Modality]):
         task: TaskData,
         tower: Tower,
         known: _Modality | None,
-        others: Sequence[Tensor],
-        weights: Sequence[float],
+        weights: Mapping[str, float],
         trainer: Trainer,
     ) -> Adapted:
-        """Q: the modality's own prompts; on first sight half of what is relevant in the others."""
+        """Q: the modality's own prompts; on first sight those of the most relevant other modality, if there is one."""
         if known is not None:
             return Adapted(known.own, known.expert.adapter)
         start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
-        if others and self.chosen.blend:
-            start = Adapted(start.prompts + 0.5 * weighted_sum(others, weights, start.prompts), start.adapter)
+        if weights and self.chosen.blend:
+            nearest = max(weights, key=lambda name: weights[name])
+            start = Adapted(self.parts_[nearest].own, start.adapter)
         return start
 
     def _adapt(
@@ -153,7 +153,7 @@ class Comm(RoutedMethod[_Modality]):
         task: TaskData,
         tower: Tower,
         start: Adapted,
-        borrowed: Tensor | None,
+        borrowed: Borrowed,
         before: Rows | None,
         known: _Modality | None,
         trainer: Trainer,
@@ -163,7 +163,7 @@ class Comm(RoutedMethod[_Modality]):
             adapter = known.expert.adapter
             embedded = Rows(task.tokens, lambda tokens: aligned(tower, adapter, before.compute(tokens)))
             held = Held(embedded, self.chosen.self_weight)
-        recipe = Recipe(self.chosen.learning_rate, self.chosen.epochs, self.chosen.batch)
+        recipe = suited(tower, task.tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
         anchors = self.backbone.anchors(task.classes)
         scale = self.backbone.logit_scale
         return adapt(
@@ -177,7 +177,8 @@ class Comm(RoutedMethod[_Modality]):
         scale = self.backbone.logit_scale
         basis = stored.basis()
         draw = pseudo_draw(stored, basis, self.chosen.realign_draws)
-        adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer)
+        left = modality.expert.adapter
+        adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer, left)
         draws = trainer.generator("temperature")
         features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
         calibrated = temperature(scale * aligned(tower, adapter, features) @ anchors.own.T, labels)

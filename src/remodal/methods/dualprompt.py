@@ -74,7 +74,7 @@ class DualPrompt(TowerMethod[Prompts]):
         chosen, draws = cast(DualPromptSettings, self.settings), trainer.generator("expert")
         queries = Rows(task.tokens, tower.identity)
         frozen, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
-        head = Head.on(tower, frozen, part.adapter, anchors, self.backbone.logit_scale)
+        head = Head.on(tower, frozen, part.adapter, anchors, task.labels, self.backbone.logit_scale)
 
         def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
             prompts = _both(parameters["general"], parameters["expert"][None])[0]
@@ -88,7 +88,7 @@ class DualPrompt(TowerMethod[Prompts]):
             "key": uniform(tower.identity_width, draws=draws),
             "adapter": head.start(),
         }
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
         trained = trainer.fit("prompts", start, loss, len(task.tokens), recipe)
         experts = torch.cat([part.experts, trained["expert"][None]])
         keys = torch.cat([part.keys, functional.normalize(trained["key"], dim=0)[None]])

@@ -71,7 +71,9 @@ class L2P(TowerMethod[Pool]):
         chosen = cast(L2PSettings, self.settings)
         queries = Rows(task.tokens, tower.identity)
         anchors = self.backbone.anchors(task.classes)
-        head = Head.on(tower, Rows(task.tokens, tower.features), part.adapter, anchors, self.backbone.logit_scale)
+        head = Head.on(
+            tower, Rows(task.tokens, tower.features), part.adapter, anchors, task.labels, self.backbone.logit_scale
+        )
 
         def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
             nearness, prompts = self._picked(parameters["keys"], parameters["prompts"], queries[batch])
@@ -79,7 +81,7 @@ class L2P(TowerMethod[Pool]):
             return functional.cross_entropy(logits, task.labels[batch]) - chosen.pull * nearness.sum(1).mean()
 
         start = {"keys": part.keys, "prompts": part.prompts, "adapter": head.start()}
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
         trained = trainer.fit("prompts", start, loss, len(task.tokens), recipe)
         return Pool(trained["keys"], trained["prompts"], head.learned(trained["adapter"]))
 

@@ -97,7 +97,7 @@ class MoeAdapters(SessionMethod[Experts]):
             "up": torch.zeros_like(part.up),
             "router": 0.1 * normal(chosen.experts, tower.feature_width, draws=draws),
         }
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(features))
         trained = trainer.fit("experts", start, loss, len(features), recipe)
         weights = Rows(task.tokens, lambda tokens: self._weights(tower.features(tokens), trained["router"]))
         used = mean(weights).topk(min(chosen.top, chosen.experts)).indices

@@ -19,10 +19,9 @@ class PromptSettings(Settings):
     epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
     batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
-    @property
-    def recipe(self) -> Recipe:
-        """For the trainer."""
-        return Recipe(self.learning_rate, self.epochs, self.batch)
+    def recipe(self, samples: int) -> Recipe:
+        """For the trainer, on so many items."""
+        return Recipe.passes(self.learning_rate, self.epochs, self.batch, samples)
 
 
 def trained(
@@ -31,5 +30,5 @@ def trained(
     """Prompts and alignment after ``task``, from ``start`` or from the frozen model."""
     tower = backbone.tower(task.modality)
     start = start or frozen(tower, backbone.width, settings.prompt_length, trainer)
-    anchors = backbone.anchors(task.classes)
-    return adapt(tower, task.tokens, task.labels, anchors, start, backbone.logit_scale, settings.recipe, trainer)
+    anchors, recipe = backbone.anchors(task.classes), settings.recipe(len(task.tokens))
+    return adapt(tower, task.tokens, task.labels, anchors, start, backbone.logit_scale, recipe, trainer)

@@ -84,7 +84,7 @@ class Rapf(TowerMethod[Map]):
             cosines = aligned(tower, parameters["adapter"], rows) @ anchors.T
             return functional.cross_entropy(scale * cosines, classes) + hinge(cosines, classes, anchors, NEAR)
 
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(features))
         trained = trainer.fit("map", {"adapter": part.adapter}, loss, len(features), recipe)["adapter"]
         fused = fusion(part.adapter, trained, chosen.fusion) if old else trained
         return Map(fused, part.classes.with_items(features, task.labels, task.columns))

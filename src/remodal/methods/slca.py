@@ -91,7 +91,7 @@ class Slca(TowerMethod[Learner]):
             logits = features @ parameters["weights"].T + parameters["bias"]
             return functional.cross_entropy(logits, task.labels[batch])
 
-        recipe = Recipe(chosen.learning_rate, chosen.epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
         start = {"step": torch.zeros_like(part.prompts), "weights": weights[rows], "bias": bias[rows]}
         trained = trainer.fit("slow", start, loss, len(task.tokens), recipe)
         weights = weights.index_copy(0, rows, trained["weights"])
@@ -116,7 +116,7 @@ class Slca(TowerMethod[Learner]):
             logits = features[batch] @ parameters["weights"].T + parameters["bias"]
             return functional.cross_entropy(logits, labels[batch])
 
-        recipe = Recipe(chosen.learning_rate, chosen.align_epochs, chosen.batch)
+        recipe = Recipe.passes(chosen.learning_rate, chosen.align_epochs, chosen.batch, len(labels))
         trained = trainer.fit("align", {"weights": weights, "bias": bias}, loss, len(labels), recipe)
         return trained["weights"], trained["bias"]
 

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Generator, Tensor
@@ -34,18 +34,23 @@ class Recipe:
     """How a stage is trained: AdamW, cosine schedule with linear warm-up, gradient clipping."""
 
     learning_rate: float
-    epochs: int
+    steps: int
     batch: int
     weight_decay: float = 0.0
     warm_up: float = 0.05
     clip: float = 1.0
 
-    def rate(self, step: int, steps: int) -> float:
-        """Learning rate of ``step`` (from 0) out of ``steps``."""
-        warm = max(1, round(self.warm_up * steps))
+    @classmethod
+    def passes(cls, learning_rate: float, epochs: int, batch: int, samples: int, weight_decay: float = 0.0) -> Self:
+        """As many steps as ``epochs`` passes over ``samples`` samples are."""
+        return cls(learning_rate, epochs * math.ceil(samples / batch), batch, weight_decay)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of ``step``, from 0."""
+        warm = max(1, round(self.warm_up * self.steps))
         if step < warm:
             return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
 
 @dataclass
@@ -110,7 +115,7 @@ class Trainer:
 
         start: initial values by name; they are not changed.
         """
-        steps = recipe.epochs * math.ceil(samples / recipe.batch)
+        steps, epoch_steps = recipe.steps, math.ceil(samples / recipe.batch)
         parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
         moments = fresh_moments(parameters)
         draws = generator(self.seed, self.task, stage)
@@ -128,9 +133,9 @@ class Trainer:
                 value = loss(parameters, batch, draws)
                 value.backward()  # type: ignore[no-untyped-call]
                 clip_gradients(parameters, recipe.clip)
-                adamw(parameters, moments, step + 1, recipe.rate(step, steps), recipe.weight_decay)
+                adamw(parameters, moments, step + 1, recipe.rate(step), recipe.weight_decay)
                 count()
-                if (step + 1) * recipe.epochs % steps == 0:
+                if (step + 1) % epoch_steps == 0 or step + 1 == steps:
                     record = {"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1}
                     records.append({**record, "loss": float(value.detach())})
                     self._record(records[-1])
@@ -142,11 +147,11 @@ class Trainer:
     def _batches(self, stage: str, samples: int, recipe: Recipe, first: int) -> Iterator[tuple[int, int, Tensor]]:
         """(step, epoch, indices) from step ``first`` on; an epoch's order depends on the epoch alone."""
         per_epoch = math.ceil(samples / recipe.batch)
-        for epoch in range(first // per_epoch, recipe.epochs):
+        for epoch in range(first // per_epoch, math.ceil(recipe.steps / per_epoch)):
             order = shuffled(samples, generator(self.seed, self.task, stage, "order", epoch))
             for position, batch in enumerate(torch.split(order, recipe.batch)):
                 step = epoch * per_epoch + position
-                if step >= first:
+                if first <= step < recipe.steps:
                     yield step, epoch, batch
 
 

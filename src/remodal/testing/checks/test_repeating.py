@@ -91,7 +91,9 @@ class CountsItsOwnSteps(Honest):
             return (parameters["bias"] - len(steps)).square()
 
         start = {"bias": torch.zeros(())}
-        self.biases[task.columns[0]] = trainer.fit("count", start, loss, len(task.tokens), Recipe(0.1, 3, 8))["bias"]
+        self.biases[task.columns[0]] = trainer.fit(
+            "count", start, loss, len(task.tokens), Recipe.passes(0.1, 3, 8, len(task.tokens))
+        )["bias"]
 
 
 @caught_by("resumes-in-mid-task", "after a kill at step")
@@ -103,7 +105,7 @@ class NamesTwoStagesAlike(Honest):
             return (parameters["bias"] - 1).square().sum()
 
         start = {"bias": torch.zeros(len(task.classes))}
-        more = trainer.fit("bias", start, loss, len(task.tokens), Recipe(0.01, 3, 8))["bias"]
+        more = trainer.fit("bias", start, loss, len(task.tokens), Recipe.passes(0.01, 3, 8, len(task.tokens)))["bias"]
         self.biases.update({column: self.biases[column] + one for column, one in zip(task.columns, more)})
 
 
