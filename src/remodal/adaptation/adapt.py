@@ -135,8 +135,8 @@ def regressed(features: Tensor | Rows, labels: Tensor, anchors: Tensor, basis: T
         inside = own @ basis
         gram, cross = gram + inside.T @ inside, cross + inside.T @ anchors[labels[rows]]
     penalty = START_PENALTY * gram.trace()
-    inside: Tensor = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), cross)
-    return (basis @ inside).T.contiguous()
+    solved: Tensor = torch.linalg.solve(gram + penalty * torch.eye(len(gram)), cross)
+    return (basis @ solved).T.contiguous()
 
 
 def adapt(

@@ -1,9 +1,8 @@
 """Any CLIP model of the ``transformers`` library as a backbone, with prompts at every layer.
 
 Model: Radford et al., "Learning transferable visual models from natural language supervision", ICML 2021.
-Pictures and text share one space already, so nothing has to be aligned. The transformer is the library's own:
-prompts reach its attention through :class:`transformers.AttentionInterface`, as a keyword argument that its
-layers hand down, so no state is kept between calls and none is shared by two models.
+Pictures and text share one space already, so nothing has to be aligned. The transformer is the library's own, and its
+attention takes prompts: ``attention.py``.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface, CLIPModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers import CLIPModel
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from remodal.backbones.anatomies import run
+from remodal.backbones.attention import take_prompts
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
@@ -34,7 +33,6 @@ from remodal.backbones.tower import Tower
 from remodal.errors import RemodalError
 from remodal.modalities import get_visual
 
-ATTENTION = "remodal_residual_prefix"
 STEM_VERSION = "1"
 """Raised whenever pictures or tokens are computed in another way."""
 TEMPLATES = ("a photo of a {}.", "a video of {}.", "the sound of {}.", "a depth map of {}.")
@@ -43,42 +41,11 @@ FILES = ("config.json", "*.safetensors", "tokenizer.json")
 VALID_FOLDER = f"valid: a folder with the {', '.join(FILES)} of a transformers CLIPModel"
 
 
-def residual_prefix(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    prompt: Tensor | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
-    """``Attn(q, K, V) + softmax(q K_p^T / sqrt(d)) V_p``: an attention function of ``transformers``.
-
-    query, key, value: ``[n, heads, tokens, d]``. prompt: keys and values ``[2, length, heads * d]`` of one
-    layer; None is the frozen model. Gives ``[n, tokens, heads, d]`` and, as the library wants it, no weights.
-
-    The prefix has a softmax of its own (DIKI: Tang et al., "Mind the interference", ECCV 2024), so that
-    values of zero add exactly zero. Every token sees all of it, under a causal mask too.
-    """
-    output: Tensor = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
-    if prompt is None:
-        return output, None
-    n, heads, _, width = query.shape
-    of_items = prompt[None] if prompt.dim() == 3 else prompt
-    by_head = of_items.transpose(0, 1).reshape(2, len(of_items), -1, heads, width)
-    keys, values = by_head.transpose(2, 3).expand(-1, n, -1, -1, -1)
-    options["is_causal"] = False
-    prefix: Tensor = sdpa_attention_forward(module, query, keys, values, None, **options)[0]
-    return output + prefix, None
-
-
 class ClipEncoder(Encoder):
     """What the two encoders share: the layers of a frozen transformer, and features in the text space."""
 
     def __init__(self, transformer: Any, projection: nn.Linear, *, causal: bool, skipped: int) -> None:
-        AttentionInterface.register(ATTENTION, residual_prefix)
-        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
-        transformer.set_attn_implementation(ATTENTION)
+        take_prompts(transformer)
         self._transformer = transformer.eval().requires_grad_(False)
         self._projection = projection.requires_grad_(False)
         self._causal = causal
@@ -108,10 +75,7 @@ class ClipEncoder(Encoder):
 
     def _run(self, layers: list[nn.Module], tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """``tokens`` ``[n, tokens, width]`` through ``layers``, each with its own prompt."""
-        each = [None] * len(layers) if prompts is None else prompts.unbind(-4)
-        for layer, prompt in zip(layers, each, strict=True):
-            tokens = layer(tokens, attention_mask=None, is_causal=self._causal, prompt=prompt)
-        return tokens
+        return run(layers, tokens, prompts, {"attention_mask": None, "is_causal": self._causal})[0]
 
 
 class ClipVision(ClipEncoder):
@@ -151,8 +115,6 @@ class ClipVision(ClipEncoder):
 
         The order of the frames has no effect: a temporal position is not part of a CLIP model.
         """
-        if prompts is not None and prompts.dim() == 5:
-            prompts = prompts.repeat_interleave(tokens.shape[1], dim=0)  # the frames of an item share its prompt
         last = self._run(self._head_layers, tokens.float().flatten(0, 1), prompts)
         features: Tensor = self._projection(self._transformer.post_layernorm(last[:, 0]))
         return features.reshape(*tokens.shape[:2], -1).mean(1)

@@ -22,6 +22,7 @@ SHAPE = {"hidden_size": WIDTH, "intermediate_size": 48, "num_attention_heads": 4
 PICTURE = {**SHAPE, "image_size": 32, "patch_size": 8}
 TEXT = {**SHAPE, "vocab_size": WORDS, "max_position_embeddings": 16, "pad_token_id": 1}
 ENDED = {**TEXT, "bos_token_id": 0, "eos_token_id": WORDS - 1}
+MARKS = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0, "decoder_start_token_id": 0}
 
 Own = Callable[[Any, Mapping[str, Tensor]], tuple[Tensor, Tensor]]
 
@@ -93,12 +94,12 @@ def older_clip() -> nn.Module:
 
 
 def siglip() -> nn.Module:
-    return hf.SiglipModel(hf.SiglipConfig(text_config={**TEXT, "projection_size": WIDTH}, vision_config=PICTURE))
+    return hf.SiglipModel(hf.SiglipConfig(text_config={**ENDED, "projection_size": WIDTH}, vision_config=PICTURE))
 
 
 def siglip2() -> nn.Module:
     vision = {**SHAPE, "patch_size": 8, "num_patches": 16}
-    return hf.Siglip2Model(hf.Siglip2Config(text_config={**TEXT, "projection_size": WIDTH}, vision_config=vision))
+    return hf.Siglip2Model(hf.Siglip2Config(text_config={**ENDED, "projection_size": WIDTH}, vision_config=vision))
 
 
 def clap() -> nn.Module:
@@ -125,9 +126,7 @@ def with_registers() -> nn.Module:
 def whisper() -> nn.Module:
     shape = {"d_model": WIDTH, "encoder_layers": LAYERS, "encoder_attention_heads": 4, "encoder_ffn_dim": 48}
     small = {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 16, "vocab_size": WORDS}
-    return hf.WhisperModel(
-        hf.WhisperConfig(**shape, **small, num_mel_bins=8, max_source_positions=12, pad_token_id=0, bos_token_id=0)
-    )
+    return hf.WhisperModel(hf.WhisperConfig(**shape, **small, num_mel_bins=8, max_source_positions=12, **MARKS))
 
 
 def videomae(**settings: Any) -> nn.Module:
