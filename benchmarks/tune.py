@@ -61,7 +61,7 @@ def main() -> None:
                     options=options, stream_options=StreamSettings(validation=True),
                 )  # fmt: skip
     with shown_on(progress_console()) as progress:
-        failed = run_side_by_side(runs, cache_folder(), asked.jobs, progress)
+        failed, _ = run_side_by_side(runs, cache_folder(), asked.jobs, progress)
     rows = [row(settings, folder) for folder, settings in runs.items() if (folder / RESULTS).exists()]
     if not asked.methods:
         write_csv(HERE / "results" / "tuning.csv", list(rows[0]), [list(one.values()) for one in rows])

@@ -42,6 +42,10 @@ class BadItem(RemodalError):
         self.reason = reason
 
 
+class Stopped(Exception):
+    """Work was broken off because that was asked for, and nothing is wrong: asked for again, it goes on."""
+
+
 class PartlyDecoded(UserWarning):
     """A good part of a file is damaged; the rest of it was decoded, and is used."""
 

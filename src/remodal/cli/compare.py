@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from remodal.comparison.tables import Row
 
 SHOWN = ("agnostic_last", "aware_last", "forgetting", "seconds")
+SOME_FAILED = 1
+STOPPED = 75
+"""``EX_TEMPFAIL`` of sysexits.h: nothing is wrong, and the same command goes on."""
 
 
 def command(
@@ -40,6 +44,10 @@ def command(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side, one thread each.", show_default="one a core")
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="End within so many; the same command goes on.", show_default="no end"),
+    ] = None,
 ) -> None:
     """Run every method on every order and seed, and leave one table with intervals, tests and figures.
 
@@ -57,16 +65,27 @@ def command(
     Each run lies in its own folder, OUT/runs/ORDER-SEED-METHOD-FEATURES. The same command goes on where it was
     stopped, and with more methods, orders or seeds it runs what isn't there yet. A run that fails is named, the
     others go on, and the exit status is 1.
+
+    On a machine that is lent for ten minutes at a time:
+
+    \b
+    until remodal compare --stream everyday --minutes 10; do [ $? -eq 75 ] || break; done
+
+    When the time is over the runs that are going on stop, and the exit status is 75: the next command takes them up.
+    The table is written when all runs are finished.
     """
+    begun = time.time()
     import torch
 
     from remodal.cache import cache_folder
-    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.console import progress_console, results_console, say
     from remodal.cli.machine import default_threads, physical_cores
     from remodal.cli.progress import shown_on
     from remodal.comparison.page import write_table
     from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
+    from remodal.comparison.time_limit import time_limit
     from remodal.comparison.work import run_side_by_side
+    from remodal.report.words import plural
 
     own, of_stream = _assigned(settings or [])
     variants = variants_listed(variant or [])
@@ -85,9 +104,15 @@ def command(
     folder = out or Path("runs") / f"{Path(stream).resolve().name}-table"
     torch.set_num_threads(default_threads())
     with shown_on(progress_console()) as progress:
-        failed = run_side_by_side(plan.runs(folder), cache_folder(), jobs or physical_cores(), progress)
+        over = time_limit(minutes, begun)
+        failed, left = run_side_by_side(plan.runs(folder), cache_folder(), jobs or physical_cores(), progress, over)
+        if left:
+            done = f"{len(plan.cells) - left - len(failed):,} of {plural(len(plan.cells), 'run')} are done"
+            ill = f", {len(failed):,} failed" if failed else ""
+            say(f"stopped: {done}{ill}; the same command goes on from here, and writes the table when all are")
+            raise typer.Exit(SOME_FAILED if failed else STOPPED)
         if len(failed) == len(plan.cells):
-            raise typer.Exit(1)
+            raise typer.Exit(SOME_FAILED)
         with progress.work("table", 1) as count:
             rows = write_table(plan, folder, reference)
             count()
@@ -96,7 +121,7 @@ def command(
     console.print("aware: an item's modality is given; agnostic: it is not. Means over the seeds, with 95 % intervals")
     console.print(f"table: {folder / 'table.html'}")
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _assigned(assignments: list[str]) -> tuple[dict[str, dict[str, Any]], Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -122,6 +124,62 @@ def test_a_method_stands_beside_itself_with_other_settings(cli: Cli, sentences: 
     assert (ran["method"], ran["settings"]["method"]["width"]) == ("ridge", 2)
     assert "narrow" in (table / "table.md").read_text()
     assert verify("table")[0] == 0
+
+
+def test_a_table_grows_over_several_commands_and_machines(
+    cli: Cli, sentences: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (
+        "compare", "--stream", sentences, "--methods", "nearest-mean,zero-shot", "--orders", "random",
+        "--set", "stream.classes_per_task=2", "--minutes", "10",
+    )  # fmt: skip
+    here, there = Path("here"), Path("there")
+    with monkeypatch.context() as patched:
+        begun = partial(Path.exists, here.absolute() / "runs")  # the time is over as soon as a run has begun
+        patched.setattr("remodal.comparison.time_limit.time_limit", lambda *_: begun)
+        stopped = cli(*arguments, "--seeds", "0,1", "--out", here, "--jobs", "2")
+    assert stopped.exit_code == 75
+    assert [line for line in stopped.stderr.splitlines() if line.startswith("remodal: ")] == [
+        "remodal: stopped: 0 of 4 runs are done; the same command goes on from here, and writes the table when all are"
+    ]
+    assert stopped.stdout == ""
+    assert [path.name for path in here.iterdir()] == ["runs"]  # no table that could be taken for the whole
+    runs = list((here / "runs").iterdir())
+    assert 1 <= len(runs) <= 2  # processes
+    assert all((path / "checkpoint").is_dir() for path in runs)
+
+    assert cli(*arguments, "--seeds", "1", "--out", there, "--jobs", "1").exit_code == 0
+    shutil.copytree(there / "runs", here / "runs", dirs_exist_ok=True)
+    copied = {path: path.stat().st_mtime_ns for path in here.glob("runs/*/results.json")}
+    assert len(copied) == 2
+
+    done = cli(*arguments, "--seeds", "0,1", "--out", here, "--jobs", "1")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in here.iterdir()} == LEFT
+    assert copied == {path: path.stat().st_mtime_ns for path in copied}
+    cells = (here / "cells.csv").read_bytes()
+    assert cells.count(b"\n") == 1 + 4
+    assert verify("here")[0] == 0
+
+    # where all cells are finished, neither the data nor the frozen features are needed
+    sentences.rename(sentences.with_name("elsewhere"))
+    shutil.move(here / "runs", "together/runs")
+    monkeypatch.setenv("REMODAL_CACHE", "nowhere")
+    assert cli(*arguments, "--seeds", "0,1", "--out", "together").exit_code == 0
+    assert Path("together/cells.csv").read_bytes() == cells
+    assert not Path("nowhere").exists()
+
+
+def test_time_for_nothing_is_a_mistake(
+    cli: Cli, sentences: Path, graphs_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMODAL_CACHE", str(graphs_only))  # a stream that no test has seen
+    arguments = ("compare", "--stream", sentences, "--methods", "zero-shot", "--minutes", "0", "--out", "table")
+    assert cli(*arguments).exit_code == 75  # some features are stored by now
+    again = cli(*arguments)
+    assert again.exit_code == 2  # a loop until it isn't 75 would never end
+    assert "remodal: the time was over before a run could begin" in again.stderr
+    assert not Path("table").exists()
 
 
 def tamper(table: Path) -> None:

@@ -66,8 +66,17 @@ def _page(
         reference=str(between[0].reference) if between else None,
         drawn=[(one, _embedded(out / "figures" / f"{one.name}.svg")) for one in drawn],
         settings=plan.as_json()["settings"],
-        versions=finished[0].results["versions"],
+        versions=_versions(finished),
     )
+
+
+def _versions(finished: Sequence[Finished]) -> dict[str, str]:
+    """What the runs were made with: where they were made on several machines, or at several times, each of them."""
+    found: dict[str, dict[str, None]] = {}
+    for one in finished:
+        for name, version in one.results["versions"].items():
+            found.setdefault(name, {})[version] = None
+    return {name: ", ".join(versions) for name, versions in found.items()}
 
 
 def _embedded(picture: Path) -> str:

@@ -1,7 +1,8 @@
 """Runs side by side: as many processes as asked for, each of one thread, each with the runs that come next.
 
 Everything goes through the stem once, before the first process starts, so that these only read the store. A process
-keeps the backbone and the tasks of one (order, seed) until a run needs others.
+keeps the backbone and the tasks of one (order, seed) until a run needs others. When the time is over no run begins any
+more, and those that are going on stop where they have a checkpoint.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
 from remodal.backbones import Backbone
-from remodal.errors import RemodalError
-from remodal.features.progress import Counter, Progress
+from remodal.errors import RemodalError, Stopped
+from remodal.features.progress import Counter, Progress, Until
+from remodal.features.store import FeatureStore
+from remodal.learning.checkpoint import Stop, never
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import RESULTS, open_stream_for, run
 from remodal.learning.settings import RunSettings
@@ -36,27 +39,51 @@ class Failed(NamedTuple):
     reason: str
 
 
+class Outcome(NamedTuple):
+    """What became of the runs. left: how many there was no time to finish; they go on, or begin, the next time."""
+
+    failed: list[Failed]
+    left: int
+
+
 class _Ran(NamedTuple):
-    """What a process tells of a run: accuracy at the end and seconds of learning, or why it failed."""
+    """What a process tells of a run. line: accuracy at the end and seconds of learning, or why it failed."""
 
-    line: str
-    failed: bool
+    end: Literal["finished", "failed", "stopped", "not begun"]
+    line: str = ""
 
 
-def run_side_by_side(runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress) -> list[Failed]:
-    """Run every one that isn't finished in its folder yet; those that failed. All learn the same stream.
+def run_side_by_side(
+    runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress, over: Stop = never
+) -> Outcome:
+    """Run every one that isn't finished in its folder yet. All learn the same stream.
 
-    runs: settings by run folder; those that share order and seed should stand one after the other.
+    runs: settings by run folder; those that share order and seed should stand one after the other. over: whether the
+    time is; it can be pickled, since it is asked in other processes too.
 
     Raises:
-        RemodalError: A folder holds another run, or nothing can be run at all.
+        RemodalError: A folder holds another run, nothing can be run at all, or the time was over before anything was
+            done: the next time it would be so again.
     """
     todo = {folder: settings for folder, settings in runs.items() if not _finished(settings, folder, cache)}
-    if todo:
-        open_stream_for(next(iter(todo.values())), cache, progress=progress)
-    with progress.work("cells", len(runs)) as count:
-        count(len(runs) - len(todo))
-        return _run(todo, cache, jobs, progress, count)
+    stored = _entries(cache) if todo else 0
+    try:
+        if todo:
+            open_stream_for(next(iter(todo.values())), cache, progress=Until(progress, over))
+        with progress.work("cells", len(runs)) as count:
+            count(len(runs) - len(todo))
+            return _run(todo, cache, jobs, progress, count, over)
+    except Stopped:  # before a run could begin
+        if _entries(cache) == stored:
+            found = "the time was over before a run could begin, and would be again"
+            raise RemodalError(f"{found}; valid: more minutes") from None
+        return Outcome([], len(todo))
+
+
+def _entries(cache: Path) -> int:
+    """Of the store of features."""
+    with FeatureStore(cache / "features") as store:
+        return store.info().entries
 
 
 def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:
@@ -66,14 +93,18 @@ def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:
     return True
 
 
-def _run(runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress, count: Counter) -> list[Failed]:
+def _run(
+    runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress, count: Counter, over: Stop
+) -> Outcome:
+    """Raises Stopped where the time was over before one of them could begin."""
     failed: list[Failed] = []
     lost: list[Path] = []
+    stopped = not_begun = 0
     bound_spinning()
     # spawn: a fork would copy the threads' locks, in whatever state they are
     with ProcessPoolExecutor(min(jobs, len(runs)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:
-            working = {pool.submit(_run_one, settings, folder, cache): folder for folder, settings in runs.items()}
+            working = {pool.submit(_run_one, own, folder, cache, over): folder for folder, own in runs.items()}
             for future in as_completed(working):
                 folder = working[future]
                 try:
@@ -81,10 +112,13 @@ def _run(runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Pro
                 except BrokenProcessPool:
                     lost.append(folder)
                     continue
-                count()
-                if ran.failed:
+                stopped += ran.end == "stopped"
+                not_begun += ran.end == "not begun"
+                if ran.end == "failed":
                     failed.append(Failed(folder.name, ran.line))
-                progress.note(f"{folder.name}: {'failed: ' if ran.failed else ''}{ran.line}")
+                if ran.end in ("finished", "failed"):
+                    count()
+                    progress.note(f"{folder.name}: {'failed: ' if ran.end == 'failed' else ''}{ran.line}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
@@ -94,7 +128,9 @@ def _run(runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Pro
         reason = "a process was killed (out of memory?) before it was finished; the same command goes on"
         progress.note(f"{len(lost)} cells: failed: {reason}")
         failed.extend(Failed(folder.name, reason) for folder in lost)
-    return failed
+    if runs and not_begun == len(runs):
+        raise Stopped
+    return Outcome(failed, stopped + not_begun)
 
 
 def _start() -> None:
@@ -111,23 +147,26 @@ def _end_with_parent() -> None:
     os._exit(1)  # or it would go on with a run that the next command takes up
 
 
-def _run_one(settings: RunSettings, folder: Path, cache: Path) -> _Ran:
+def _run_one(settings: RunSettings, folder: Path, cache: Path, over: Stop) -> _Ran:
     """One run. Its errors come back as text: not every exception finds its way from one process to another."""
+    if over():
+        return _Ran("not begun")
     try:
         shared = _opened(
             settings.stream, settings.order, settings.seed, settings.backbone, settings.stream_options, cache
         )
         # hundreds of models would fill a disk
-        found = run(settings, folder, cache, resume=True, opened=shared[settings.features])
+        found = run(settings, folder, cache, resume=True, opened=shared[settings.features], stop=over)
+    except Stopped:
+        return _Ran("stopped")
     except RemodalError as error:
-        return _Ran(" ".join(str(error).split()), failed=True)
+        return _Ran("failed", " ".join(str(error).split()))
     except Exception as error:  # the others can do without this one
-        return _Ran(f"{type(error).__name__}: {' '.join(str(error).split())}", failed=True)
+        return _Ran("failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
     shares = (found["summary"][kind]["last"] for kind in ("aware", "agnostic"))
     aware, agnostic = ("–" if share is None else f"{share:.3f}" for share in shares)
-    return _Ran(
-        f"modality given {aware}, not given {agnostic}, {found['cost']['seconds']['learn']:.1f} s", failed=False
-    )
+    seconds = found["cost"]["seconds"]["learn"]
+    return _Ran("finished", f"modality given {aware}, not given {agnostic}, {seconds:.1f} s")
 
 
 @lru_cache(maxsize=1)  # what a process remembers between its runs

@@ -3,7 +3,8 @@
 Each of a few threads takes a handful of items at a time and does all that they need: read, hash, look up, decode, run
 the network. The decoders and the network release the interpreter's lock, so one thread decodes while another computes,
 no core waits for another one, and only what a handful needs is in memory. Tokens are stored as they come, by the
-calling thread: a process killed in between loses the last ``COMMIT_ITEMS`` at most.
+calling thread: a process killed in between loses the last ``COMMIT_ITEMS`` at most, and work that is broken off what
+was done ahead of its turn.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Semaphore
@@ -86,7 +88,9 @@ def extract(
     uncommitted: dict[bytes, NDArray[Any]] = {}
     turn = Semaphore(max(1, threads // 2))
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool, ExitStack() as at_end:
+        at_end.callback(store.put, uncommitted)
+        at_end.callback(pool.shutdown, cancel_futures=True)  # first: what waits isn't begun where work is broken off
         for tower in backbone.towers.values():
             own = [item for item in items if backbone.tower(item.read_as) is tower]
             if not own:
@@ -97,7 +101,6 @@ def extract(
             kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
             with shown.work(f"frozen features ({kinds})", len(own)) as count:
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
-                    count(len(handful))
                     done.lengths.update(found.lengths)
                     done.keys.update(found.keys)
                     done.rejected.extend(found.rejected)
@@ -107,7 +110,7 @@ def extract(
                     if len(uncommitted) >= COMMIT_ITEMS:
                         store.put(uncommitted)
                         uncommitted.clear()
-    store.put(uncommitted)
+                    count(len(handful))
     done.rejected.sort()
     return done
 

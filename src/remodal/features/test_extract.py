@@ -18,9 +18,9 @@ from PIL import Image
 
 from remodal.backbones import Tower
 from remodal.backbones.lite import Lite
-from remodal.errors import BadItem
+from remodal.errors import BadItem, Stopped
 from remodal.features.extract import HANDFUL, Extracted, extract
-from remodal.features.progress import Counter
+from remodal.features.progress import Counter, Silent, Until
 from remodal.features.store import FeatureStore
 
 
@@ -176,6 +176,17 @@ def test_only_what_the_store_lacks_is_computed(
     counted = Counted(lite, monkeypatch)
     extract([picture(1), picture(2), picture(0)], lite, store)
     assert counted.frames == 1
+
+
+def test_what_was_computed_before_the_time_was_over_is_kept(
+    lite: Lite, store: FeatureStore, together: ById, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Stopped):
+        extract(ITEMS, lite, store, Until(Silent(), over=lambda: True))
+    assert 0 < store.info().entries < len(ITEMS)
+    counted = Counted(lite, monkeypatch)
+    assert same(stored(extract(ITEMS, lite, store), store), together)
+    assert counted.frames < sum(len(tokens) for tokens in together.values())
 
 
 def test_the_same_content_under_another_name_is_not_computed_again(

@@ -1,13 +1,17 @@
 """Checkpoints of a run: whole or absent, plain tensors and JSON, never a pickle.
 
 ``checkpoint/state.safetensors`` holds the method after the last finished step, with what was measured so far;
-``checkpoint/journal.safetensors`` the training stages of the step that is running.
+``checkpoint/journal.safetensors`` the training stages of the step that is running; ``checkpoint/scores.safetensors``
+final scores, as many as there were before a stop. A run that is to stop does so right after one of the first two was
+written: all that it has done is then kept.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from remodal.errors import RemodalError
+from remodal.errors import RemodalError, Stopped
 from remodal.files import replacing
 from remodal.methods.base import State
 from remodal.training.trainer import StageState
@@ -48,17 +52,31 @@ def read_state(path: Path) -> State:
         raise RemodalError(f"{path}: not a state of remodal's, or a damaged one ({error})") from None
 
 
+Stop = Callable[[], bool]
+"""Whether a run is to stop where it has a checkpoint."""
+
+
+def never() -> bool:
+    """A run goes on to its end."""
+    return False
+
+
 class Checkpoints:
     """The checkpoints of one run folder. content: a hash over the data that the run learns from."""
 
-    def __init__(self, folder: Path, content: str) -> None:
-        self._folder, self._content = folder / "checkpoint", content
-        self._state = self._folder / "state.safetensors"
+    def __init__(self, folder: Path, content: str, stop: Stop = never) -> None:
+        self._folder, self._content, self.stop = folder / "checkpoint", content, stop
+        self._state, self._scores = self._folder / "state.safetensors", self._folder / "scores.safetensors"
 
     def save(self, state: State, measured: dict[str, Any]) -> None:
-        """After a step: the method's state, and what the run has measured so far (JSON)."""
+        """Between two stages of learning: the method's state, and what the run has measured so far (JSON).
+
+        Raises:
+            Stopped: It is saved, and the run is to stop.
+        """
         values = {"content": self._content, "method": state.values, "measured": measured}
         write_state(self._state, State(state.tensors, values))
+        _stop_if(self.stop)
 
     def load(self) -> tuple[State, dict[str, Any]] | None:
         """The last saved, or None where nothing was. Raises RemodalError where it was learned from other data."""
@@ -67,13 +85,29 @@ class Checkpoints:
         state = _learned_from(self._content, self._state)
         return State(state.tensors, state.values["method"]), state.values["measured"]
 
+    def save_scores(self, scores: Sequence[Tensor]) -> None:
+        """The final scores of the first tasks."""
+        write_state(self._scores, State({str(at): own for at, own in enumerate(scores)}, {"content": self._content}))
+
+    def load_scores(self) -> list[Tensor]:
+        """Those that were saved. Raises RemodalError as :meth:`load` does."""
+        if not self._scores.exists():
+            return []
+        found = _learned_from(self._content, self._scores).tensors
+        return [found[str(at)] for at in range(len(found))]
+
     def journal(self, task: int) -> FileJournal:
         """The journal of a task; an earlier task's is forgotten. Raises RemodalError as :meth:`load` does."""
-        return FileJournal(self._folder / "journal.safetensors", task, self._content)
+        return FileJournal(self._folder / "journal.safetensors", task, self._content, self.stop)
 
     def remove(self) -> None:
         """The run is finished: its results say it all."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _stop_if(stop: Stop) -> None:
+    if stop():
+        raise Stopped
 
 
 def _learned_from(content: str, path: Path) -> State:
@@ -86,30 +120,37 @@ def _learned_from(content: str, path: Path) -> State:
 
 
 class FileJournal:
-    """Stage states of one running task, in one file that is replaced as a whole; content: see :class:`Checkpoints`."""
+    """Stage states of one running task, in one file that is replaced as a whole; content: see :class:`Checkpoints`.
 
-    def __init__(self, path: Path, task: int, content: str = "") -> None:
-        self._path, self._task, self._content = path, task, content
+    seconds: that earlier processes have learned of the task.
+    """
+
+    def __init__(self, path: Path, task: int, content: str = "", stop: Stop = never) -> None:
+        self._path, self._task, self._content, self._stop = path, task, content, stop
+        self._begun, self.seconds = time.perf_counter(), 0.0
         self._stages: dict[str, StageState] = {}
         if path.exists():
             state = _learned_from(content, path)
             if state.values["task"] == task:
                 self._stages = {stage: _stage(state, stage) for stage in state.values["stages"]}
+                self.seconds = state.values.get("seconds", 0.0)  # a journal of before it was counted has none
 
     def load(self, stage: str) -> StageState | None:
         """The last state of ``stage``, or None."""
         return self._stages.get(stage)
 
     def save(self, stage: str, state: StageState) -> None:
-        """Keep ``state`` in place of the stage's last one."""
+        """Keep ``state`` in place of the stage's last one. Raises Stopped as :meth:`Checkpoints.save` does."""
         self._stages[stage] = state
-        whole = State(values={"content": self._content, "task": self._task, "stages": {}})
+        seconds = self.seconds + time.perf_counter() - self._begun
+        whole = State(values={"content": self._content, "task": self._task, "seconds": seconds, "stages": {}})
         for name, one in self._stages.items():
             whole.values["stages"][name] = {"step": one.step, "records": one.records}
             whole.put(f"{name}/parameters", one.parameters)
             whole.put(f"{name}/moments", one.moments)
             whole.put(name, {"generator": one.generator})
         write_state(self._path, whole)
+        _stop_if(self._stop)
 
 
 def _stage(state: State, stage: str) -> StageState:

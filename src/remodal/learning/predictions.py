@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,13 +81,25 @@ class Predictions:
             pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
 
 
-def predict(method: Method, stream: PreparedStream) -> Predictions:
-    """The final answers of a method that has learned all of ``stream``."""
+def predict(
+    method: Method,
+    stream: PreparedStream,
+    known: Sequence[Tensor] = (),
+    scored: Callable[[Sequence[Tensor]], None] = lambda _: None,
+) -> Predictions:
+    """The final answers of a method that has learned all of ``stream``.
+
+    scored: called after each task with the scores of the tasks so far. known: such scores, which are then not computed.
+    """
     columns = tuple(dict.fromkeys(column for task in stream.tasks for column in task.columns))
+    scores = list(known)
+    for task in stream.tasks[len(scores) :]:
+        scores.append(score(method, task, columns))
+        scored(scores)
     return Predictions(
         columns,
         tuple(item for task in stream.tasks for item in task.test.items),
         tuple(index for index, task in enumerate(stream.tasks) for _ in task.test.items),
         tuple(of[label] for task in stream.tasks for of in [task.columns] for label in task.test.labels.tolist()),
-        torch.cat([score(method, task, columns) for task in stream.tasks]),
+        torch.cat(scores),
     )

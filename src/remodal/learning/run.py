@@ -1,4 +1,8 @@
-"""One run: a method learns a stream step by step and is measured after each task. Killed at any moment, it goes on."""
+"""One run: a method learns a stream step by step and is measured after each task. Killed at any moment, it goes on.
+
+Asked to stop, it does so where it has a checkpoint: within a step's training, after a step was learned, after a task
+was scored. So nothing is learned or scored twice.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from remodal.backbones import Backbone, Engine, load_backbone
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
 from remodal.files import write_json
-from remodal.learning.checkpoint import Checkpoints
+from remodal.learning.checkpoint import Checkpoints, Stop, never
 from remodal.learning.evaluate import accuracy
 from remodal.learning.history import History
 from remodal.learning.metrics import mean
@@ -38,7 +44,10 @@ CHECKPOINT_SECONDS = 2.0
 
 @dataclass
 class _Measured:
-    """What a run has measured so far. seconds: of learning each step. learn, evaluate, save: seconds of all."""
+    """What a run has measured so far; the last row of a matrix may still lack tasks.
+
+    seconds: of learning each step. learn, evaluate, save: seconds of all. earlier: what of these earlier processes did.
+    """
 
     aware: list[list[float | None]]
     agnostic: list[list[float | None]]
@@ -46,9 +55,10 @@ class _Measured:
     learn: float = 0.0
     evaluate: float = 0.0
     save: float = 0.0
+    earlier: float = 0.0
 
-    def as_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+    def as_json(self, history: History) -> dict[str, Any]:
+        return {**vars(self), "history": history.lines}
 
 
 def run(
@@ -62,12 +72,17 @@ def run(
     progress: Progress | None = None,
     opened: tuple[Backbone, PreparedStream] | None = None,
     keep: Callable[[Method, PreparedStream], object] | None = None,
+    stop: Stop = never,
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
     :func:`open_stream_for` gave for these settings, where many runs share it. keep: called with what was learned,
-    before the results are written. Raises RemodalError where ``out`` holds another run.
+    before the results are written. stop: asked now and then whether to stop.
+
+    Raises:
+        RemodalError: ``out`` holds another run.
+        Stopped: The run was to stop. It goes on from there with ``resume``, to the same bits.
     """
     shown = progress or Silent()
     started = time.perf_counter()
@@ -77,11 +92,17 @@ def run(
     backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
     method = methods.get(settings.method)(backbone, chosen, settings.seed)
     loaded = time.perf_counter()
-    checkpoints, history = Checkpoints(out, prepared.content), History(out / "history.jsonl")
-    saved = checkpoints.load()
-    measured = _learn(method, prepared, settings, checkpoints, history, shown, saved)
+    checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
+    measured = _learn(method, prepared, settings, checkpoints, history, shown, checkpoints.load())
     before = time.perf_counter()
-    predictions = predict(method, prepared)
+
+    def scored(scores: Sequence[Tensor]) -> None:
+        if stop():
+            measured.evaluate += time.perf_counter() - before
+            checkpoints.save_scores(scores)
+            checkpoints.save(method.state(), measured.as_json(history))
+
+    predictions = predict(method, prepared, checkpoints.load_scores(), scored)
     measured.evaluate += time.perf_counter() - before
     before = time.perf_counter()
     predictions.write(out / "predictions.parquet")
@@ -90,9 +111,8 @@ def run(
         keep(method, prepared)
     now = time.perf_counter()
     measured.save += now - before
-    earlier = sum(saved[1].get(part, 0.0) for part in ("learn", "evaluate", "save")) if saved else 0.0
     cost = {
-        "seconds": _seconds(prepared, measured, loaded - started, now - started, earlier, shared=opened is not None),
+        "seconds": _seconds(prepared, measured, loaded - started, now - started, shared=opened is not None),
         "peak_memory_bytes": peak_memory_bytes(),
         "trainable_parameters": method.trainable_parameters(),
         "stored_bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values()),
@@ -137,14 +157,14 @@ def open_stream_for(
 
 
 def _seconds(
-    prepared: PreparedStream, measured: _Measured, load: float, total: float, earlier: float, *, shared: bool
+    prepared: PreparedStream, measured: _Measured, load: float, total: float, *, shared: bool
 ) -> dict[str, float]:
     """All that the time went to: the parts are together ``total`` and ``earlier``.
 
-    load: until learning could begin. total: of this process. earlier: spent by those that it goes on from. shared:
-    whether the features were computed before, for several runs.
+    load: until learning could begin. total: of this process. shared: whether the features were computed before, for
+    several runs.
     """
-    features = sum(prepared.seconds.values())
+    features, earlier = sum(prepared.seconds.values()), measured.earlier
     if shared:
         earlier += features
     else:
@@ -202,35 +222,47 @@ def _learn(
     saved: tuple[State, dict[str, Any]] | None,
 ) -> _Measured:
     """saved: what the run had learned and measured when it was stopped, if it was."""
-    with progress.work("steps", len(stream.steps)) as count:
-        if saved is None:
-            measured = _Measured([], [], [])
-            history.truncate(0)
-            _evaluate(method, stream, [], measured, progress)
-        else:
-            state, figures = saved
-            method.restore(state)
-            history.truncate(figures["history"])
-            measured = _Measured(**{name: figures[name] for name in figures if name != "history"})
-            count(len(measured.seconds))
+    measured = _Measured([], [], [])
+    if saved is not None:
+        state, figures = saved
+        method.restore(state)
+        measured = _Measured(**{name: figures[name] for name in figures if name != "history"})
+        measured.earlier = measured.learn + measured.evaluate + measured.save
+    history.truncate(0 if saved is None else figures["history"])
+    saved_at = time.perf_counter()
+
+    def keep() -> None:
+        nonlocal saved_at
+        begun = time.perf_counter()
+        checkpoints.save(method.state(), measured.as_json(history))
         saved_at = time.perf_counter()
+        measured.save += saved_at - begun
+
+    def may_stop() -> None:
+        if checkpoints.stop():
+            keep()
+
+    with progress.work("steps", len(stream.steps)) as count:
+        count(len(measured.seconds))
+        _evaluate(method, stream, 0, [], measured, progress, may_stop)
         for index, step in enumerate(stream.steps):
-            if index < len(measured.seconds):
-                continue
-            started = time.perf_counter()
-            if step.train is not None:
-                trainer = Trainer(settings.seed, index, checkpoints.journal(index), history.write, progress)
-                method.learn(step.train, trainer)
-            measured.seconds.append(time.perf_counter() - started)
-            measured.learn += measured.seconds[-1]
+            learned = index < len(measured.seconds)
+            if not learned:
+                journal = checkpoints.journal(index)
+                measured.earlier += journal.seconds
+                started = time.perf_counter()
+                if step.train is not None:
+                    method.learn(step.train, Trainer(settings.seed, index, journal, history.write, progress))
+                measured.seconds.append(journal.seconds + time.perf_counter() - started)
+                measured.learn += measured.seconds[-1]
+                may_stop()
             if step.completes is not None:
                 seen = [column for past in stream.steps[: index + 1] for column in past.columns]
-                _evaluate(method, stream, seen, measured, progress)
+                _evaluate(method, stream, step.completes + 1, seen, measured, progress, may_stop)
+            if learned:
+                continue
             if time.perf_counter() - saved_at > CHECKPOINT_SECONDS:
-                begun = time.perf_counter()
-                checkpoints.save(method.state(), {**measured.as_json(), "history": history.lines})
-                saved_at = time.perf_counter()
-                measured.save += saved_at - begun
+                keep()
             count()
             if step.completes is not None:
                 progress.note(_described(step.completes, stream, measured))
@@ -248,15 +280,28 @@ def _described(index: int, stream: PreparedStream, measured: _Measured) -> str:
 
 
 def _evaluate(
-    method: Method, stream: PreparedStream, seen: list[Column], measured: _Measured, progress: Progress
+    method: Method,
+    stream: PreparedStream,
+    row: int,
+    seen: list[Column],
+    measured: _Measured,
+    progress: Progress,
+    may_stop: Callable[[], None],
 ) -> None:
-    """Add a row to both matrices."""
-    started = time.perf_counter()
-    rows = []
+    """Fill a row of both matrices where it isn't; ``may_stop`` is called after each task."""
+    for rows in (measured.aware, measured.agnostic):
+        if len(rows) == row:
+            rows.append([])
+    aware, agnostic = measured.aware[row], measured.agnostic[row]
+    if len(aware) == len(stream.tasks):
+        return
     with progress.work("evaluate", len(stream.tasks)) as count:
-        for task in stream.tasks:
-            rows.append(accuracy(method, task, seen))
+        count(len(aware))
+        for task in stream.tasks[len(aware) :]:
+            started = time.perf_counter()
+            found = accuracy(method, task, seen)
+            aware.append(found.aware)
+            agnostic.append(found.agnostic)
+            measured.evaluate += time.perf_counter() - started
             count()
-    measured.aware.append([row.aware for row in rows])
-    measured.agnostic.append([row.agnostic for row in rows])
-    measured.evaluate += time.perf_counter() - started
+            may_stop()

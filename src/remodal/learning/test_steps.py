@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,16 +14,20 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from remodal.backbones.lite import Lite
+from remodal.errors import Stopped
 from remodal.features.store import FeatureStore
 from remodal.learning.checkpoint import FileJournal, write_state
+from remodal.learning.evaluate import Accuracy, accuracy, score
 from remodal.learning.prepare import PreparedStream, prepare
-from remodal.learning.run import run
+from remodal.learning.run import open_stream_for, run
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import Method
 from remodal.streams import Item, Stream, StreamSettings, stream
 from remodal.streams.files import FileItem
+from remodal.training.adamw import adamw
 
 TEXTS = {"tea": "hot tea", "ship": "a ship at sea", "rain": "rain and wind", "chess": "a game of chess"}
 COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "grey": (90, 90, 90)}
@@ -144,6 +149,55 @@ def test_a_run_that_is_killed_in_mid_step_goes_on_to_the_same_bits(
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     records = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
     assert {record["task"] for record in records} == set(range(len(found["steps"])))
+
+
+def test_a_run_that_stops_wherever_it_may_does_nothing_twice_and_counts_all_its_seconds(
+    folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = asked(folder, "random", "comm", epochs=1, batch=16, realign_steps=2)
+    opened = open_stream_for(settings, lite_cache)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    expected = run(settings, whole, lite_cache, opened=opened)
+
+    steps = scored = predicted = stops = 0
+
+    def slow_step(*arguments: Any) -> None:
+        nonlocal steps
+        steps += 1
+        time.sleep(0.01)
+        adamw(*arguments)
+
+    def counted_accuracy(*arguments: Any) -> Accuracy:
+        nonlocal scored
+        scored += 1
+        return accuracy(*arguments)
+
+    def counted_score(*arguments: Any) -> Tensor:
+        nonlocal predicted
+        predicted += 1
+        return score(*arguments)
+
+    monkeypatch.setattr("remodal.training.trainer.JOURNAL_SECONDS", -1.0)
+    monkeypatch.setattr("remodal.training.trainer.adamw", slow_step)
+    monkeypatch.setattr("remodal.learning.run.accuracy", counted_accuracy)
+    monkeypatch.setattr("remodal.learning.predictions.score", counted_score)
+    while not (parts / "results.json").exists():
+        try:
+            found = run(settings, parts, lite_cache, opened=opened, resume=True, stop=lambda: True)
+        except Stopped:
+            stops += 1
+    assert timeless(found) == timeless(expected)
+    for name in ("history.jsonl", "predictions.parquet"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
+    tasks = len(expected["tasks"])
+    assert (scored, predicted) == ((tasks + 1) * tasks, tasks)
+    # after each step of training, each task that was learned, each one that was scored
+    assert stops == steps + tasks + scored + predicted
+    seconds = found["cost"]["seconds"]
+    assert seconds["learn"] >= 0.01 * steps
+    total, earlier = seconds.pop("total"), seconds.pop("earlier")
+    assert sum(seconds.values()) == pytest.approx(total + earlier)
+    assert seconds["other"] >= 0
 
 
 def kept_in(folder: Path) -> Callable[[Method, object], None]:
