@@ -105,7 +105,7 @@ class BareLoop:
     def __init__(self, backbone: Backbone, task: TaskData) -> None:
         self._lift, self._task = Remodal(backbone, Remodal.options(), 0), task
         self._tower = backbone.tower(task.modality)
-        self._fresh = self._lift.fresh_modality(self._tower, task)
+        self._fresh = self._lift.fresh_modality(self._tower, task, torch.zeros(0))
         self._gram = torch.zeros(len(self._fresh.weights), len(self._fresh.weights))
 
     def seconds(self) -> float:

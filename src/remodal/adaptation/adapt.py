@@ -92,8 +92,10 @@ class Head:
         An adapter of zeros on a model that knows no names says nothing, and has no direction to learn in: it starts
         from the regression of the items' anchors on their features.
         """
-        pieces = (own for _, own in in_chunks(features))
-        basis = orthonormal(leading(pieces, ADAPTER_RANK))
+        width = adapter.shape[1]
+        through = tower.prompt_training.through or width
+        narrow = orthonormal(leading((own[:, -through:] for _, own in in_chunks(features)), ADAPTER_RANK))
+        basis = functional.pad(narrow, (0, 0, width - through, 0))
         if not tower.knows_names and not adapter.any():
             adapter = regressed(features, labels, anchors, basis)
         return cls(tower, adapter, basis, anchors, scale)

@@ -21,13 +21,15 @@ class PromptTraining:
     """How an encoder's prompts are trained where nothing else is asked for.
 
     rate: learning rate of the prompts. speed: learning rate of the alignment over that. steps: of a task. frames:
-    whether a batch counts frames, each of which passes all layers, and not items.
+    whether a batch counts frames, each of which passes all layers, and not items. through: so many features, the last
+    ones, are aligned meanwhile, all by default: where others tell the classes apart already, prompts can do nothing.
     """
 
     rate: float = 3e-3
     speed: float = 5.0
     steps: int = 12
     frames: bool = False
+    through: int | None = None
 
 
 class Encoder(ABC):

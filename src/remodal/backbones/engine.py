@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,16 +12,14 @@ from remodal.errors import RemodalError, UnknownName
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CPU = torch.device("cpu")
-MULTIPLIED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-"""What computes in the lower precision; sums of a residual stream and norms stay in float32."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A device and the precision of matrix products on it.
+    """A device, and the precision of a network on it.
 
-    dtype: of products; tokens, features and everything that is learned are float32 with each. A network that was made
-    for one precision keeps it (``lite``).
+    dtype: of the layers; features and everything that is learned are float32 with each. A network that was made for one
+    precision keeps it (``lite``).
 
     >>> Engine.of("cpu", "bfloat16").dtype
     torch.bfloat16
@@ -62,17 +58,8 @@ class Engine:
         return next(name for name, dtype in DTYPES.items() if dtype is self.dtype)
 
     def placed(self, network: nn.Module) -> nn.Module:
-        """The network on the device, frozen, its products in ``dtype``."""
-        for module in network.modules():
-            if isinstance(module, MULTIPLIED):
-                module.to(self.dtype)
-        return network.to(self.device).eval().requires_grad_(False)
-
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """A block in which products of float32 numbers are computed in ``dtype``."""
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
-            yield
+        """The network on the device, frozen, in ``dtype``."""
+        return network.to(self.device, self.dtype).eval().requires_grad_(False)
 
     def here(self, tensor: Tensor) -> Tensor:
         """``tensor`` on the device."""

@@ -78,7 +78,7 @@ class TransformerText(Encoder):
         """Sentence embeddings ``[n, width]``: the last layer's mean, L2-normalised."""
         rows = np.stack([self.prepare("text", text) for text in texts])
         parts = (torch.from_numpy(rows[at : at + SENTENCES_AT_ONCE]) for at in range(0, len(rows), SENTENCES_AT_ONCE))
-        with torch.no_grad(), self.engine.computing():
+        with torch.no_grad():
             return torch.cat([self.engine.home_of(self.pooled(self.engine.here(part))).float() for part in parts])
 
     def _four(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:

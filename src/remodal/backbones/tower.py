@@ -80,11 +80,10 @@ class Tower:
         """``[n, width]``: what ``compute`` gives of items of one length and their prompts, a few at a time."""
         engine = self.encoder.engine
         out = torch.empty(len(tokens), width, device=engine.home)
-        with engine.computing():
-            for positions, group in self._groups(tokens, whole=prompts is not None and torch.is_grad_enabled()):
-                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[positions]
-                found = compute(group, None if own is None else engine.here(own)).float()
-                out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))
+        for positions, group in self._groups(tokens, whole=prompts is not None and torch.is_grad_enabled()):
+            own = prompts if prompts is None or not _one_an_item(prompts) else prompts[positions]
+            found = compute(group, None if own is None else engine.here(own)).float()
+            out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))
         return out
 
     def _groups(self, tokens: Tokens, whole: bool) -> Iterator[tuple[Tensor, Tensor]]:

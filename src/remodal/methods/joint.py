@@ -73,7 +73,7 @@ class Joint(Remodal):
         part = replace(part, kept=[*part.kept[:at], mine, *part.kept[at + 1 :]])
         return super().learned(part, tower, task, trainer)
 
-    def fitted(self, part: Regressions, tower: Tower, task: TaskData) -> Modality:
+    def fitted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
         """The task's modality, fitted to all items of it from the start."""
         at = part.place(task.modality)
         mine = cast(KeptRegressions, part).kept[at]
@@ -81,7 +81,7 @@ class Joint(Remodal):
         columns, _ = task.among(before.columns if before else [])
         names = tuple(column.name for column in columns)
         whole = replace(task, classes=names, tokens=Tokens(tower.name, mine.frames, mine.lengths), labels=mine.labels)
-        fresh = self.fresh_modality(tower, whole)
+        fresh = self.fresh_modality(tower, whole, self.adapted(part, tower, whole, trainer))
         fitted = self.extended(replace(fresh, near=before.near) if before else fresh, tower, whole)
         return replace(fitted, moments=LowRankRidge.empty(0))  # the items are all that the next fit needs
 

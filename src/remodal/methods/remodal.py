@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -29,14 +30,15 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.adapt import adapt, aligned, frozen, suited
 from remodal.adaptation.calibration import STRENGTHS, Calibration
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, embeddings
+from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
-from remodal.methods.parts import TowerMethod, mean_features
+from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator, normal
@@ -60,20 +62,36 @@ class RemodalSettings(Settings):
     balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
     names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
     router_sharpness: float = Field(20.0, gt=0, description="of the softmax over modalities")
+    adapt: bool | None = Field(
+        None, description="train prompts on a modality's first task; null: where they act in a transformer's layers"
+    )
+    borrow: bool = Field(True, description="prompts of a new modality start from those of the modality it looks like")
+    prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
+    learning_rate: float | None = Field(None, gt=0, description="of the prompts; null: as suits the encoder")
+    steps: int | None = Field(None, ge=1, le=1_000_000, description="of training prompts; null: as suits the encoder")
+    batch: int = Field(64, ge=1, le=100_000, description="items a step; frames, where each passes a transformer")
 
 
 @dataclass
 class Modality:
-    """centre: ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``."""
+    """prompts: ``[layers, 2, length, width]``; empty, ``[0]``, where the frozen model serves as it is. centre:
+    ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``.
+    """
 
     name: str
     columns: list[Column]
+    prompts: Tensor
     centre: Tensor
     threshold: Tensor
     moments: LowRankRidge
     weights: Tensor
     calibration: Calibration
     near: NearNames
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Before modalities had prompts."""
+        return {"prompts": torch.zeros(0), **tensors}
 
 
 @dataclass
@@ -110,9 +128,15 @@ class Remodal(TowerMethod[Regressions]):
                 found = tuple(modality.weights.shape)
                 if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
                     raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
+                shape, found = self._prompt_shape(self.backbone.towers[name]), tuple(modality.prompts.shape)
+                if found not in ((0,), shape):
+                    raise ValueError(f"prompts of the shape {found} for {modality.name}; valid: {shape}")
                 if modality.calibration.losses.shape != sums:
                     raise ValueError(f"losses of {modality.name} of another shape than {tuple(sums)}")
                 modality.near.check(len(modality.columns))
+
+    def _prompt_shape(self, tower: Tower) -> tuple[int, int, int, int]:
+        return tower.layers, 2, self.chosen.prompt_length, tower.width
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -122,7 +146,7 @@ class Remodal(TowerMethod[Regressions]):
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """Add the task's moments to its modality's and to the router's, and solve both again."""
         at = part.place(task.modality)
-        modalities = [*part.modalities[:at], self.fitted(part, tower, task), *part.modalities[at + 1 :]]
+        modalities = [*part.modalities[:at], self.fitted(part, tower, task, trainer), *part.modalities[at + 1 :]]
         labels = torch.full_like(task.labels, at)
         moments = part.identity.sketch
         for rows in self._chunks(task):
@@ -138,20 +162,48 @@ class Remodal(TowerMethod[Regressions]):
         """About as many items at a time as directions are kept: cutting off costs more in smaller steps."""
         return task.chunks(max(CHUNK, self.chosen.rank))
 
-    def fitted(self, part: Regressions, tower: Tower, task: TaskData) -> Modality:
+    def fitted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
         """The task's modality after it: what was stored of it, and the task."""
         at = part.place(task.modality)
-        before = part.modalities[at] if at < len(part.modalities) else self.fresh_modality(tower, task)
-        return self.extended(before, tower, task)
+        if at < len(part.modalities):
+            return self.extended(part.modalities[at], tower, task)
+        prompts = self.adapted(part, tower, task, trainer)
+        return self.extended(self.fresh_modality(tower, task, prompts), tower, task)
 
-    def fresh_modality(self, tower: Tower, task: TaskData) -> Modality:
+    def adapted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Tensor:
+        """Prompts of a modality that is seen for the first time, trained on its first task; later tasks keep them.
+
+        They start from those of the modality that the task's items look most like to the router, if there is one.
+        Statistics of several prompts don't add up, which is why they are trained but once.
+        """
+        start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
+        if not (tower.layers > 1 if self.chosen.adapt is None else self.chosen.adapt):
+            return torch.zeros(0)
+        prompted = [one for one in part.modalities if one.prompts.numel()]
+        if prompted and self.chosen.borrow:
+            routed = [with_bias(tower.identity(task.tokens[rows])) @ part.router for rows in task.chunks()]
+            likeness = torch.cat(routed).mean(0)
+            nearest = max(prompted, key=lambda one: float(likeness[part.place(one.name)]))
+            start = replace(start, prompts=nearest.prompts)
+        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
+        recipe = suited(tower, task.tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
+        return adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer).prompts
+
+    def features(self, prompts: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
+        """Under a modality's prompts ``[n, features]``; remembered, in half precision, where a network has to run."""
+        if not prompts.numel():
+            return tower.features(tokens)
+        return tower.remembered(tokens, prompts, lambda: tower.features(tokens, prompts).half()).float()
+
+    def fresh_modality(self, tower: Tower, task: TaskData, prompts: Tensor) -> Modality:
         """Of no class; the centre is the mean of the task's items."""
         width = self._lifted_width(tower)
-        centre = mean_features(tower, task)
+        centre = mean(Rows(task.tokens, partial(self.features, prompts, tower)))
         threshold = centre @ self._projection(tower)
         moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
         calibration = Calibration.empty(len(self._strengths))
-        return Modality(task.modality, [], centre, threshold, moments, weights, calibration, NearNames.empty())
+        near = NearNames.empty()
+        return Modality(task.modality, [], prompts, centre, threshold, moments, weights, calibration, near)
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task, of which one chunk after the other is lifted."""
@@ -164,14 +216,14 @@ class Remodal(TowerMethod[Regressions]):
         moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
         chunks = self._chunks(task)
         for rows in chunks:
-            features, own = tower.features(task.tokens[rows]), labels[rows]
+            features, own = self.features(modality.prompts, tower, task.tokens[rows]), labels[rows]
             lifted = self.lifted(modality, tower, features)
             square = float(lifted.square().sum(1).mean())
             moments = moments.added(lifted, own, len(known))
             if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
                 step = -(-len(own) * len(known) // OUTPUTS)
                 left_out = moments.left_out(own, [strength * square for strength in self._strengths], step)
-                nearness = aligned(tower, None, features[::step]) @ anchors.T
+                nearness = aligned(tower, None, tower.features(task.tokens[rows][::step])) @ anchors.T
                 calibration = calibration.added(mixed(left_out, mixing), nearness, own[::step])
             moments, total = moments.cut(self.chosen.rank), total + square * len(own)
         penalty = self._strengths[calibration.strength] * total / len(labels)
@@ -203,9 +255,10 @@ class Remodal(TowerMethod[Regressions]):
 
     def _random(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
         """``ReLU(u W) / sqrt(k)`` ``[n, k]``."""
-        projection = self._projection(tower)
-        projected = tower.remembered(tokens, projection, lambda: tower.features(tokens) @ projection)
-        return self._rectified(projected, modality)
+        projection, features = self._projection(tower), partial(self.features, modality.prompts, tower, tokens)
+        if modality.prompts.numel():
+            return self._rectified(features() @ projection, modality)
+        return self._rectified(tower.remembered(tokens, projection, lambda: features() @ projection), modality)
 
     def _projection(self, tower: Tower) -> Tensor:
         """W ``[features, k]``, from the seed."""
@@ -218,7 +271,11 @@ class Remodal(TowerMethod[Regressions]):
         """``lifted @ weights`` of some classes ``[n, classes]``, without the copies that :meth:`lifted` makes."""
         plain, random = modality.weights[:, classes].tensor_split([tower.feature_width])
         bias = random[-1] - modality.centre @ plain
-        return tower.features(tokens) @ plain + self._random(modality, tower, tokens) @ random[:-1] + bias
+        return (
+            self.features(modality.prompts, tower, tokens) @ plain
+            + self._random(modality, tower, tokens) @ random[:-1]
+            + bias
+        )
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""
