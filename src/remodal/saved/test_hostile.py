@@ -20,12 +20,13 @@ import torch
 from safetensors.torch import save
 
 import remodal
-from remodal.backbones import backbones
+from remodal.backbones import Registered, backbones
 from remodal.backbones.test_clip import save_clip
 from remodal.errors import RemodalError
 from remodal.methods import methods
 from remodal.saved import changing, read
 from remodal.saved.pieces import MAX_HEADER
+from remodal.settings import Settings
 from remodal.testing import ToyBackbone
 from remodal.updating import update
 
@@ -281,7 +282,7 @@ def wide(folder: Path, method: str, width: int) -> None:
 def test_nothing_is_made_as_large_as_a_setting_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, width: int
 ) -> None:
-    monkeypatch.setitem(backbones._entries, "toy", lambda cache, device: ToyBackbone())
+    monkeypatch.setitem(backbones._entries, "toy", Registered(Settings, lambda *_: ToyBackbone()))
     saved = Path(shutil.copytree(SCHEMA_1 / method, tmp_path / "model"))
     remodal.load(saved, cache=tmp_path).save(saved)
     made: list[int] = []
@@ -302,7 +303,7 @@ def test_nothing_is_made_as_large_as_a_setting_says(
 def test_tensors_that_agree_with_a_huge_setting_are_refused_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setitem(backbones._entries, "toy", lambda cache, device: ToyBackbone())
+    monkeypatch.setitem(backbones._entries, "toy", Registered(Settings, lambda *_: ToyBackbone()))
     saved = Path(shutil.copytree(SCHEMA_1 / method, tmp_path / "model"))
     remodal.load(saved, cache=tmp_path).save(saved)
     wide(saved, method, 10**6)

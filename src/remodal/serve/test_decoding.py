@@ -42,7 +42,7 @@ def portal() -> Iterator[BlockingPortal]:
 @pytest.fixture(scope="module")
 def decoders(lite_cache: Path, portal: BlockingPortal) -> Iterator[Decoders]:
     """One decoding process; a test that ends it sees that another one comes."""
-    with portal.wrap_async_context_manager(Decoders("lite", str(lite_cache), 1, 20.0)) as running:
+    with portal.wrap_async_context_manager(Decoders("lite", {}, str(lite_cache), 1, 20.0)) as running:
         yield running
 
 
@@ -186,7 +186,7 @@ def test_the_files_of_a_request_have_so_many_pixels_together(with_decoders: With
 
 def test_no_process_is_left(lite_cache: Path) -> None:
     async def run() -> list[Process]:
-        decoders = Decoders("lite", str(lite_cache), 2, 20.0)
+        decoders = Decoders("lite", {}, str(lite_cache), 2, 20.0)
         decoders._arguments = IDLE
         async with decoders:
             return list(decoders._all)
