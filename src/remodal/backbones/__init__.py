@@ -36,7 +36,7 @@ Load = Callable[[Path, Engine, Any], Backbone]
 
 
 class Registered(NamedTuple):
-    """What can be set of a backbone, and what loads it; the first line of its docstring is shown to users."""
+    """What can be set of a backbone, and what loads it, of whose docstring users are shown the first line."""
 
     options: type[Settings]
     load: Load
