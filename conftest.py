@@ -15,15 +15,16 @@ from filelock import FileLock
 from PIL import Image
 
 import remodal
-from remodal.backbones import backbones
+from remodal.backbones import Registered, backbones
 from remodal.backbones.lite import Lite
+from remodal.backbones.settings import LiteSettings
 from remodal.features.extract import stem
 from remodal.search import Index, keep_up
 
 # the tests' tensors are small: a second thread would wait for the first far longer than it works
 torch.set_num_threads(1)
 # what is frozen is read once for each cache: that takes longer than most tests do with it
-backbones._entries["lite"] = lru_cache(maxsize=2)(backbones.get("lite"))
+backbones._entries["lite"] = Registered(LiteSettings, lru_cache(maxsize=2)(backbones.get("lite").load))
 
 
 @pytest.fixture(scope="session")

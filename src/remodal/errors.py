@@ -27,7 +27,7 @@ class UnknownName(RemodalError):
         names = sorted(valid)
         near = difflib.get_close_matches(found, names, n=1, cutoff=0.4)
         hint = f" did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {found!r};{hint} valid: {', '.join(names)}")
+        super().__init__(f"unknown {kind} {found!r};{hint} valid: {', '.join(names) or 'none'}")
 
 
 class BadItem(RemodalError):

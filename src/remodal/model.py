@@ -69,9 +69,15 @@ class Model:
     """A frozen backbone and a method that learns on it.
 
     method, backbone: names in ``list_methods()`` and ``list_backbones()``. features: ``"shared"``, or ``"published"``
-    for the backbone's last layer alone. settings: the method's own, by name. cache: folder of frozen features; the
-    user's cache folder by default. device, dtype: where and how precisely the frozen model computes
-    (:meth:`~remodal.backbones.Engine.of`).
+    for the backbone's last layer alone. settings: the method's own, by name. backbone_settings: the backbone's, by
+    name. cache: folder of frozen features; the user's cache folder by default. device, dtype: where and how precisely
+    the frozen model computes (:meth:`~remodal.backbones.Engine.of`).
+
+    >>> Model("comm", "vit", backbone_settings={"prompt_from_layer": 12}, epochs=5)
+    Traceback (most recent call last):
+    ...
+    remodal.errors.RemodalError: setting backbone.prompt_from_layer: found 12; \
+valid: a whole number, at least 0, at most 11
     """
 
     def __init__(
@@ -81,12 +87,15 @@ class Model:
         *,
         seed: int = 0,
         features: Features = "shared",
+        backbone_settings: Mapping[str, object] | None = None,
         cache: Path | None = None,
         device: str = "cpu",
         dtype: str = "float32",
         **settings: Any,
     ) -> None:
-        self._begin(method, backbone, seed, features, cache, Engine.of(device, dtype), settings)
+        self._begin(
+            method, backbone, seed, features, cache, Engine.of(device, dtype), settings, backbone_settings or {}
+        )
 
     def _begin(
         self,
@@ -97,11 +106,12 @@ class Model:
         cache: Path | None,
         engine: Engine,
         settings: Mapping[str, object],
+        backbone_settings: Mapping[str, object],
     ) -> None:
         chosen = methods.get(method)
         options = chosen.options.checked(settings)
         self._cache = cache or cache_folder()
-        whole = load_backbone(backbone, self._cache, engine)
+        whole = load_backbone(backbone, self._cache, engine, backbone_settings)
         self.backbone = whole.published() if features == "published" else whole
         self.method = chosen(self.backbone, options, seed)
         self.seed = seed
@@ -355,9 +365,17 @@ class Model:
         trusted(folder, told.backbone, trust_backbone)
         loaded, engine = cls.__new__(cls), Engine.of(device, dtype)
         try:
-            loaded._begin(told.method, told.backbone, told.seed, told.features, cache, engine, told.settings)
+            loaded._begin(
+                told.method, told.backbone, told.seed, told.features, cache, engine, told.settings,
+                told.backbone_settings,
+            )  # fmt: skip
         except RemodalError as error:
             raise RemodalError(f"{folder}: {error}") from None
+        if (dtype := loaded.backbone.engine.name) != told.dtype:
+            raise RemodalError(
+                f"{folder}: learned from features in {told.dtype}, and would get them in {dtype}; "
+                f"valid: --dtype {told.dtype} (in Python dtype={told.dtype!r})"
+            )
         if loaded.backbone.fingerprint != told.fingerprint:
             found, here = told.fingerprint, loaded.backbone.fingerprint
             raise RemodalError(

@@ -58,6 +58,7 @@ BOUNDS = {
     "exclusiveMinimum": "more than",
     "maximum": "at most",
     "exclusiveMaximum": "less than",
+    "multipleOf": "a multiple of",
 }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from remodal.backbones.engine import Engine
 from remodal.backbones.tower import Tower
 from remodal.errors import RemodalError
+from remodal.settings import Settings
 
 
 class Backbone(ABC):
@@ -32,6 +33,8 @@ class Backbone(ABC):
     """Name of the tower that reads a modality, by modality."""
     engine: Engine = Engine()
     """Where the frozen networks compute; what is learned of their features lives in its home."""
+    settings: Settings = Settings()
+    """What was chosen of what can be set."""
 
     @property
     @abstractmethod

@@ -29,6 +29,7 @@ from remodal.backbones.attention import take_prompts
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
+from remodal.backbones.settings import ClipSettings
 from remodal.backbones.tower import Tower
 from remodal.errors import RemodalError
 from remodal.modalities import get_visual
@@ -51,7 +52,8 @@ class ClipEncoder(Encoder):
         self._causal = causal
         layers = list(transformer.encoder.layers)
         if not 0 <= skipped < len(layers):
-            raise RemodalError(f"found prompt_from_layer = {skipped}; valid here: 0 to {len(layers) - 1}")
+            valid = f"valid for this model: 0 to {len(layers) - 1}"
+            raise RemodalError(f"setting backbone.prompt_from_layer: found {skipped}; {valid}")
         self._stem_layers, self._head_layers = layers[:skipped], layers[skipped:]
         self.layers = len(self._head_layers)
         self.width = transformer.config.hidden_size
@@ -172,21 +174,22 @@ class ClipText(ClipEncoder):
 class ClipBackbone(Backbone):
     """A folder as ``CLIPModel.save_pretrained`` writes it, with its tokenizer; only safetensors are read.
 
-    prompt_from_layer: see :class:`ClipVision`; text, whose layers are cheap, takes prompts at every one.
+    settings: ``prompt_from_layer`` is the vision tower's; text, whose layers are cheap, takes prompts at every one.
 
     Raises:
         RemodalError: The folder isn't there or holds no complete CLIP model, or there is no such layer.
     """
 
     name = "clip"
+    settings: ClipSettings
 
-    def __init__(self, folder: Path, prompt_from_layer: int = 0, engine: Engine | None = None) -> None:
-        self._folder, self._prompt_from_layer = folder, prompt_from_layer
+    def __init__(self, folder: Path, engine: Engine | None = None, settings: ClipSettings | None = None) -> None:
+        self._folder, self.settings = folder, settings or ClipSettings()
         model, tokenizer, preprocessing = _load(folder)
         mean = preprocessing.get("image_mean", OPENAI_CLIP_MEAN)
         std = preprocessing.get("image_std", OPENAI_CLIP_STD)
         self._text = ClipText(model, tokenizer)
-        vision = ClipVision(model, prompt_from_layer, mean, std)
+        vision = ClipVision(model, self.settings.prompt_from_layer, mean, std)
         self.towers = {"vision": Tower(vision), "text": Tower(self._text)}
         self.reads = dict.fromkeys(("image", "video", "audio", "depth"), "vision") | {"text": "text"}
         self.width = self._text.feature_width
@@ -195,7 +198,7 @@ class ClipBackbone(Backbone):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the folder's weights, settings and vocabulary, and of what this module makes of them."""
-        digest = hashlib.sha256(f"{STEM_VERSION}:{self._prompt_from_layer}".encode())
+        digest = hashlib.sha256(f"{STEM_VERSION}:{self.settings.prompt_from_layer}".encode())
         for file in sorted(self._folder.iterdir()):
             if file.suffix in (".safetensors", ".json", ".txt"):
                 with file.open("rb") as stream:

@@ -57,6 +57,16 @@ class Engine:
         """The dtype's, as in ``DTYPES``."""
         return next(name for name, dtype in DTYPES.items() if dtype is self.dtype)
 
+    @property
+    def words(self) -> dict[str, str]:
+        """Device, with its maker's name for it where there is one, and dtype: what the last bits of figures depend on.
+
+        >>> Engine().words
+        {'device': 'cpu', 'dtype': 'float32'}
+        """
+        made = f" ({torch.cuda.get_device_name(self.device)})" if self.device.type == "cuda" else ""
+        return {"device": f"{self.device}{made}", "dtype": self.name}
+
     def placed(self, network: nn.Module) -> nn.Module:
         """The network on the device, frozen, in ``dtype``."""
         return network.to(self.device, self.dtype).eval().requires_grad_(False)

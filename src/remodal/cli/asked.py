@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from remodal.backbones import registered
 from remodal.errors import RemodalError, UnknownName
 from remodal.learning.settings import RunSettings
 from remodal.methods import methods
@@ -23,8 +24,8 @@ def asked_for(options: Mapping[str, object], assignments: Sequence[str], config:
 
     Args:
         options: Values by name in ``OWN``; None where an option wasn't given.
-        assignments: ``key=value``; the value is read as YAML. A key is a name in ``OWN``, a setting of the method, or
-            ``stream.<setting>``.
+        assignments: ``key=value``; the value is read as YAML. A key is a name in ``OWN``, a setting of the method,
+            ``stream.<setting>``, or ``backbone.<setting>``.
         config: A YAML file of the same keys.
 
     Raises:
@@ -35,15 +36,20 @@ def asked_for(options: Mapping[str, object], assignments: Sequence[str], config:
     if "stream" not in values:
         raise RemodalError("no stream is given; valid: --stream everyday, or --stream with the path of a folder")
     own = RunSettings.checked({name: values.pop(name) for name in OWN if name in values})
-    method_settings = methods.get(own.method).options
-    of_stream = [StreamSettings.prefix + name for name in StreamSettings.model_fields]
-    valid = [*OWN, *method_settings.model_fields, *of_stream]
+    of_method, of_backbone = methods.get(own.method).options, registered(own.backbone).options
+    settings = (of_method, StreamSettings, of_backbone)
+    valid = [*OWN, *(kind.prefix + name for kind in settings for name in kind.model_fields)]
     for name in values:
         if name not in valid:
             raise UnknownName("setting", name, valid)
-    stream = {name.removeprefix(StreamSettings.prefix): values.pop(name) for name in of_stream if name in values}
-    method_settings.checked(values)
-    return own.model_copy(update={"options": values, "stream_options": StreamSettings.checked(stream)})
+    options, stream, backbone = (
+        {name: values[kind.prefix + name] for name in kind.model_fields if kind.prefix + name in values}
+        for kind in settings
+    )
+    of_method.checked(options)
+    of_backbone.checked(backbone)
+    update = {"options": options, "stream_options": StreamSettings.checked(stream), "backbone_options": backbone}
+    return own.model_copy(update=update)
 
 
 def assigned(assignments: Sequence[str]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def cached_files(folder: Path) -> dict[str, list[Path]]:
     """The files of each part of the cache. Only what remodal writes: the folder may hold a person's own files too."""
     from remodal.backbones import backbones
 
-    patterns = {FEATURES: ["*.mdb"], **{name: ["*/*.onnx", "*/*.safetensors"] for name in backbones.names()}}
+    patterns = {FEATURES: ["*.mdb"], **{name: ["**/*.onnx", "**/*.safetensors"] for name in backbones.names()}}
     return {
         part: sorted(file for pattern in some for file in (folder / part).glob(pattern))
         for part, some in patterns.items()

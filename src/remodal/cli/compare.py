@@ -17,6 +17,8 @@ SHOWN = ("agnostic_last", "aware_last", "forgetting", "seconds")
 SOME_FAILED = 1
 STOPPED = 75
 """``EX_TEMPFAIL`` of sysexits.h: nothing is wrong, and the same command goes on."""
+ON_A_GPU = 4
+"""Runs side by side, by default: each takes a part of its memory."""
 
 
 def command(
@@ -25,14 +27,18 @@ def command(
     orders: Annotated[str, typer.Option(help="Some of random, sequential, mixed, blurry.")] = "random,sequential",
     seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2,3,4",
     features: Annotated[str, typer.Option(help="shared, published, or both.")] = "shared",
-    backbone: Annotated[str, typer.Option(help="The frozen model.")] = "lite",
+    backbone: Annotated[str, typer.Option(help="The frozen model: a name, or a CLIP model's folder.")] = "lite",
     variant: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=METHOD", help="A method once more, under a name that --set can say; repeatable."),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="METHOD.KEY=VALUE", help="A setting of one method, or stream.KEY; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="METHOD.KEY=VALUE",
+            help="A setting of one method, or stream.KEY, backbone.KEY; repeatable.",
+        ),
     ] = None,
     against: Annotated[
         str | None,
@@ -42,12 +48,15 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The table's folder.", show_default="runs/STREAM-table")] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs side by side, one thread each.", show_default="one a core")
+        int | None,
+        typer.Option(min=1, help="Runs side by side, one thread each.", show_default="one a core; on a GPU at most 4"),
     ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(min=0, help="End within so many; the same command goes on.", show_default="no end"),
     ] = None,
+    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
 ) -> None:
     """Run every method on every order and seed, and leave one table with intervals, tests and figures.
 
@@ -56,6 +65,7 @@ def command(
     remodal compare --stream everyday --methods all --orders random,sequential --seeds 0,1,2,3,4 --out runs/table
     remodal compare --stream everyday --methods comm,ridge --features shared,published --against ridge/shared
     remodal compare --stream path/to/folder --methods comm,ridge --set comm.epochs=2 --set stream.classes_per_task=2
+    remodal compare --stream everyday --backbone vit --set backbone.size=224 --device cuda --dtype bfloat16
 
     What a part of a method brings, beside the whole:
 
@@ -77,6 +87,7 @@ def command(
     begun = time.time()
     import torch
 
+    from remodal.backbones import Engine
     from remodal.cache import cache_folder
     from remodal.cli.console import progress_console, results_console, say
     from remodal.cli.machine import default_threads, physical_cores
@@ -87,7 +98,7 @@ def command(
     from remodal.comparison.work import run_side_by_side
     from remodal.report.words import plural
 
-    own, of_stream = _assigned(settings or [])
+    own, of_stream, of_backbone = _assigned(settings or [])
     variants = variants_listed(variant or [])
     plan = Plan(
         stream=stream,
@@ -99,13 +110,16 @@ def command(
         backbone=backbone,
         options=own,
         stream_options=of_stream,
+        backbone_options=of_backbone,
     )
+    engine = Engine.of(device, dtype)
     reference = plan.reference(against)
     folder = out or Path("runs") / f"{Path(stream).resolve().name}-table"
     torch.set_num_threads(default_threads())
     with shown_on(progress_console()) as progress:
         over = time_limit(minutes, begun)
-        failed, left = run_side_by_side(plan.runs(folder), cache_folder(), jobs or physical_cores(), progress, over)
+        side_by_side = jobs or (physical_cores() if engine.device.type == "cpu" else min(ON_A_GPU, physical_cores()))
+        failed, left = run_side_by_side(plan.runs(folder), cache_folder(), side_by_side, progress, over, engine)
         if left:
             done = f"{len(plan.cells) - left - len(failed):,} of {plural(len(plan.cells), 'run')} are done"
             ill = f", {len(failed):,} failed" if failed else ""
@@ -124,8 +138,9 @@ def command(
         raise typer.Exit(SOME_FAILED)
 
 
-def _assigned(assignments: list[str]) -> tuple[dict[str, dict[str, Any]], Any]:
-    """Settings of methods by their name, and those of the stream."""
+def _assigned(assignments: list[str]) -> tuple[dict[str, dict[str, Any]], Any, dict[str, Any]]:
+    """Settings of methods by their name, those of the stream, and those of the backbone."""
+    from remodal.backbones.settings import BackboneSettings
     from remodal.cli.asked import assigned
     from remodal.errors import RemodalError
     from remodal.streams import StreamSettings
@@ -136,7 +151,8 @@ def _assigned(assignments: list[str]) -> tuple[dict[str, dict[str, Any]], Any]:
         if not dot:
             raise RemodalError(f"--set: found {name!r}; valid: METHOD.KEY=VALUE, such as comm.epochs=2")
         own.setdefault(method, {})[key] = value
-    return own, StreamSettings.checked(own.pop(StreamSettings.prefix.rstrip("."), {}))
+    of_stream, of_backbone = (own.pop(kind.prefix.rstrip("."), {}) for kind in (StreamSettings, BackboneSettings))
+    return own, StreamSettings.checked(of_stream), of_backbone
 
 
 def _summary(rows: list[Row]) -> Table:

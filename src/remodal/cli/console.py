@@ -5,6 +5,7 @@ All that reaches a terminal goes through here, and none of it steers one (see :m
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from rich.table import Table
 from remodal.characters import printable
 
 if TYPE_CHECKING:
+    from remodal.settings import Settings
     from remodal.streams.base import Quarantined
 
 PLAIN_WIDTH = 200
@@ -67,6 +69,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: in
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
     return drawn
+
+
+def settings_table(settings: type[Settings]) -> Table | str:
+    """Name, default as it is written on the command line, and description of each setting; or that there is none."""
+    rows = [
+        (settings.prefix + name, json.dumps(field.default), field.description or "")
+        for name, field in settings.model_fields.items()
+    ]
+    return table(["setting", "default", ""], rows, words=3) if rows else "  nothing can be set"
 
 
 def _cell(value: object) -> str:

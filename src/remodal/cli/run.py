@@ -11,11 +11,16 @@ import typer
 def command(
     assignments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Settings of the method, and of the stream as stream.KEY."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings of the method, of the stream as stream.KEY, of the backbone as backbone.KEY.",
+        ),
     ] = None,
     stream: Annotated[str | None, typer.Option(help="A stream's name, or a folder of your own data.")] = None,
     method: Annotated[str | None, typer.Option(help="What learns.", show_default="remodal")] = None,
-    backbone: Annotated[str | None, typer.Option(help="The frozen model.", show_default="lite")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="The frozen model: a name, or a CLIP model's folder.", show_default="lite")
+    ] = None,
     features: Annotated[
         str | None,
         typer.Option(help="shared: the backbone's own; published: its last layer alone.", show_default="shared"),
@@ -43,6 +48,8 @@ def command(
     remodal run --stream everyday --method ridge --order sequential --seed 1
     remodal run --stream everyday --order mixed stream.disguised=true
     remodal run --stream everyday --method comm epochs=2 blend=false stream.classes_per_task=2
+    remodal run --stream everyday --method comm --backbone vit backbone.prompt_from_layer=8
+    remodal run --stream everyday --method comm --backbone vit --device cuda --dtype bfloat16
     remodal run --stream path/to/folder --out runs/mine --strict
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rich.console import Console
 
+from remodal.backbones.settings import BackboneSettings
 from remodal.cli.console import LISTED, in_counts, megabytes, table
 from remodal.report.words import PARTS, plural
 
@@ -40,6 +42,7 @@ def print_summary(results: dict[str, Any], console: Console) -> None:
         console.print(f"{len(repeated):,} of them are training items too, byte for byte: {first}")
     if summary["router_accuracy"] is not None:
         console.print(f"modality found: {summary['router_accuracy']:.3f} of the held-out items")
+    console.print(_computed(results))
     _print_cost(results["cost"], console)
     _print_skipped(results["quarantined"], console)
 
@@ -51,6 +54,14 @@ def _counts(results: dict[str, Any], modality: str) -> tuple[str | None, str | N
     if any(share is None for share, _ in tasks):
         return None, None
     return in_counts(sum(round(share * items) for share, items in tasks), sum(items for _, items in tasks))
+
+
+def _computed(results: dict[str, Any]) -> str:
+    """The frozen model with its settings, and where and how precisely it computed."""
+    versions, settings = results["versions"], results["settings"].get("backbone", {})
+    chosen = "".join(f", {BackboneSettings.prefix}{name}={json.dumps(value)}" for name, value in settings.items())
+    where = ", ".join(versions[name] for name in ("device", "dtype") if name in versions)  # earlier versions didn't say
+    return f"frozen model: {results['backbone']}{chosen}" + (f"; computed on {where}" if where else "")
 
 
 def _print_cost(cost: dict[str, Any], console: Console) -> None:

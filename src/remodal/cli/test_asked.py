@@ -25,6 +25,34 @@ def test_assignments_set_the_method_and_the_stream() -> None:
     assert asked.stream_options.classes_per_task == 2
 
 
+def test_assignments_and_files_set_the_backbone(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("stream: everyday\nbackbone: vit\nbackbone.size: 224\nbackbone.prompt_from_layer: 4\n")
+    asked = asked_for({}, ["backbone.prompt_from_layer=8"], file)
+    assert (asked.backbone, asked.backbone_options) == ("vit", {"size": 224, "prompt_from_layer": 8})
+    assert asked.options == {}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "assignment", "says"),
+    [
+        ("vit", "backbone.prompt_from_layr=2", "did you mean 'backbone.prompt_from_layer'?"),
+        (
+            "vit",
+            "backbone.prompt_from_layer=12",
+            "backbone.prompt_from_layer: found 12; valid: a whole number, at least 0",
+        ),
+        ("vit", "backbone.size=100", "at most 518, a multiple of 14"),
+        ("lite", "backbone.size=112", "unknown setting 'backbone.size'"),
+        ("vti", "backbone.size=112", "did you mean 'vit'? valid: lite, vit, or the folder of a CLIP model"),
+    ],
+)
+def test_each_backbone_has_settings_of_its_own(backbone: str, assignment: str, says: str) -> None:
+    with pytest.raises(RemodalError) as caught:
+        asked_for({"stream": "everyday", "backbone": backbone}, [assignment])
+    assert says in str(caught.value)
+
+
 def test_option_beats_assignment_beats_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("stream: everyday\nmethod: ridge\nseed: 1\nwidth: 50\nstream.classes_per_task: 3\n")

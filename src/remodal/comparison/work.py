@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from remodal.backbones import Backbone
+from remodal.backbones import Backbone, Engine, registered
 from remodal.errors import RemodalError, Stopped
 from remodal.features.progress import Counter, Progress, Until
 from remodal.features.store import FeatureStore
@@ -28,6 +28,7 @@ from remodal.learning.checkpoint import Stop, never
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import RESULTS, open_stream_for, run
 from remodal.learning.settings import RunSettings
+from remodal.settings import Settings
 from remodal.streams import StreamSettings
 from remodal.training.threads import bound_spinning
 
@@ -54,12 +55,18 @@ class _Ran(NamedTuple):
 
 
 def run_side_by_side(
-    runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress, over: Stop = never
+    runs: Mapping[Path, RunSettings],
+    cache: Path,
+    jobs: int,
+    progress: Progress,
+    over: Stop = never,
+    engine: Engine | None = None,
 ) -> Outcome:
     """Run every one that isn't finished in its folder yet. All learn the same stream.
 
     runs: settings by run folder; those that share order and seed should stand one after the other. over: whether the
-    time is; it can be pickled, since it is asked in other processes too.
+    time is; it can be pickled, since it is asked in other processes too. engine: where the frozen model computes, in
+    every process; the CPU by default.
 
     Raises:
         RemodalError: A folder holds another run, nothing can be run at all, or the time was over before anything was
@@ -69,10 +76,11 @@ def run_side_by_side(
     stored = _entries(cache) if todo else 0
     try:
         if todo:
-            open_stream_for(next(iter(todo.values())), cache, progress=Until(progress, over))
+            open_stream_for(next(iter(todo.values())), cache, engine=engine, progress=Until(progress, over))
+            torch.cuda.empty_cache()  # what it took of a GPU is the other processes' now
         with progress.work("cells", len(runs)) as count:
             count(len(runs) - len(todo))
-            return _run(todo, cache, jobs, progress, count, over)
+            return _run(todo, cache, jobs, progress, count, over, engine)
     except Stopped:  # before a run could begin
         if _entries(cache) == stored:
             found = "the time was over before a run could begin, and would be again"
@@ -94,7 +102,13 @@ def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:
 
 
 def _run(
-    runs: Mapping[Path, RunSettings], cache: Path, jobs: int, progress: Progress, count: Counter, over: Stop
+    runs: Mapping[Path, RunSettings],
+    cache: Path,
+    jobs: int,
+    progress: Progress,
+    count: Counter,
+    over: Stop,
+    engine: Engine | None,
 ) -> Outcome:
     """Raises Stopped where the time was over before one of them could begin."""
     failed: list[Failed] = []
@@ -104,7 +118,7 @@ def _run(
     # spawn: a fork would copy the threads' locks, in whatever state they are
     with ProcessPoolExecutor(min(jobs, len(runs)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:
-            working = {pool.submit(_run_one, own, folder, cache, over): folder for folder, own in runs.items()}
+            working = {pool.submit(_run_one, own, folder, cache, over, engine): folder for folder, own in runs.items()}
             for future in as_completed(working):
                 folder = working[future]
                 try:
@@ -147,16 +161,18 @@ def _end_with_parent() -> None:
     os._exit(1)  # or it would go on with a run that the next command takes up
 
 
-def _run_one(settings: RunSettings, folder: Path, cache: Path, over: Stop) -> _Ran:
+def _run_one(settings: RunSettings, folder: Path, cache: Path, over: Stop, engine: Engine | None) -> _Ran:
     """One run. Its errors come back as text: not every exception finds its way from one process to another."""
     if over():
         return _Ran("not begun")
     try:
+        of_backbone = registered(settings.backbone).options.checked(settings.backbone_options)
         shared = _opened(
-            settings.stream, settings.order, settings.seed, settings.backbone, settings.stream_options, cache
-        )
+            settings.stream, settings.order, settings.seed, settings.stream_options, settings.backbone, of_backbone,
+            engine, cache,
+        )  # fmt: skip
         # hundreds of models would fill a disk
-        found = run(settings, folder, cache, resume=True, opened=shared[settings.features], stop=over)
+        found = run(settings, folder, cache, resume=True, engine=engine, opened=shared[settings.features], stop=over)
     except Stopped:
         return _Ran("stopped")
     except RemodalError as error:
@@ -171,11 +187,21 @@ def _run_one(settings: RunSettings, folder: Path, cache: Path, over: Stop) -> _R
 
 @lru_cache(maxsize=1)  # what a process remembers between its runs
 def _opened(
-    stream: str, order: str, seed: int, backbone: str, stream_options: StreamSettings, cache: Path
+    stream: str,
+    order: str,
+    seed: int,
+    of_stream: StreamSettings,
+    backbone: str,
+    of_backbone: Settings,
+    engine: Engine | None,
+    cache: Path,
 ) -> dict[str, tuple[Backbone, PreparedStream]]:
     """What the runs with these settings share, by kind of features."""
-    asked = RunSettings(stream=stream, order=order, seed=seed, backbone=backbone, stream_options=stream_options)
-    shared, prepared = open_stream_for(asked, cache)
+    own = of_backbone.model_dump()
+    asked = RunSettings(
+        stream=stream, order=order, seed=seed, backbone=backbone, stream_options=of_stream, backbone_options=own
+    )
+    shared, prepared = open_stream_for(asked, cache, engine=engine)
     views = {"shared": shared, "published": shared.published()}
     for view in views.values():
         # here once, and not in the seconds of whichever method comes first

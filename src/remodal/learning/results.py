@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from remodal.backbones import Engine
 from remodal.learning.metrics import mean, summary, zero_shot_retention
 from remodal.learning.predictions import Predictions
 from remodal.learning.prepare import PreparedStream
@@ -25,6 +26,7 @@ RECORDED = (
 
 def results(
     settings: Mapping[str, Any],
+    engine: Engine,
     stream: PreparedStream,
     measured: Mapping[str, Any],
     predictions: Predictions,
@@ -32,7 +34,8 @@ def results(
 ) -> dict[str, Any]:
     """The whole of ``results.json``.
 
-    settings: as the run was asked for. measured: ``accuracy``, and ``seconds`` of each step. cost: see the contract.
+    settings: as the run was asked for. engine: the backbone's. measured: ``accuracy``, and ``seconds`` of each step.
+    cost: see the contract.
     """
     accuracy, begun = measured["accuracy"], _begun(stream)
     aware, agnostic = summary(accuracy["aware"], begun), summary(accuracy["agnostic"], begun)
@@ -74,7 +77,7 @@ def results(
         "cost": dict(cost),
         "quarantined": [one._asdict() for one in stream.quarantined],
         "repeated": list(stream.repeated),
-        "versions": versions(),
+        "versions": {**engine.words, **versions()},
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from remodal.backbones import Backbone, Engine, load_backbone
+from remodal.backbones import Backbone, Engine, load_backbone, registered
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
@@ -77,16 +77,16 @@ def run(
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
-    :func:`open_stream_for` gave for these settings, where many runs share it. keep: called with what was learned,
-    before the results are written. stop: asked now and then whether to stop.
+    :func:`open_stream_for` gave for these settings and this engine, where many runs share it. keep: called with what
+    was learned, before the results are written. stop: asked now and then whether to stop.
 
     Raises:
-        RemodalError: ``out`` holds another run.
+        RemodalError: ``out`` holds another run, or one that was begun with another device or precision.
         Stopped: The run was to stop. It goes on from there with ``resume``, to the same bits.
     """
     shown = progress or Silent()
     started = time.perf_counter()
-    if (done := _claim(settings, out, resume)) is not None:
+    if (done := _claim(settings, engine or Engine(), out, resume)) is not None:
         return done
     chosen = methods.get(settings.method).options.checked(settings.options)
     backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
@@ -121,7 +121,7 @@ def run(
         "accuracy": {"aware": measured.aware, "agnostic": measured.agnostic},
         "seconds": measured.seconds,
     }
-    found = results(settings.as_json(), prepared, figures, predictions, cost)
+    found = results(settings.as_json(), backbone.engine, prepared, figures, predictions, cost)
     write_json(out / RESULTS, found)
     checkpoints.remove()
     return found
@@ -137,7 +137,7 @@ def open_stream_for(
 ) -> tuple[Backbone, PreparedStream]:
     """The backbone and the tasks that a run with these settings learns from, whatever its method."""
     shown = progress or Silent()
-    backbone = load_backbone(settings.backbone, cache, engine)
+    backbone = load_backbone(settings.backbone, cache, engine, settings.backbone_options)
     if settings.features == "published":
         backbone = backbone.published()
     stream = open_stream(
@@ -185,17 +185,20 @@ def _refuse(quarantined: Sequence[Quarantined]) -> None:
         raise RemodalError(f"{listed(quarantined)} (strict)")
 
 
-def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | None:
+def _claim(settings: RunSettings, engine: Engine, out: Path, resume: bool) -> dict[str, Any] | None:
     """Make ``out`` this run's folder; its results where they are there already.
 
     A folder in which nothing has been learned yet holds nothing to lose, and is free.
     """
-    asked = settings.as_json()
+    asked, begins_on = settings.as_json(), {"device": engine.device.type, "dtype": engine.name}
     config = out / "settings.json"
     if (out / RESULTS).exists() or (out / "checkpoint").exists():
         found = json.loads(config.read_text())
-        # a setting that the run's version did not have stands at its default
-        found["settings"]["stream"] = {**StreamSettings().model_dump(), **found["settings"]["stream"]}
+        # what the run's version did not know of stands at its default
+        defaults = {"stream": StreamSettings(), "backbone": registered(settings.backbone).options()}
+        for group, default in defaults.items():
+            found["settings"][group] = {**default.model_dump(), **found["settings"].get(group, {})}
+        begun_on = {name: found.pop(name, begins_on[name]) for name in begins_on}
         if not resume and (out / RESULTS).exists():
             name = shlex.quote(str(out))
             ways = f"choose another with --out, look at it: remodal report {name}, or remove it: rm -r {name}"
@@ -208,7 +211,10 @@ def _claim(settings: RunSettings, out: Path, resume: bool) -> dict[str, Any] | N
         if (out / RESULTS).exists():
             done: dict[str, Any] = json.loads((out / RESULTS).read_text())
             return done
-    write_json(config, asked)
+        if begun_on != begins_on:
+            begun = " ".join(f"--{name} {value}" for name, value in begun_on.items())
+            raise RemodalError(f"{out} holds a run that was begun with {begun}; go on so, or choose another --out")
+    write_json(config, {**asked, **begins_on})
     return None
 
 

@@ -14,7 +14,10 @@ Features = Literal["shared", "published"]
 
 
 class RunSettings(Settings):
-    """A run's settings, as they stand in ``settings.json``. ``options`` are the method's own."""
+    """A run's settings, as they stand in ``settings.json``.
+
+    ``options`` are the method's own, ``backbone_options`` the backbone's; those that aren't named have their defaults.
+    """
 
     stream: str
     method: str = "remodal"
@@ -24,12 +27,15 @@ class RunSettings(Settings):
     seed: int = Field(0, ge=0)
     options: dict[str, Any] = Field(default_factory=dict)
     stream_options: StreamSettings = StreamSettings()
+    backbone_options: dict[str, Any] = Field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, with every setting's value, defaults too."""
+        from remodal.backbones import registered
         from remodal.methods import methods
 
-        whole = methods.get(self.method).options.checked(self.options).model_dump()
+        of_method = methods.get(self.method).options.checked(self.options)
+        of_backbone = registered(self.backbone).options.checked(self.backbone_options)
         return {
             "stream": self.stream,
             "method": self.method,
@@ -37,5 +43,9 @@ class RunSettings(Settings):
             "features": self.features,
             "order": self.order,
             "seed": self.seed,
-            "settings": {"method": whole, "stream": self.stream_options.model_dump()},
+            "settings": {
+                "method": of_method.model_dump(),
+                "stream": self.stream_options.model_dump(),
+                "backbone": of_backbone.model_dump(),
+            },
         }

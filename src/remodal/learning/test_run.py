@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from remodal.backbones import Engine
 from remodal.errors import RemodalError
 from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
@@ -176,11 +177,28 @@ def test_a_folder_keeps_its_run(folder: Path, tmp_path: Path, lite_cache: Path) 
         run(asked(folder, "zero-shot"), out, lite_cache, resume=True)
 
 
+def test_what_it_was_computed_on_is_recorded(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    found = run(asked(folder), tmp_path / "run", lite_cache)
+    assert (found["versions"]["device"], found["versions"]["dtype"]) == ("cpu", "float32")
+
+
+def test_a_run_goes_on_as_precisely_as_it_began(
+    folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_on_the_way(folder, tmp_path / "run", lite_cache, monkeypatch)
+    with pytest.raises(RemodalError, match="was begun with --device cpu --dtype float32; go on so, or choose another"):
+        run(asked(folder), tmp_path / "run", lite_cache, resume=True, engine=Engine.of("cpu", "bfloat16"))
+    first = run(asked(folder), tmp_path / "run", lite_cache, resume=True)
+    again = run(asked(folder), tmp_path / "run", lite_cache, resume=True, engine=Engine.of("cpu", "bfloat16"))
+    assert again == first  # a finished run is the same run, whatever it was computed on
+
+
 def test_a_run_of_before_a_setting_came_is_the_same_run(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
     out = tmp_path / "run"
     first = run(asked(folder), out, lite_cache)
     settings = json.loads((out / "settings.json").read_text())
-    del settings["settings"]["stream"]["disguised"]
+    del settings["settings"]["stream"]["disguised"], settings["settings"]["backbone"]
+    del settings["device"], settings["dtype"]
     (out / "settings.json").write_text(json.dumps(settings))
     assert run(asked(folder), out, lite_cache, resume=True) == first
     other = asked(folder).model_copy(update={"stream_options": StreamSettings(classes_per_task=2, disguised=True)})

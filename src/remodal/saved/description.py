@@ -27,7 +27,7 @@ MAX_BYTES = 8 * 2**20
 """A larger ``config.json`` isn't read, nor written: 20,000 classes take 2 MB, and 10 GB of tensors as much."""
 MAX_CLASSES = 20_000
 MAX_SETTINGS = 10_000
-"""Letters of the method's settings, as JSON."""
+"""Letters of the method's settings, and of the backbone's, as JSON."""
 LONGEST = 1000
 """Letters of a text."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -75,6 +75,8 @@ Number = Annotated[int, Field(ge=1, le=10**6)]
 """Of a version."""
 Line = Annotated[str, Field(max_length=LONGEST), AfterValidator(one_line)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Chosen = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], JsonValue]
+"""Settings by name."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -123,14 +125,17 @@ class Measured(_Part):
 class About(_Part):
     """What a model is and has learned.
 
-    tasks: how often it has learned. lineage: by modality, a hash over all that was learned of it, in order.
-    accuracy: by modality, on the held-out items that are saved with it. depth_unit: of the depth files that it learned
-    from, where one was stated.
+    settings, backbone_settings: the method's, the backbone's. dtype: of the frozen model's products. tasks: how often
+    it has learned. lineage: by modality, a hash over all that was learned of it, in order. accuracy: by modality, on
+    the held-out items that are saved with it. depth_unit: of the depth files that it learned from, where one was
+    stated.
     """
 
     method: Name
-    settings: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], JsonValue]
+    settings: Chosen
     backbone: Line
+    backbone_settings: Chosen = Field(default_factory=dict)
+    dtype: Annotated[str, Field(pattern=r"^(float32|bfloat16|float16)$")] = "float32"
     features: Features
     fingerprint: Line
     seed: int = Field(ge=0, le=2**64)
@@ -145,8 +150,9 @@ class About(_Part):
     def _consistent(self) -> About:
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("classes: one stands there twice")
-        if len(json.dumps(self.settings)) > MAX_SETTINGS:
-            raise ValueError(f"settings: valid: at most {MAX_SETTINGS:,} letters")
+        for name, chosen in (("settings", self.settings), ("backbone_settings", self.backbone_settings)):
+            if len(json.dumps(chosen)) > MAX_SETTINGS:
+                raise ValueError(f"{name}: valid: at most {MAX_SETTINGS:,} letters")
         return self
 
 

@@ -89,8 +89,8 @@ class HeldOut:
             frames, lengths = tensors["frames"], tensors["lengths"]
             if lengths.shape != (len(labels),) or lengths.dtype != torch.int64 or not len(labels):
                 raise ValueError("held-out items: their labels and lengths don't fit")
-            if frames.dtype != torch.float16 or not frames.isfinite().all():
-                raise ValueError("held-out items: their tokens are no numbers in half precision")
+            if frames.dtype not in (torch.uint8, torch.float16) or not frames.isfinite().all():
+                raise ValueError("held-out items: their tokens are neither bytes nor numbers in half precision")
             # the least first: a sum of huge lengths may come round to the right one
             if lengths.min() < 1 or lengths.max() > len(frames) or lengths.sum() != len(frames):
                 raise ValueError("held-out items: their lengths and frames don't fit")

@@ -80,6 +80,8 @@ def about(method: Method, name: str, backbone: str, features: Features, learned:
             method=name,
             settings=method.settings.model_dump(mode="json"),
             backbone=backbone,
+            backbone_settings=method.backbone.settings.model_dump(mode="json"),
+            dtype=method.backbone.engine.name,
             features=features,
             fingerprint=method.backbone.fingerprint,
             seed=method.seed,

@@ -20,12 +20,13 @@ import torch
 from safetensors.torch import save
 
 import remodal
-from remodal.backbones import backbones
+from remodal.backbones import Registered, backbones, registered
 from remodal.backbones.test_clip import save_clip
 from remodal.errors import RemodalError
 from remodal.methods import methods
 from remodal.saved import changing, read
 from remodal.saved.pieces import MAX_HEADER
+from remodal.settings import Settings
 from remodal.testing import ToyBackbone
 from remodal.updating import update
 
@@ -68,6 +69,12 @@ def refused(folder: Path, cache: Path) -> str:
         (about(seed=10**4000), "about.seed"),
         (about(tasks=-1), "about.tasks"),
         (about(settings={"x" * 10**6: 1}), "about.settings"),
+        (about(backbone_settings={"\x1b[2J": 1}), "about.backbone_settings"),
+        (about(backbone_settings={"x": "y" * 10**6}), "about: found"),
+        (about(backbone_settings={"prompt_from_layer": 10**18}), "unknown setting 'backbone.prompt_from_layer'"),
+        (about(backbone_settings={"cache": "/etc"}), "unknown setting 'backbone.cache'"),
+        (about(dtype="bfloat61\x07"), "about.dtype"),
+        (about(dtype="bfloat16"), "valid: --dtype bfloat16"),
         (about(settings={"x": "y" * 10**6}), "about: found"),
         (about(settings={f"x{number}": 1 for number in range(10**5)}), "about: found"),
         (about(classes=[["image", f"{number}"] for number in range(10**6)]), "found more than 8,388,608 bytes"),
@@ -281,7 +288,7 @@ def wide(folder: Path, method: str, width: int) -> None:
 def test_nothing_is_made_as_large_as_a_setting_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, width: int
 ) -> None:
-    monkeypatch.setitem(backbones._entries, "toy", lambda cache, device: ToyBackbone())
+    monkeypatch.setitem(backbones._entries, "toy", Registered(Settings, lambda *_: ToyBackbone()))
     saved = Path(shutil.copytree(SCHEMA_1 / method, tmp_path / "model"))
     remodal.load(saved, cache=tmp_path).save(saved)
     made: list[int] = []
@@ -302,7 +309,7 @@ def test_nothing_is_made_as_large_as_a_setting_says(
 def test_tensors_that_agree_with_a_huge_setting_are_refused_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    monkeypatch.setitem(backbones._entries, "toy", lambda cache, device: ToyBackbone())
+    monkeypatch.setitem(backbones._entries, "toy", Registered(Settings, lambda *_: ToyBackbone()))
     saved = Path(shutil.copytree(SCHEMA_1 / method, tmp_path / "model"))
     remodal.load(saved, cache=tmp_path).save(saved)
     wide(saved, method, 10**6)
@@ -317,6 +324,14 @@ def test_every_size_that_can_be_set_has_a_limit(name: str) -> None:
         if field.annotation is int:
             with pytest.raises(RemodalError, match=f"setting {setting}: found"):
                 methods.get(name).options.checked({setting: 10**9})
+
+
+@pytest.mark.parametrize("name", backbones.names())
+def test_every_size_of_a_backbone_has_a_limit(name: str) -> None:
+    for setting, field in registered(name).options.model_fields.items():
+        if field.annotation is int:
+            with pytest.raises(RemodalError, match=f"setting backbone.{setting}: found"):
+                registered(name).options.checked({setting: 10**9})
 
 
 def test_a_state_that_fails_only_when_it_answers_is_one_line_too(saved: Path, lite_cache: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import remodal
-from remodal.backbones import backbones
+from remodal.backbones import Registered, backbones
 from remodal.saved import changing, forget, roll_back, versions
 from remodal.saved.description import described
+from remodal.settings import Settings
 from remodal.testing import ToyBackbone, toy_stream
 from remodal.training.trainer import Trainer
 
@@ -22,7 +23,7 @@ SCHEMA_1 = Path(__file__).parent / "schema_1"
 @pytest.fixture(params=["remodal", "ridge"])
 def old(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of schema 1: two versions of a model of that method."""
-    monkeypatch.setitem(backbones._entries, "toy", lambda cache, device: ToyBackbone())
+    monkeypatch.setitem(backbones._entries, "toy", Registered(Settings, lambda *_: ToyBackbone()))
     return Path(shutil.copytree(SCHEMA_1 / request.param, tmp_path / "model"))
 
 

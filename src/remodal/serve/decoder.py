@@ -1,14 +1,15 @@
-"""A process that decodes what clients send, and nothing else: ``python -m remodal.serve.decoder BACKBONE CACHE``.
+"""A process that decodes what clients send: ``python -m remodal.serve.decoder BACKBONE SETTINGS CACHE``.
 
-A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. Frames in on
-standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where it isn't known), ``unit``
-of depth, ``draw``, ``pixels`` that it may have, and the file. Frames out: ``read_as``, ``pixels`` that it has and, to
-be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what the tower has prepared; or
-``problem``.
+A file that crashes a codec, fills the memory or takes forever costs this process, which is replaced. SETTINGS are the
+backbone's, as JSON. Frames in on standard input (see :mod:`remodal.serve.frames`): ``where``, ``modality`` (null where
+it isn't known), ``unit`` of depth, ``draw``, ``pixels`` that it may have, and the file. Frames out: ``read_as``,
+``pixels`` that it has and, to be drawn, what is shown of it as JSON; or else ``tower``, ``dtype``, ``shape`` and what
+the tower has prepared; or ``problem``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sys
@@ -26,14 +27,14 @@ MAX_MEMORY = 3 << 30
 """Bytes that the process may allocate."""
 
 
-def main(backbone: str, cache: str) -> None:
+def main(backbone: str, settings: str, cache: str) -> None:
     """Decode until standard input ends."""
     # what a library prints must not come between the frames
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     warnings.filterwarnings("ignore", module="PIL")
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
-    loaded = load_backbone(backbone, Path(cache))
+    loaded = load_backbone(backbone, Path(cache), settings=json.loads(settings))
     out.write(frames.packed({"ready": True}))
     out.flush()
     while frame := frames.read(sys.stdin.buffer):

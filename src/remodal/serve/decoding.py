@@ -8,12 +8,13 @@ at most as much again as it must.
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import sys
 import time
 from asyncio import IncompleteReadError, TaskGroup
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -50,10 +51,10 @@ class File:
 
 
 class Decoders(Background):
-    """backbone, cache: what :func:`~remodal.backbones.load_backbone` takes. seconds: that one file may take."""
+    """backbone, settings, cache: what :func:`~remodal.backbones.load_backbone` takes. seconds: of one file, at most."""
 
-    def __init__(self, backbone: str, cache: str, count: int, seconds: float) -> None:
-        self._arguments = [sys.executable, "-m", "remodal.serve.decoder", backbone, cache]
+    def __init__(self, backbone: str, settings: Mapping[str, Any], cache: str, count: int, seconds: float) -> None:
+        self._arguments = [sys.executable, "-m", "remodal.serve.decoder", backbone, json.dumps(settings), cache]
         self._count, self._seconds = count, seconds
         self._turns: Turns[File, Any] = Turns()
         self._all: set[Process] = set()

@@ -104,7 +104,10 @@ class Service:
         self.model.unit(depth_unit)
         if self.index is not None:
             self.index.check(self.model.backbone.fingerprint)
-        self._decoders = Decoders(self.model.backbone_name, str(cache), settings.decoders, settings.decode_seconds)
+        of_backbone = self.model.backbone.settings.model_dump(mode="json")
+        self._decoders = Decoders(
+            self.model.backbone_name, of_backbone, str(cache), settings.decoders, settings.decode_seconds
+        )
         self._batcher = Batcher(self._compute, settings.batch, self.metrics.batch.observe)
         self._admission = Admission(settings.waiting, settings.files)
         self._staging = Staging(cache / UPLOADS)

