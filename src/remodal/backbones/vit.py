@@ -27,8 +27,8 @@ from remodal.files import replacing
 
 STEM_VERSION = "1"
 """Raised whenever pictures, tokens or features are computed in another way."""
-LEVELS = (6, 9, 12)
-"""Layers that the features are made of; the last one is among them, so that prompts act in every layer."""
+LEVELS = (7, 9, 11)
+"""Layers that the features are made of, beside the last one (``docs/vit-features.md``)."""
 
 
 class Vit(Backbone):

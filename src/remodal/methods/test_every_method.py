@@ -12,3 +12,9 @@ from remodal.testing import CHECKS, Candidate
 @pytest.mark.parametrize("name", methods.names())
 def test_a_method_conforms(name: str, check: str) -> None:
     CHECKS[check](Candidate.of(methods.get(name)))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", ["remodal", "joint"])
+def test_a_method_conforms_that_adapts_as_it_does_on_a_transformer(name: str, check: str) -> None:
+    CHECKS[check](Candidate.of(methods.get(name), {"adapt": True, "steps": 6, "learning_rate": 0.1}))

@@ -9,6 +9,7 @@ import torch
 
 from remodal.adaptation.calibration import STRENGTHS
 from remodal.learning.evaluate import accuracy
+from remodal.methods.base import State
 from remodal.methods.remodal import Remodal, RemodalSettings, mixed
 from remodal.testing import ToyBackbone, toy_stream
 from remodal.training.trainer import Trainer
@@ -58,3 +59,51 @@ def test_classes_that_are_many_share_as_few_do(shape: tuple[int, ...]) -> None:
     draws = torch.Generator().manual_seed(0)
     mixing, outputs = torch.randn(7, 7, generator=draws).relu(), torch.randn(shape, generator=draws)
     torch.testing.assert_close(mixed(outputs.clone(), mixing.to_sparse()), mixed(outputs, mixing))
+
+
+def adapting(tasks: int, **settings: Any) -> Remodal:
+    """A method that adapts, after the first tasks of image, audio, text, image and audio."""
+    method = Remodal(ToyBackbone(), RemodalSettings(width=64, adapt=True, steps=6, learning_rate=0.1, **settings), 0)
+    for task in toy_stream().tasks[:tasks]:
+        method.learn(task.train, Trainer(0, task.train.index))
+    return method
+
+
+def prompts_of(method: Remodal, modality: str) -> torch.Tensor:
+    listed = (one for part in method.parts_.values() for one in part.modalities)
+    return next(one.prompts for one in listed if one.name == modality)
+
+
+def test_prompts_are_trained_on_a_modalitys_first_task_and_stay() -> None:
+    """What is learned later adds statistics under the same prompts, so that none goes stale."""
+    first = prompts_of(adapting(1), "image")
+    assert bool(first[:, 1].any())
+    assert torch.equal(prompts_of(adapting(5), "image"), first)
+
+
+def test_a_new_modality_starts_from_what_it_looks_like() -> None:
+    """With a step so small that it moves nothing, the prompts are where they started from."""
+    still = {"learning_rate": 1e-12}
+    image = prompts_of(adapting(1), "image")
+    method = Remodal(ToyBackbone(), RemodalSettings(width=64, adapt=True, steps=6, learning_rate=0.1), 0)
+    image_task, audio_task = toy_stream().tasks[:2]
+    method.learn(image_task.train, Trainer(0, 0))
+    later = Remodal(ToyBackbone(), RemodalSettings(width=64, adapt=True, steps=1, **still), 0)
+    later.restore(method.state())
+    later.learn(audio_task.train, Trainer(0, 1))
+    torch.testing.assert_close(prompts_of(later, "audio"), image)
+    alone = Remodal(ToyBackbone(), RemodalSettings(width=64, adapt=True, steps=1, borrow=False, **still), 0)
+    alone.restore(method.state())
+    alone.learn(audio_task.train, Trainer(0, 1))
+    assert float(prompts_of(alone, "audio")[:, 1].abs().max()) < 1e-6
+
+
+def test_a_state_of_before_modalities_had_prompts_is_of_the_frozen_model() -> None:
+    frozen, _ = learned(RemodalSettings(width=64))
+    state = frozen.state()
+    older = State({name: value for name, value in state.tensors.items() if "prompts" not in name}, state.values)
+    method = Remodal(ToyBackbone(), RemodalSettings(width=64), 0)
+    method.restore(older)
+    (task,) = toy_stream([("image", [f"kind {index}" for index in range(10)])]).tasks
+    expected = frozen.scores(task.test.tokens, task.columns)
+    assert torch.equal(method.scores(task.test.tokens, task.columns), expected)
