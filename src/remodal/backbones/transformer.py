@@ -112,7 +112,7 @@ class TransformerVision(Encoder):
         if self._below:
             stored = TOKENS * len(self._stored_levels)
             rows, low = torch.split(rows, [rows.shape[1] - stored, stored], dim=1)
-            summaries += torch.split(low.float(), TOKENS, dim=1)
+            summaries += torch.split(low.float(), TOKENS, dim=1) if stored else ()
             rows = rows.to(self.engine.dtype)
         else:
             rows = self._embedded(rows)
