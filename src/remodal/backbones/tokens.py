@@ -46,7 +46,7 @@ class Tokens:
     @classmethod
     def stack(cls, tower: str, items: Sequence[NDArray[Any]]) -> Tokens:
         """From one array ``[frames, ..., width]`` an item."""
-        lengths = torch.tensor([len(item) for item in items], dtype=torch.int64)
+        lengths = torch.tensor([len(item) for item in items], dtype=torch.int64, device="cpu")
         return cls(tower, torch.from_numpy(np.concatenate(items)), lengths)
 
     @classmethod

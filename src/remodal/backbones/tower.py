@@ -78,21 +78,24 @@ class Tower:
 
     def _of_frames(self, tokens: Tokens, width: int, compute: Computed, prompts: Tensor | None = None) -> Tensor:
         """``[n, width]``: what ``compute`` gives of items of one length and their prompts, a few at a time."""
-        engine = self.encoder.engine
-        out = torch.empty(len(tokens), width, device=engine.home)
-        for positions, group in self._groups(tokens, whole=prompts is not None and torch.is_grad_enabled()):
-            own = prompts if prompts is None or not _one_an_item(prompts) else prompts[positions]
-            found = compute(group, None if own is None else engine.here(own)).float()
-            out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))
-        return out
+        engine, whole = self.encoder.engine, prompts is not None and torch.is_grad_enabled()
+        # an encoder says where its tensors are; to ask for a default device at every call takes as long as small layers
+        with torch._C.DisableTorchFunction():
+            out = torch.empty(len(tokens), width, device=engine.home)
+            for positions, group in self._groups(tokens, whole):
+                at = engine.home_of(positions)
+                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[at]
+                found = compute(group, None if own is None else engine.here(own)).float()
+                out = out.index_copy(0, at, engine.home_of(found))
+            return out
 
     def _groups(self, tokens: Tokens, whole: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Positions and tokens of items of one length, on the device; all that have it, or some at a time."""
         engine = self.encoder.engine
         for positions, frames in tokens.by_length():
             some = len(positions) if whole else max(1, FRAMES[engine.device.type] // frames.shape[1])
-            for at in torch.split(torch.arange(len(positions), device="cpu"), some):
-                yield positions[at], engine.here(frames[at])
+            for at, group in zip(torch.split(positions, some), torch.split(frames, some)):
+                yield at, engine.here(group)
 
 
 def _one_an_item(prompts: Tensor) -> bool:
