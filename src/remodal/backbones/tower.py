@@ -78,11 +78,12 @@ class Tower:
 
     def _of_frames(self, tokens: Tokens, width: int, compute: Computed, prompts: Tensor | None = None) -> Tensor:
         """``[n, width]``: what ``compute`` gives of items of one length and their prompts, a few at a time."""
-        engine, whole = self.encoder.engine, prompts is not None and torch.is_grad_enabled()
+        engine = self.encoder.engine
+        trained = prompts is not None and prompts.requires_grad and torch.is_grad_enabled()
         # an encoder says where its tensors are; to ask for a default device at every call takes as long as small layers
         with torch._C.DisableTorchFunction():
             out = torch.empty(len(tokens), width, device=engine.home)
-            for positions, group in self._groups(tokens, whole):
+            for positions, group in self._groups(tokens, whole=trained):
                 at = engine.home_of(positions)
                 own = prompts if prompts is None or not _one_an_item(prompts) else prompts[at]
                 found = compute(group, None if own is None else engine.here(own)).float()
