@@ -81,7 +81,11 @@ class Tokens:
         if not len(self):
             return
         starts, frames = torch.cumsum(self.lengths, 0) - self.lengths, self.frames
-        for length in torch.unique(self.lengths).tolist():
+        each = torch.unique(self.lengths).tolist()
+        if len(each) == 1:  # nothing to gather
+            yield torch.arange(len(self), device="cpu"), frames.unflatten(0, (len(self), each[0]))
+            return
+        for length in each:
             positions = (self.lengths == length).nonzero()[:, 0]
             rows = starts[positions, None] + torch.arange(length, device="cpu")
             yield positions, frames[rows]
