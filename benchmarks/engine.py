@@ -30,7 +30,6 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from recording import record
 from rich.console import Console
 from rich.table import Table
@@ -91,7 +90,8 @@ class Network:
     def last(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         """The last layer's tokens."""
         tokens = self.tokens(pixels)
-        return self.bare.norm(run(self.bare.layers, tokens, prompts, self.bare.beside(tokens, {}))[0])
+        last: Tensor = self.bare.norm(run(self.bare.layers, tokens, prompts, self.bare.beside(tokens, {}))[0])
+        return last
 
 
 def vit(engine: Engine, folder: Path) -> Network:
@@ -107,7 +107,8 @@ def clip(engine: Engine, folder: Path) -> Network:
     model = CLIPModel(CLIPConfig(vision_config=vision))
     model.save_pretrained(folder)
     words = {"<|startoftext|>": 49406, "<|endoftext|>": 49407}
-    Tokenizer(models.WordLevel(words, unk_token="<|endoftext|>")).save(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<|endoftext|>"))  # noqa: S106
+    tokenizer.save(str(folder / "tokenizer.json"))
     backbone = load_backbone(str(folder), cache_folder(), engine, {"prompt_from_layer": 0})
     return Network("clip", backbone, take_apart(engine.placed(model))["vision"], 224)
 
@@ -144,7 +145,7 @@ def prepared(network: Network, count: int) -> dict[str, NDArray[Any]]:
     draws = np.random.default_rng(0)
     found = {}
     for number in range(count):
-        picture = Image.fromarray(draws.integers(0, 256, (network.size, network.size, 3), np.uint8))
+        picture = draws.integers(0, 256, (network.size, network.size, 3), np.uint8)
         found[str(number)] = network.tower.encoder.prepare("image", picture)
     return found
 
@@ -156,9 +157,13 @@ def stem_loops(network: Network, pictures: dict[str, NDArray[Any]], some: int) -
     batches = [whole[start : start + some] for start in range(0, len(whole), some)]
 
     def passing() -> None:
-        with tempfile.TemporaryDirectory() as folder, FeatureStore(Path(folder)) as store:
-            with decoded_before(pictures, network.tower), network.engine.repeatable():
-                extract.extract(items, network.backbone, store)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            FeatureStore(Path(folder)) as store,
+            decoded_before(pictures, network.tower),
+            network.engine.repeatable(),
+        ):
+            extract.extract(items, network.backbone, store)
 
     def bare(batch: NDArray[Any]) -> None:
         with torch.inference_mode():
@@ -186,7 +191,8 @@ def training_loops(
     names = list(pictures)[:count]
     labels = (torch.arange(count) % CLASSES).to(engine.home)
     draws = torch.Generator().manual_seed(0)
-    start = torch.stack([torch.rand(tower.layers, LENGTH, width, generator=draws), torch.zeros(tower.layers, LENGTH, width)], 1)
+    keys = torch.rand(tower.layers, LENGTH, width, generator=draws)
+    start = torch.stack([keys, torch.zeros_like(keys)], dim=1)
     recipe = Recipe(learning_rate=1e-3, steps=steps, batch=batch)
     pixels = engine.here(torch.from_numpy(np.concatenate([pictures[name].reshape(1, -1, 3) for name in names])))
     classes = torch.randn(width, CLASSES, generator=draws).to(engine.home)
@@ -258,7 +264,8 @@ def measure(build: Callable[[Engine, Path], Network], engine: Engine) -> dict[st
 def table(found: Sequence[dict[str, Any]]) -> Table:
     """A row a network and engine."""
     title = f"engine and bare loop, {torch.get_num_threads()} threads, medians"
-    shown = Table("network", "device", "dtype", "stem: pictures/s", "bare", "ratio", "training: steps/s", "bare", "ratio", title=title)
+    columns = ("network", "device", "dtype", "stem: pictures/s", "bare", "ratio", "training: steps/s", "bare", "ratio")
+    shown = Table(*columns, title=title)
     for one in found:
         row = [one["network"], one["device"], one["dtype"]]
         for part in ("stem", "training"):

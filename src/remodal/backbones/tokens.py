@@ -83,7 +83,7 @@ class Tokens:
         starts, frames = torch.cumsum(self.lengths, 0) - self.lengths, self.frames
         each = torch.unique(self.lengths).tolist()
         if len(each) == 1:  # nothing to gather
-            yield torch.arange(len(self), device="cpu"), frames.unflatten(0, (len(self), each[0]))
+            yield torch.arange(len(self), device="cpu"), frames.view(len(self), each[0], *frames.shape[1:])
             return
         for length in each:
             positions = (self.lengths == length).nonzero()[:, 0]

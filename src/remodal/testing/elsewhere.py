@@ -16,8 +16,8 @@ remodal.testing.elsewhere.Mixed: aten.add.Tensor: found a tensor of shape (2,) o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
 from unittest.mock import patch
 
 import torch
@@ -42,7 +42,7 @@ class Mixed(RuntimeError):
 @contextmanager
 def elsewhere() -> Iterator[torch.device]:
     """The device, for the block that is given it; towers compute there as they do on a CPU."""
-    with patch.dict(FRAMES, {DEVICE.type: FRAMES["cpu"]}), _Dispatch(), _Functions():
+    with patch.dict(FRAMES, {DEVICE.type: FRAMES["cpu"]}), _Dispatch(), _Functions():  # type: ignore[no-untyped-call]
         yield DEVICE
 
 
@@ -50,24 +50,25 @@ class _There(Tensor):
     """A tensor elsewhere. held: its numbers, on the CPU."""
 
     held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, held: Tensor) -> _There:
-        strided = held.layout is torch.strided
-        where = {"strides": held.stride(), "storage_offset": held.storage_offset()} if strided else {}
-        made: _There = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, held.shape, **where, dtype=held.dtype, layout=held.layout, device=DEVICE
-        )
+        strided: dict[str, Any] = {"dtype": held.dtype, "layout": held.layout, "device": DEVICE}
+        if held.layout is torch.strided:
+            strided |= {"strides": held.stride(), "storage_offset": held.storage_offset()}
+        made: Any = Tensor._make_wrapper_subclass(cls, held.shape, **strided)
         made.held = held
-        return made
+        return cast(_There, made)
 
     @classmethod
-    def __torch_dispatch__(cls, operation: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, operation: Any, types: Any, arguments: Any = (), named: Any = None
+    ) -> Any:
         return _computed(operation, arguments, named or {})
 
 
-class _Dispatch(TorchDispatchMode):
+class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Every operation, those that make tensors too."""
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
@@ -101,12 +102,13 @@ def _computed(operation: Any, arguments: Any, named: Any) -> Any:
     else:
         there = asked == DEVICE or (asked is None and _is_there((arguments, named)))
         _refuse_mixed(operation, arguments, named, there)
-    with torch.inference_mode(False):
-        found = operation(*tree_map(_held, arguments), **tree_map(_held, named))
-        if not there:
-            return found
-        made = tree_map(lambda one: _There(one) if isinstance(one, Tensor) else one, found)
-        return return_and_correct_aliasing(operation, arguments, named, made)
+    held, held_named = tree_map(_held, arguments), tree_map(_held, named)
+    if not there:
+        return operation(*held, **held_named)
+    # a tensor that is made in inference mode can be no view of one that is not
+    with torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext():
+        found = tree_map(lambda one: _There(one) if isinstance(one, Tensor) else one, operation(*held, **held_named))
+        return return_and_correct_aliasing(operation, arguments, named, found)  # type: ignore[no-untyped-call]
 
 
 def _refuse_mixed(operation: Any, arguments: Any, named: Any, there: bool) -> None:
@@ -116,10 +118,10 @@ def _refuse_mixed(operation: Any, arguments: Any, named: Any, there: bool) -> No
             raise Mixed(f"{operation}: found a CPU's generator for a tensor elsewhere")
         if isinstance(one, Tensor) and one.device == DEVICE and not isinstance(one, _There):
             raise NotImplementedError(f"{operation}: found a tensor elsewhere that torch made without its numbers")
-        if there and isinstance(one, Tensor) and one.device == CPU:
-            if one.dim() or torch.Tag.pointwise not in operation.tags:
-                shape = tuple(one.shape)
-                raise Mixed(f"{operation}: found a tensor of shape {shape} on the CPU beside one elsewhere")
+        taken = isinstance(one, Tensor) and not one.dim() and torch.Tag.pointwise in operation.tags
+        if there and isinstance(one, Tensor) and one.device == CPU and not taken:
+            shape = tuple(one.shape)
+            raise Mixed(f"{operation}: found a tensor of shape {shape} on the CPU beside one elsewhere")
 
 
 def _is_there(tree: Any) -> bool:

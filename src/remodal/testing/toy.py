@@ -61,7 +61,7 @@ class ToyEncoder(Encoder):
 
 
 class ToyBackbone(Backbone):
-    """Random but fixed; ``vision`` reads four modalities, ``text`` one. engine: where it computes; the CPU by default."""
+    """Random but fixed; ``vision`` reads four modalities, ``text`` one. engine: where it computes."""
 
     name = "toy"
     width = SPACE
