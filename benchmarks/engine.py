@@ -53,16 +53,15 @@ CLASSES, LENGTH = 4, 8
 
 
 class Amounts(NamedTuple):
-    """How much is computed. stem: pictures a batch of the bare stem. batch: pictures a step of training."""
+    """How much is computed. pictures: of the stem pass. batch: pictures a step of training."""
 
     pictures: int
-    stem: int
     steps: int
     rounds: int
     batch: int = 64
 
 
-AMOUNTS = {"cpu": Amounts(64, 32, 1, 3), "cuda": Amounts(4096, 256, 30, 5), "mps": Amounts(512, 64, 5, 5)}
+AMOUNTS = {"cpu": Amounts(64, 1, 3), "cuda": Amounts(4096, 30, 5), "mps": Amounts(512, 5, 5)}
 
 
 @dataclass(frozen=True)
@@ -150,9 +149,10 @@ def prepared(network: Network, count: int) -> dict[str, NDArray[Any]]:
     return found
 
 
-def stem_loops(network: Network, pictures: dict[str, NDArray[Any]], some: int) -> dict[str, Callable[[], None]]:
-    """The stem pass, and its bare loops."""
+def stem_loops(network: Network, pictures: dict[str, NDArray[Any]]) -> dict[str, Callable[[], None]]:
+    """The stem pass, and its bare loops, which take as many pictures at a time."""
     threads, items = torch.get_num_threads(), [Decoded(name) for name in pictures]
+    some = extract.HANDFUL[network.engine.device.type]
     whole = np.concatenate([one.reshape(len(one), -1, 3) for one in pictures.values()])
     batches = [whole[start : start + some] for start in range(0, len(whole), some)]
 
@@ -255,7 +255,7 @@ def measure(build: Callable[[Engine, Path], Network], engine: Engine) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         network = build(engine, Path(folder))
     pictures = prepared(network, amounts.pictures)
-    stem = measured(stem_loops(network, pictures, amounts.stem), amounts.pictures, amounts.rounds, engine.device)
+    stem = measured(stem_loops(network, pictures), amounts.pictures, amounts.rounds, engine.device)
     with training_loops(network, pictures, amounts.batch, amounts.steps) as loops:
         training = measured(loops, amounts.steps, amounts.rounds, engine.device)
     return {"network": network.name, **engine.words, "amounts": amounts._asdict(), "stem": stem, "training": training}

@@ -38,7 +38,7 @@ def text(engine: Engine, layer: int) -> Encoder:
     return TransformerText(take_apart(engine.placed(BertModel(config)))["text"], words, 8, 2, engine)
 
 
-PICTURES = [np.full((frames, 30, 30, 3), 40 * frames, np.uint8) for frames in (1, 3, 1)]
+PICTURES = [np.random.default_rng(frames).integers(0, 256, (frames, 30, 30, 3), np.uint8) for frames in (1, 3, 1)]
 
 
 def found(encoder: Encoder, modality: str) -> list[Tensor]:

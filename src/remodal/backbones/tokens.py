@@ -34,8 +34,9 @@ class Tokens:
 
     tower: name of the tower that made them (``"vision"``, ``"text"``).
     frames: as the encoder's stem gives them, ``[sum(lengths), ..., width]``: all items' one after the other, in their
-    order, on the CPU. lengths: int64 ``[n]``, frames an item (1 for a picture or a sentence). features: what the frozen
-    model makes of the items, ``[n, feature_width + identity_width]``, where that is known already.
+    order, on the CPU but for :meth:`Tower.resident`. lengths: int64 ``[n]``, frames an item (1 for a picture or a
+    sentence). features: what the frozen model makes of the items, ``[n, feature_width + identity_width]``, where that
+    is known already.
     """
 
     tower: str

@@ -17,6 +17,8 @@ from remodal.backbones.tokens import Tokens
 
 FRAMES = {"cpu": 64, "cuda": 1024, "mps": 128}
 """That a network takes at a time where no gradient is asked for."""
+RESIDENT = 1 << 30
+"""Bytes of items that stay on a GPU while they are trained on, at most."""
 
 Computed = Callable[[Tensor, Tensor | None], Tensor]
 """(tokens of items of one length, their prompts) -> one row an item."""
@@ -64,6 +66,16 @@ class Tower:
     def remembered(self, tokens: Tokens, using: object, compute: Callable[[], Tensor]) -> Tensor:
         """What ``compute`` gives of these items, from memory if it was asked for before (:class:`Remembered`)."""
         return self._known.get(tokens, using, compute)
+
+    def resident(self, tokens: Tokens) -> Tokens:
+        """The same items for training, which asks for them again and again: on a GPU if they fit, else as they are.
+
+        Of their frozen features nothing is known there.
+        """
+        engine = self.encoder.engine
+        if engine.home.type == "cpu" or tokens[:1].frames[0].nbytes * int(tokens.lengths.sum()) > RESIDENT:
+            return tokens
+        return Tokens(tokens.tower, engine.here(tokens.frames), tokens.lengths)
 
     def frozen(self, tokens: Tokens) -> Tensor:
         """Features and identity side by side, of the frozen model: as stored, or of the frames, in one pass."""

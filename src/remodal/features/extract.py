@@ -36,7 +36,7 @@ BATCH_FRAMES = {"cpu": 32, "cuda": 512, "mps": 64}
 """Frames that the network takes at a time, at most."""
 AHEAD = {"cpu": 4, "cuda": 1, "mps": 4}
 """Handfuls a thread that may be done before their turn: bounds memory."""
-COMMIT_ITEMS = 256
+COMMIT_ITEMS = {"cpu": 256, "cuda": 1024, "mps": 256}
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
@@ -108,7 +108,7 @@ def extract(
                     done.seconds["decode"] += found.decode / threads
                     done.seconds["stem"] += found.stem / threads
                     uncommitted.update(found.new)
-                    if len(uncommitted) >= COMMIT_ITEMS:
+                    if len(uncommitted) >= COMMIT_ITEMS[device]:
                         store.put(uncommitted)
                         uncommitted.clear()
                     count(len(handful))

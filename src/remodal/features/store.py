@@ -134,7 +134,7 @@ class FeatureStore:
         """Store tokens, all or none of them."""
         with self._env.begin(write=True) as transaction:
             for key, array in tokens.items():
-                transaction.put(key, _HEADER.pack(*array.shape) + np.ascontiguousarray(array).tobytes())
+                transaction.put(key, b"".join((_HEADER.pack(*array.shape), np.ascontiguousarray(array).data)))
 
     def info(self) -> StoreInfo:
         """Entries, and bytes on disk."""
