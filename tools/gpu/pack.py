@@ -32,9 +32,7 @@ def main(folder: Path) -> None:
     weights = weights_file()
     package = weights.parents[1]
     target = folder / "site" / package.name
-    shutil.copytree(
-        package, target, ignore=shutil.ignore_patterns("__pycache__", weights.name), dirs_exist_ok=True
-    )
+    shutil.copytree(package, target, ignore=shutil.ignore_patterns("__pycache__", weights.name), dirs_exist_ok=True)
     save_half(load_file(weights), target / weights.relative_to(package))
 
 
