@@ -9,8 +9,8 @@ engine     ``benchmarks/engine.py``: at least .8 of bare loops
 resumed    a run that is killed while it trains prompts goes on to the same bits
 =========  ==========================================================================================================
 
-The file is written after each part, so that what is done is kept whatever happens then. Exit status 1 where a part
-doesn't hold, or breaks off: then its error stands in the file.
+The file is written after each piece of a part, so that what is done is kept whatever happens then. Exit status 1 where
+a part doesn't hold, breaks off, or takes longer than it may: then its error stands in the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 import engine as engine_benchmark  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
+from rich.console import Console  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from remodal import streams  # noqa: E402
@@ -59,19 +61,19 @@ RUN = ("--stream", "everyday", "--backbone", "vit", "--method", "comm", "--order
 FEW = ("stream.classes_per_task=30", "stream.train_items=20")
 """Five tasks, one a modality, of few items."""
 
-Part = Callable[[str], dict[str, Any]]
+Found = dict[str, Any]
+Part = Callable[[str], Iterator[Found]]
+"""Finds out about a device; each piece says by ``ok`` whether it holds."""
 
 
-def features(device: str) -> dict[str, Any]:
+def features(device: str) -> Iterator[Found]:
     """Frozen features, and features under random prompts, on the device and on a CPU."""
     expected = _features(Engine())
-    found: dict[str, Any] = {"ok": True}
     for dtype, tolerance in TOLERANCES.items():
         own = _features(Engine.of(device, dtype))
         distances = {name: _distance(own[name], one) for name, one in expected.items()}
-        found[dtype] = {"tolerance": tolerance, "distances": distances}
-        found["ok"] &= max(distances.values()) <= tolerance
-    return found
+        within = max(distances.values()) <= tolerance
+        yield {"dtype": dtype, "tolerance": tolerance, "distances": distances, "ok": within}
 
 
 def _features(used: Engine) -> dict[str, Tensor]:
@@ -102,15 +104,17 @@ def _distance(one: Tensor, other: Tensor) -> float:
     return float(((one - other).norm(dim=1) / other.norm(dim=1)).max())
 
 
-def every_method(device: str) -> dict[str, Any]:
+def every_method(device: str) -> Iterator[Found]:
     """Scores of the toy stream, learned on the device and on a CPU."""
-    found: dict[str, Any] = {"ok": True, "tolerance": SCORES, "methods": {}}
     for name in methods.names():
-        here, there = (_scores(name, used) for used in (Engine(), Engine.of(device)))
+        try:
+            here, there = (_scores(name, used) for used in (Engine(), Engine.of(device)))
+        except RuntimeError:  # an operation that the device doesn't have; the other methods may do without
+            yield {"method": name, "error": traceback.format_exc(), "ok": False}
+            continue
+        far = apart(there, here, relative=True)
         changed = sum(one != other for one, other in zip(best(here), best(there), strict=True))
-        found["methods"][name] = {"apart": apart(there, here, relative=True), "answers_changed": changed}
-        found["ok"] &= found["methods"][name]["apart"] <= SCORES and not changed
-    return found
+        yield {"method": name, "apart": far, "answers_changed": changed, "ok": far <= SCORES and not changed}
 
 
 def _scores(name: str, used: Engine) -> Tensor:
@@ -122,51 +126,80 @@ def _scores(name: str, used: Engine) -> Tensor:
         return held_out_scores(method, stream)
 
 
-def engine(device: str) -> dict[str, Any]:
+def engine(device: str) -> Iterator[Found]:
     """``vit`` in both precisions."""
-    found = [engine_benchmark.measure(engine_benchmark.vit, Engine.of(device, dtype)) for dtype in TOLERANCES]
-    least = min(one[part]["ratio"] for one in found for part in ("stem", "training"))
-    return {"ok": least >= engine_benchmark.FLOOR, "floor": engine_benchmark.FLOOR, "measured": found}
+    for dtype in TOLERANCES:
+        found = engine_benchmark.measure(engine_benchmark.vit, Engine.of(device, dtype))
+        least = min(found[part]["ratio"] for part in ("stem", "training"))
+        yield {**found, "floor": engine_benchmark.FLOOR, "ok": least >= engine_benchmark.FLOOR}
 
 
-def resumed(device: str) -> dict[str, Any]:
+def resumed(device: str) -> Iterator[Found]:
     """Two runs, one of them killed as soon as it has written a part of a task's training, and taken up again."""
     with TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         started = time.perf_counter()
-        _run(device, whole).wait()
+        with _running(device, whole) as process:
+            process.wait()
         seconds = time.perf_counter() - started
-        process, journal = _run(device, killed), killed / "checkpoint" / "journal.safetensors"
-        while process.poll() is None and not journal.exists():
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        results, predictions = _answers(whole)
+        yield {"summary": results["summary"], "cost": results["cost"], "seconds": seconds, "ok": True}
+        journal = killed / "checkpoint" / "journal.safetensors"
+        with _running(device, killed) as process:
+            while process.poll() is None and not journal.exists():
+                time.sleep(0.02)
         in_training = journal.exists()
-        _run(device, killed, "--resume").wait()
-        results = [json.loads((one / "results.json").read_text()) for one in (whole, killed)]
-        scores = [pq.read_table(one / "predictions.parquet") for one in (whole, killed)]
-        same = scores[0].equals(scores[1]) and results[0]["accuracy"] == results[1]["accuracy"]
-        shown = {"summary": results[0]["summary"], "cost": results[0]["cost"], "seconds": seconds}
-        return {"ok": same and in_training, "same_bits": same, "killed_while_training": in_training, **shown}
+        with _running(device, killed, "--resume") as process:
+            process.wait()
+        again, predicted_again = _answers(killed)
+        same = predictions.equals(predicted_again) and results["accuracy"] == again["accuracy"]
+        yield {"same_bits": same, "killed_while_training": in_training, "ok": same and in_training}
 
 
-def _run(device: str, out: Path, *more: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def _running(device: str, out: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A run, killed if it isn't done when the block ends."""
     command = [sys.executable, "-m", "remodal", "run", *RUN, *FEW, "--device", device, "--dtype", "bfloat16"]
     paths = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen([*command, "--out", str(out), *more], env={**os.environ, "PYTHONPATH": paths})
+    with subprocess.Popen([*command, "--out", str(out), *more], env={**os.environ, "PYTHONPATH": paths}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _answers(out: Path) -> tuple[Found, pq.Table]:
+    """Results and predictions of a run that is done."""
+    return json.loads((out / "results.json").read_text()), pq.read_table(out / "predictions.parquet")
 
 
 PARTS: dict[str, Part] = {"features": features, "methods": every_method, "engine": engine, "resumed": resumed}
 
 
-def tried(part: Part, device: str) -> dict[str, Any]:
-    """What a part finds, or its error, and its seconds."""
-    started = time.perf_counter()
+def tried(part: Part, device: str, seconds: int, tell: Callable[[Found], None]) -> Found:
+    """Tell what a part found after each of its pieces, and at last; an error, or too many seconds, end it."""
+    started, pieces, error = time.perf_counter(), list[Found](), Found()
+
+    def found(done: bool) -> Found:
+        ok = done and not error and all(piece["ok"] for piece in pieces)
+        return {"ok": ok, **error, "seconds": time.perf_counter() - started, "found": pieces}
+
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(seconds)
     try:
-        found = part(device)
+        for piece in part(device):
+            pieces.append(piece)
+            tell(found(done=False))
     except Exception:  # the others can do without this one, and whoever reads the file may not be there
-        found = {"ok": False, "error": traceback.format_exc()}
-    return {**found, "part_seconds": time.perf_counter() - started}
+        error["error"] = traceback.format_exc()
+    finally:
+        signal.alarm(0)
+    tell(found(done=True))
+    return found(done=True)
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError("this part has taken as long as it may")
 
 
 def main() -> int:
@@ -174,22 +207,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--seconds", type=int, default=60, help="that a part may take")
     parser.add_argument("--out", type=Path, default=Path("gpu-check.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(default_threads())
-    report: dict[str, Any] = {**Engine.of(arguments.device).words, "versions": versions(), "parts": {}}
+    report: Found = {**Engine.of(arguments.device).words, "versions": versions(), "parts": {}}
     del report["dtype"]
-    for name in arguments.parts:
-        report["parts"][name] = tried(PARTS[name], arguments.device)
-        write_json(arguments.out, report)
-        found = report["parts"][name]
-        print(f"{name}: {'holds' if found['ok'] else 'does not hold'}, {found['part_seconds']:.0f} s", flush=True)
-        if "error" in found:
-            print(found["error"], flush=True)
-    if "engine" in report["parts"] and "measured" in report["parts"]["engine"]:
-        from rich.console import Console
 
-        Console(width=140).print(engine_benchmark.table(report["parts"]["engine"]["measured"]))
+    for name in arguments.parts:
+
+        def tell(found: Found, name: str = name) -> None:
+            report["parts"][name] = found
+            write_json(arguments.out, report)
+
+        found = tried(PARTS[name], arguments.device, arguments.seconds, tell)
+        print(f"{name}: {'holds' if found['ok'] else 'does not hold'}, {found['seconds']:.0f} s", flush=True)
+        for error in filter(None, (one.get("error") for one in (found, *found["found"]))):
+            print(error, flush=True)
+    if measured := report["parts"].get("engine", {}).get("found"):
+        Console(width=140).print(engine_benchmark.table(measured))
     return int(not all(found["ok"] for found in report["parts"].values()))
 
 
