@@ -52,6 +52,9 @@ class Encoder(ABC):
     keeps_features: bool = False
     """Whether frozen features are stored beside the tokens, since computing them from tokens takes long."""
 
+    recordable: bool = False
+    """Whether :meth:`embed` starts the same operations on a GPU for tokens of one shape, whatever they hold."""
+
     @abstractmethod
     def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
         """A decoded medium in few bytes, ``[frames, ...]``; called where it is decoded, maybe in another process."""

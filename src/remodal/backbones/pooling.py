@@ -34,6 +34,7 @@ class ClipPooling(nn.Module):
         self.feature_width = 2 * tokens * self.layout + head
         self.register_buffer("order_signs", signs(self.MAX_FRAMES, tokens, self.layout, seed=2), persistent=False)
         self.register_buffer("change_signs", signs(tokens, self.layout, seed=3), persistent=False)
+        self._orders: dict[int, Tensor] = {}
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Features of a batch of clips of one length."""
@@ -42,7 +43,7 @@ class ClipPooling(nn.Module):
         if frames == 1:
             what = self._normalise(layout[:, 0])
             return torch.cat([what, torch.zeros_like(what), semantic], dim=1)
-        order = cast(Tensor, self.order_signs)[self._positions(frames)]
+        order = self._order(frames)
         mean = layout.mean(1, keepdim=True)
         what = self._normalise(mean[:, 0]) + self._normalise((layout * order).mean(1))
         # the epsilon keeps the gradient finite where frames do not change
@@ -50,12 +51,18 @@ class ClipPooling(nn.Module):
         change = self._normalise((layout[:, 1:] - layout[:, :-1]).abs().mean(1) * cast(Tensor, self.change_signs))
         return torch.cat([what, spread + change, semantic], dim=1)
 
-    def _positions(self, frames: int) -> Tensor:
-        """Position codes of the frames: the same for the same part of a clip, whatever its length.
+    def _order(self, frames: int) -> Tensor:
+        """Signs of the frames' positions, ``[frames, tokens, layout]``: the same for the same part of a clip.
 
-        Found on the CPU: devices differ in how they round what lies half way between two codes.
+        Positions are found on the CPU, since devices differ in how they round what lies half way between two; and once,
+        since a GPU would wait for them.
         """
-        return torch.linspace(0, self.MAX_FRAMES - 1, frames, device="cpu").round().long()
+        if frames not in self._orders:
+            positions = torch.linspace(0, self.MAX_FRAMES - 1, frames, device="cpu").round().long()
+            signs = cast(Tensor, self.order_signs)
+            with torch.inference_mode(False):  # it serves training too, whoever asks first
+                self._orders[frames] = signs[positions.to(signs.device)]
+        return self._orders[frames]
 
     def _normalise(self, pooled: Tensor) -> Tensor:
         """``[n, tokens, layout]`` -> ``[n, tokens * layout]``, each (token, level) block of unit length."""

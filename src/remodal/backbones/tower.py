@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from remodal.backbones.encoder import Encoder
+from remodal.backbones.recorded import Recorded
 from remodal.backbones.remembered import Remembered
 from remodal.backbones.tokens import Tokens
 
@@ -33,6 +34,7 @@ class Tower:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self._known_frozen, self._known = Remembered(), Remembered()
+        self._recorded = Recorded() if encoder.recordable and encoder.engine.device.type == "cuda" else None
         self.name, self.layers, self.width = encoder.name, encoder.layers, encoder.width
         self.feature_width, self.identity_width = encoder.feature_width, encoder.identity_width
         self.knows_names, self.prompt_training = encoder.knows_names, encoder.prompt_training
@@ -98,8 +100,13 @@ class Tower:
             for positions, group in self._groups(tokens, whole=trained):
                 at = engine.home_of(positions)
                 own = prompts if prompts is None or not _one_an_item(prompts) else prompts[at]
-                found = compute(group, None if own is None else engine.here(own)).float()
-                out = out.index_copy(0, at, engine.home_of(found))
+                if own is not None:
+                    own = engine.here(own)
+                if own is not None and trained and self._recorded is not None:
+                    found = self._recorded(compute, group, own)
+                else:
+                    found = compute(group, own)
+                out = out.index_copy(0, at, engine.home_of(found.float()))
             return out
 
     def _groups(self, tokens: Tokens, whole: bool) -> Iterator[tuple[Tensor, Tensor]]:

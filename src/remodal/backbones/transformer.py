@@ -44,6 +44,7 @@ class TransformerVision(Encoder):
     name = "vision"
     keeps_features = True
     knows_names = False
+    recordable = True
 
     def __init__(
         self,
