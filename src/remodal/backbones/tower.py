@@ -90,7 +90,9 @@ class Tower:
         """Positions and tokens of items of one length, on the device; all that have it, or some at a time."""
         engine = self.encoder.engine
         for positions, frames in tokens.by_length():
-            some = len(positions) if whole else max(1, FRAMES[engine.device.type] // frames.shape[1])
+            some = (
+                len(positions) if whole else max(1, FRAMES[engine.device.type] // (frames.shape[1] * self.encoder.cost))
+            )
             for at in torch.split(torch.arange(len(positions), device="cpu"), some):
                 yield positions[at], engine.here(frames[at])
 

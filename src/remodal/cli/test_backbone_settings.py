@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import remodal
-from remodal.backbones.test_clip import LAYERS, save_clip
+from remodal.backbones.conftest import LAYERS, save_clip
 from remodal.cli.conftest import Cli
 from remodal.errors import RemodalError
 
@@ -81,7 +81,7 @@ def test_a_model_of_before_there_were_settings_has_their_defaults(clip: Path, tm
 
 
 def test_a_model_without_such_a_layer_says_how_many_it_has(clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(RemodalError, match="prompt_from_layer: found 3; valid for this model: 0 to 2"):
+    with pytest.raises(RemodalError, match="prompt_from_layer: found 3; valid for the vision model: 0 to 2"):
         remodal.Model("nearest-mean", str(clip), backbone_settings={"prompt_from_layer": 3}, cache=tmp_path)
 
 
