@@ -72,9 +72,9 @@ def timeless(results: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("begin", "asked"),
     [
-        (forked, ["--order", "mixed", "epochs=10", "realign_steps=20"]),
-        pytest.param(executed, ["--order", "mixed", "epochs=250"], marks=pytest.mark.long),
-        pytest.param(executed, ["--order", "random", "epochs=250"], marks=pytest.mark.long),
+        (forked, ["--order", "mixed", "steps=10", "realign_steps=20"]),
+        pytest.param(executed, ["--order", "mixed", "steps=250"], marks=pytest.mark.long),
+        pytest.param(executed, ["--order", "random", "steps=250"], marks=pytest.mark.long),
     ],
     ids=["forked", "mixed", "random"],
 )
@@ -118,7 +118,7 @@ def test_killed_at_random_moments(
 
 def test_a_finished_run_is_not_run_again(stream: Path, tmp_path: Path, lite_cache: Path) -> None:
     cache, out = lite_cache, tmp_path / "run"
-    finished(forked, stream, out, cache, "epochs=2")
+    finished(forked, stream, out, cache, "steps=2")
     before = (out / "results.json").read_bytes()
-    finished(forked, stream, out, cache, "epochs=2")
+    finished(forked, stream, out, cache, "steps=2")
     assert (out / "results.json").read_bytes() == before

@@ -73,7 +73,7 @@ class Model:
     name. cache: folder of frozen features; the user's cache folder by default. device, dtype: where and how precisely
     the frozen model computes (:meth:`~remodal.backbones.Engine.of`).
 
-    >>> Model("comm", "vit", backbone_settings={"prompt_from_layer": 12}, epochs=5)
+    >>> Model("comm", "vit", backbone_settings={"prompt_from_layer": 12}, steps=50)
     Traceback (most recent call last):
     ...
     remodal.errors.RemodalError: setting backbone.prompt_from_layer: found 12; \

@@ -78,11 +78,11 @@ def test_an_untrained_model_says_what_to_do(lite_cache: Path) -> None:
 
 
 def test_an_unknown_setting_gets_the_nearest_name(lite_cache: Path) -> None:
-    with pytest.raises(RemodalError, match="did you mean 'epochs'"):
-        remodal.Model(method="comm", cache=lite_cache, epoch=3)
+    with pytest.raises(RemodalError, match="did you mean 'steps'"):
+        remodal.Model(method="comm", cache=lite_cache, step=3)
 
 
 def test_what_there_is() -> None:
-    assert remodal.list_backbones() == ["lite"]
+    assert remodal.list_backbones() == ["lite", "vit"]
     assert remodal.list_streams() == ["everyday"]
     assert {"comm", "finetune", "joint", "nearest-mean", "ridge", "zero-shot"} <= set(remodal.list_methods())

@@ -54,7 +54,7 @@ def _lite(cache: Path, engine: Engine, settings: LiteSettings) -> Backbone:
 
 
 def _vit(cache: Path, engine: Engine, settings: VitSettings) -> Backbone:
-    """A ViT-S/14 + MiniLM from PyPI packages, with prompts in every layer: no hub needed."""
+    """A ViT-S/14 + MiniLM from PyPI packages, with prompts in its layers: no hub needed."""
     from remodal.backbones.vit import Vit
 
     return Vit(cache, engine, settings)

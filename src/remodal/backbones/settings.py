@@ -44,7 +44,7 @@ valid: a whole number, at least 14, at most 518, a multiple of 14
 
     size: int = Field(112, ge=14, le=518, multiple_of=14, description="pixels a side of a picture")
     prompt_from_layer: int = Field(
-        0, ge=0, le=11, description="layers below take no prompts; what they give is stored, which saves time"
+        6, ge=0, le=11, description="layers below take no prompts; what they give is stored, which saves time"
     )
 
 

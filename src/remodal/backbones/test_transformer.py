@@ -70,13 +70,14 @@ def test_pictures_are_stored_where_prompts_act_from_the_first_layer_and_tokens_w
     assert stored.shape == (1, 1 + 16 + 4, WIDTH)  # CLS, patches, and the summary of the level below
 
 
-def test_what_is_stored_below_the_prompts_changes_no_feature() -> None:
-    whole, later = tower(), tower(2)
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_what_is_stored_below_the_prompts_changes_no_feature(layer: int) -> None:
+    whole, later = tower(), tower(layer)
     media = clips(1, 4, 1)
     torch.testing.assert_close(
         later.features(tokens(later, media)), whole.features(tokens(whole, media)), atol=5e-3, rtol=0
     )
-    silent = torch.zeros(2, 2, 3, WIDTH)
+    silent = torch.zeros(layer, 2, 3, WIDTH)
     own = prompts(later)
     torch.testing.assert_close(
         later.features(tokens(later, media), own),

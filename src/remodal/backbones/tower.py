@@ -80,7 +80,8 @@ class Tower:
         """``[n, width]``: what ``compute`` gives of items of one length and their prompts, a few at a time."""
         engine = self.encoder.engine
         out = torch.empty(len(tokens), width, device=engine.home)
-        for positions, group in self._groups(tokens, whole=prompts is not None and torch.is_grad_enabled()):
+        trained = prompts is not None and prompts.requires_grad and torch.is_grad_enabled()
+        for positions, group in self._groups(tokens, whole=trained):
             own = prompts if prompts is None or not _one_an_item(prompts) else prompts[positions]
             found = compute(group, None if own is None else engine.here(own)).float()
             out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))

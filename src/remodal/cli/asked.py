@@ -58,7 +58,7 @@ def assigned(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
-            raise RemodalError(f"found {assignment!r}; valid: key=value, such as epochs=2")
+            raise RemodalError(f"found {assignment!r}; valid: key=value, such as steps=200")
         try:
             values[name] = _plain(OmegaConf.from_dotlist([f"value={text}"]))["value"]
         except (OmegaConfBaseException, YAMLError) as error:

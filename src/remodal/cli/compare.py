@@ -64,7 +64,7 @@ def command(
     remodal compare --stream everyday
     remodal compare --stream everyday --methods all --orders random,sequential --seeds 0,1,2,3,4 --out runs/table
     remodal compare --stream everyday --methods comm,ridge --features shared,published --against ridge/shared
-    remodal compare --stream path/to/folder --methods comm,ridge --set comm.epochs=2 --set stream.classes_per_task=2
+    remodal compare --stream path/to/folder --methods comm,ridge --set comm.steps=20 --set stream.classes_per_task=2
     remodal compare --stream everyday --backbone vit --set backbone.size=224 --device cuda --dtype bfloat16
 
     What a part of a method brings, beside the whole:
@@ -149,7 +149,7 @@ def _assigned(assignments: list[str]) -> tuple[dict[str, dict[str, Any]], Any, d
     for name, value in assigned(assignments).items():
         method, dot, key = name.partition(".")
         if not dot:
-            raise RemodalError(f"--set: found {name!r}; valid: METHOD.KEY=VALUE, such as comm.epochs=2")
+            raise RemodalError(f"--set: found {name!r}; valid: METHOD.KEY=VALUE, such as comm.steps=20")
         own.setdefault(method, {})[key] = value
     of_stream, of_backbone = (own.pop(kind.prefix.rstrip("."), {}) for kind in (StreamSettings, BackboneSettings))
     return own, StreamSettings.checked(of_stream), of_backbone

@@ -47,7 +47,7 @@ def command(
     remodal run --stream everyday
     remodal run --stream everyday --method ridge --order sequential --seed 1
     remodal run --stream everyday --order mixed stream.disguised=true
-    remodal run --stream everyday --method comm epochs=2 blend=false stream.classes_per_task=2
+    remodal run --stream everyday --method comm steps=20 blend=false stream.classes_per_task=2
     remodal run --stream everyday --method comm --backbone vit backbone.prompt_from_layer=8
     remodal run --stream everyday --method comm --backbone vit --device cuda --dtype bfloat16
     remodal run --stream path/to/folder --out runs/mine --strict
@@ -59,7 +59,7 @@ def command(
     \b
     stream: everyday
     method: comm
-    epochs: 2
+    steps: 20
     stream.classes_per_task: 2
     """
     from functools import partial

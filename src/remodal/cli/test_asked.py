@@ -19,9 +19,9 @@ def test_defaults_are_those_of_the_library() -> None:
 
 
 def test_assignments_set_the_method_and_the_stream() -> None:
-    assignments = ["epochs=2", "blend=false", "learning_rate=1e-4", "stream.classes_per_task=2"]
+    assignments = ["steps=2", "blend=false", "learning_rate=1e-4", "stream.classes_per_task=2"]
     asked = asked_for({"stream": "everyday", "method": "comm"}, assignments)
-    assert asked.options == {"epochs": 2, "blend": False, "learning_rate": 1e-4}
+    assert asked.options == {"steps": 2, "blend": False, "learning_rate": 1e-4}
     assert asked.stream_options.classes_per_task == 2
 
 

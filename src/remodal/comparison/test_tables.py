@@ -127,11 +127,11 @@ def test_figures_of_one_cell_alone(tmp_path: Path) -> None:
 
 
 def test_the_cells_of_a_plan() -> None:
-    plan = Plan("everyday", ("ridge", "comm"), ("random",), (0, 1), options={"comm": {"epochs": 2}})
+    plan = Plan("everyday", ("ridge", "comm"), ("random",), (0, 1), options={"comm": {"steps": 2}})
     assert [cell.name for cell in plan.cells] == [
         "random-0-ridge-shared", "random-0-comm-shared", "random-1-ridge-shared", "random-1-comm-shared",
     ]  # fmt: skip
-    assert [plan.settings(cell).options for cell in plan.cells[:2]] == [{}, {"epochs": 2}]
+    assert [plan.settings(cell).options for cell in plan.cells[:2]] == [{}, {"steps": 2}]
     assert plan.reference() == RIDGE
     assert plan.reference("comm") == plan.reference("comm/shared") == ("comm", "shared")
     with pytest.raises(UnknownName, match="did you mean 'comm'"):
@@ -146,7 +146,7 @@ def test_the_cells_of_a_plan() -> None:
         ({"features": ("share",)}, "did you mean 'shared'?"),
         ({"backbone": "lit"}, "did you mean 'lite'?"),
         ({"seeds": (1, 1)}, "seeds: found '1,1'; valid: at least one, and none of them twice"),
-        ({"options": {"comm": {"epochs": 2}}}, "unknown method of the table 'comm'"),
+        ({"options": {"comm": {"steps": 2}}}, "unknown method of the table 'comm'"),
         ({"options": {"ridge": {"widht": 2}}}, "did you mean 'width'?"),
     ],
 )

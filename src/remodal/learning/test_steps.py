@@ -125,7 +125,7 @@ def test_a_run_that_is_killed_in_mid_step_goes_on_to_the_same_bits(
 ) -> None:
     monkeypatch.setattr("remodal.training.trainer.JOURNAL_SECONDS", -1.0)
     monkeypatch.setattr("remodal.learning.run.CHECKPOINT_SECONDS", kept)
-    settings = asked(folder, order, "comm", epochs=2, batch=8, realign_steps=5)
+    settings = asked(folder, order, "comm", steps=6, batch=8, realign_steps=5)
     save, saved = FileJournal.save, 0
 
     def counted(journal: FileJournal, *arguments: Any) -> None:
@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_in_mid_step_goes_on_to_the_same_bits(
 def test_a_run_that_stops_wherever_it_may_does_nothing_twice_and_counts_all_its_seconds(
     folder: Path, tmp_path: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = asked(folder, "random", "comm", epochs=1, batch=16, realign_steps=2)
+    settings = asked(folder, "random", "comm", steps=2, batch=16, realign_steps=2)
     opened = open_stream_for(settings, lite_cache)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     expected = run(settings, whole, lite_cache, opened=opened)

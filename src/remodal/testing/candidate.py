@@ -22,7 +22,7 @@ from remodal.training.trainer import Trainer
 
 SEED = 0
 QUICK: Mapping[str, int | float] = {
-    "learning_rate": 0.1, "*epochs": 3, "batch": 8, "*_steps": 12, "*_draws": 64,
+    "learning_rate": 0.1, "*epochs": 3, "steps": 9, "batch": 8, "*_steps": 12, "*_draws": 64,
     "width": 64, "rank": 4, "directions": 4,
 }  # fmt: skip
 """Settings by the pattern of their name: few and large steps, narrow layers."""
@@ -63,12 +63,12 @@ class Candidate:
 
 
 def _quick(options: type[Settings]) -> dict[str, object]:
-    """The quick values of those settings that ``options`` has with a default of the same type."""
+    """The quick values of those settings that ``options`` has, with a default of the same type or none."""
     return {
         name: value
         for name, field in options.model_fields.items()
         for pattern, value in QUICK.items()
-        if fnmatch(name, pattern) and type(field.default) is type(value)
+        if fnmatch(name, pattern) and (field.default is None or type(field.default) is type(value))
     }
 
 
