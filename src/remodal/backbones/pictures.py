@@ -47,15 +47,15 @@ class Preprocessing:
         """As an image processor of ``transformers`` says; RemodalError where it doesn't resize to a square."""
         size, crop = processor.size, processor.crop_size if getattr(processor, "do_center_crop", None) else None
         height, width = _sides(size)
-        seen = _sides(crop) if crop else (height, width)
-        if not processor.do_resize or height != width or seen[0] != seen[1] or not 1 <= (seen[0] or 0) <= LARGEST:
+        seen, across = _sides(crop) if crop else (height, width)
+        if not (processor.do_resize and height == width and seen == across and 1 <= seen <= height <= LARGEST):
             raise RemodalError(f"found pictures resized to {height} x {width}; valid: squares of at most {LARGEST:,}")
         scale = 255 * processor.rescale_factor if processor.do_rescale else 255.0
         mean, deviation = processor.image_mean, processor.image_std
         if not processor.do_normalize:
             mean, deviation = (0.0,) * 3, (1.0,) * 3
         return cls(
-            seen[0],
+            seen,
             [value / scale for value in mean],
             [value / scale for value in deviation],
             shown=height,
@@ -63,9 +63,9 @@ class Preprocessing:
         )
 
 
-def _sides(size: Any) -> tuple[int | None, int | None]:
-    """Height and width, or the shortest edge for both, of a processor's size."""
-    edge = size.get("shortest_edge")
+def _sides(size: Any) -> tuple[int, int]:
+    """Height and width, or the shortest edge for both, of a processor's size; 0 where it says none."""
+    edge = size.get("shortest_edge") or 0
     return size.get("height") or edge, size.get("width") or edge
 
 

@@ -49,7 +49,7 @@ class Pretrained:
         self.folder, self._source, self._engine = located(source), source, engine
         model = loading.load_model(self.folder)
         scale = getattr(model, "logit_scale", getattr(model, "logit_scale_a", None))
-        self.logit_scale = None if scale is None else float(scale.exp())
+        self.logit_scale = None if scale is None else float(scale.detach().exp())
         self._model: Any = engine.placed(model)
         self._anatomies = take_apart(self._model)
 

@@ -68,8 +68,9 @@ valid: a list, each a number, more than 0, at most 1
         le=999,
         description="layers below take no prompts; what they give is stored, which saves time; not text",
     )
-    levels: list[Share] = Field(
-        [0.6, 0.75, 0.9],
+    levels: tuple[Share, ...] = Field(
+        (0.6, 0.75, 0.9),
+        strict=False,
         min_length=1,
         max_length=8,
         description="layers that features are made of, beside the last one: shares of how many there are",

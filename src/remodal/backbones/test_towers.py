@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 import remodal
-from remodal.backbones import Backbone, Tokens, Tower, load_backbone, registered
+from remodal.backbones import Backbone, Engine, Tokens, Tower, load_backbone, registered
 from remodal.backbones.conftest import LAYERS, SAVED, SIZE, WIDTH, save_clap, save_dinov2
 from remodal.backbones.sources import located
 from remodal.errors import RemodalError, UnknownName
@@ -212,10 +212,10 @@ def test_clips_are_seen_whole_and_in_order(models: Path, cache: Path) -> None:
     tower = loaded("VideoMAE", models, cache).tower("video")
     media = [one[:, 4:36, 8:40] for one in media_of("video")]  # of the model's own size, so that nothing is resized
     expected = normalize(vector_of("VideoMAE", models / "VideoMAE", media), dim=-1)
-    own = tower.features(read(tower, "video", media))[:, tower.encoder.own]
-    torch.testing.assert_close(normalize(own, dim=-1), expected, atol=1e-4, rtol=1e-3)
-    back = tower.features(read(tower, "video", [one[::-1].copy() for one in media]))[:, tower.encoder.own]
-    assert not torch.allclose(own, back, atol=1e-2)
+    features = tower.features(read(tower, "video", media))
+    torch.testing.assert_close(features[:, tower.encoder.own], expected, atol=1e-4, rtol=1e-3)
+    back = tower.features(read(tower, "video", [one[::-1].copy() for one in media]))
+    assert not torch.allclose(features, back, atol=1e-2)
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -316,7 +316,7 @@ def test_sixteen_bits_say_nearly_the_same(models: Path, cache: Path) -> None:
     short = load_backbone(
         "towers",
         cache,
-        remodal.Engine.of("cpu", "bfloat16"),
+        Engine.of("cpu", "bfloat16"),
         {**settings_of("AST", models), "image": str(models / "CLIP")},
     )
     whole = loaded("AST", models, cache, image=str(models / "CLIP"))
@@ -333,7 +333,7 @@ def test_a_file_says_who_reads_what_from_where_it_is(models: Path, cache: Path) 
     file = models / "towers.yaml"
     file.write_text("image: DINOv2\ndepth: DINOv2\ntext: BERT\nlevels: [0.5, 1]\n")
     options = registered(str(file)).options
-    assert options().model_dump()["levels"] == [0.5, 1]
+    assert options().model_dump(mode="json")["levels"] == [0.5, 1]
     assert load_backbone(str(file), cache).fingerprint == loaded("DINOv2", models, cache, levels=[0.5, 1.0]).fingerprint
     changed = load_backbone(str(file), cache, settings={"depth": str(models / "VideoMAE")})
     assert changed.reads == {"image": "vision", "depth": "video", "text": "text"}
@@ -420,7 +420,7 @@ def test_a_choice_that_can_not_be_is_one_line(settings: dict[str, Any], says: st
         ("VideoMAE", {"crop_size": {"height": 10**6, "width": 10**6}}),
         ("VideoMAE", {"size": {"height": 32, "width": 48}, "do_center_crop": False}),
         ("AST", {"max_length": 24}),
-        ("AST", {"num_mel_bins": 8}),
+        ("AST", {"num_mel_bins": 32}),
         ("Whisper", {"chunk_length": 2, "n_samples": 32_000, "nb_max_frames": 200}),
     ],
 )
