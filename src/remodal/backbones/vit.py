@@ -28,7 +28,7 @@ from remodal.files import replacing
 STEM_VERSION = "1"
 """Raised whenever pictures, tokens or features are computed in another way."""
 LEVELS = (7, 9, 11)
-"""Layers that the features are made of, beside the last one (``docs/vit-features.md``)."""
+"""Layers that the features are made of, beside the last one (``docs/design.md``)."""
 
 
 class Vit(Backbone):
