@@ -29,6 +29,8 @@ WEIGHTS = ("config.json", "*.safetensors")
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 """Of pictures or sounds; newer versions of the library write the second one."""
 WORDING = "tokenizer_config.json"
+SAFELY = {"local_files_only": True, "trust_remote_code": False}
+"""Of code in a folder, the library would ask at the terminal whether to run it, if nothing were said."""
 
 
 def load_model(folder: Path) -> Any:
@@ -41,7 +43,7 @@ def load_model(folder: Path) -> Any:
         _needed(folder, file)
     with _in_one_line(folder, f"valid: a model of transformers, one of {', '.join(sorted(FAMILIES))}"):
         model, report = AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            folder, **SAFELY, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
         if type(model).__name__ not in FAMILIES:
             raise ValueError(f"found a {type(model).__name__}")
@@ -55,7 +57,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     """How the model in a folder wants its pictures; RemodalError where the folder doesn't say."""
     _needed(folder, *PROCESSOR)
     with _in_one_line(folder, f"valid: the {PROCESSOR[0]} of the model"):
-        return Preprocessing.of(AutoImageProcessor.from_pretrained(folder, local_files_only=True))  # type: ignore[no-untyped-call]
+        return Preprocessing.of(AutoImageProcessor.from_pretrained(folder, **SAFELY))  # type: ignore[no-untyped-call]
 
 
 def load_extractor(folder: Path) -> Any:
@@ -63,7 +65,7 @@ def load_extractor(folder: Path) -> Any:
     _needed(folder, *PROCESSOR)
     with _in_one_line(folder, f"valid: the {PROCESSOR[0]} of the model"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bands of the lowest pitches that no bin falls in: so AST was trained
-        return AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)  # type: ignore[no-untyped-call]
+        return AutoFeatureExtractor.from_pretrained(folder, **SAFELY)  # type: ignore[no-untyped-call]
 
 
 def load_wording(folder: Path, model: Any) -> Wording:
@@ -110,6 +112,8 @@ def _in_one_line(folder: Path, valid: str) -> Iterator[None]:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
+    except RemodalError as error:
+        raise RemodalError(f"{folder}: {error}") from None
     except Exception as error:
         raise RemodalError(f"{folder}: {' '.join(str(error).split())[:MOST_LETTERS]}; {valid}") from error
     finally:

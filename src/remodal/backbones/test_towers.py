@@ -156,10 +156,12 @@ def test_values_of_zero_change_nothing_and_prompts_of_every_layer_do(
     prompts[:, 1] = 0
     torch.testing.assert_close(tower.features(tokens, prompts), frozen, atol=1e-5, rtol=0)
     assert tower.layers == (1 if (family, modality) == ("CLAP", "audio") else LAYERS)
-    for layer in range(tower.layers):
-        prompts = torch.zeros(tower.layers, 2, LENGTH, tower.width)
-        prompts[layer] = prompts_of(tower)[layer]
-        assert not torch.allclose(tower.features(tokens, prompts), frozen, atol=1e-3)
+    prompts = prompts_of(tower).requires_grad_()
+    features = tower.features(tokens, prompts)
+    assert not torch.allclose(features, frozen, atol=1e-2)
+    own = features[:, -(tower.prompt_training.through or tower.feature_width) :]
+    (gradient,) = torch.autograd.grad((own * torch.linspace(-1, 1, own.shape[1])).sum(), prompts)
+    assert bool((gradient.abs().amax(dim=(2, 3)) > 0).all())  # keys and values of each layer
 
 
 @pytest.mark.parametrize(("family", "modality"), [(family, one) for family, by in READ_BY.items() for one in by])
@@ -180,10 +182,15 @@ def vector_of(family: str, folder: Path, media: list[Any]) -> Tensor:
     found = []
     with torch.no_grad():
         for medium in media:
-            if family == "VideoMAE":
+            if family in ("DINOv2", "VideoMAE"):
                 processor = hf.models.auto.image_processing_auto.AutoImageProcessor.from_pretrained(folder)
-                twice = [frame for frame in medium for _ in range(2)]  # sixteen of eight
-                found.append(model(**processor(twice, return_tensors="pt")).last_hidden_state.mean(1))
+                shown = medium if family == "DINOv2" else [frame for frame in medium for _ in range(2)]
+                last = model(**processor(shown, return_tensors="pt")).last_hidden_state
+                found.append(last[:, 0] if family == "DINOv2" else last.mean(1))
+                continue
+            if family == "BERT":
+                pieces = hf.AutoTokenizer.from_pretrained(folder)(medium, return_tensors="pt")
+                found.append(model(**pieces).last_hidden_state.mean(1))
                 continue
             extractor = hf.AutoFeatureExtractor.from_pretrained(folder)
             rate = extractor.sampling_rate
@@ -196,6 +203,17 @@ def vector_of(family: str, folder: Path, media: list[Any]) -> Tensor:
             else:
                 found.append(model(**inputs).pooler_output)
     return torch.cat(found)
+
+
+def test_a_picture_is_seen_and_a_sentence_read_as_by_the_plain_models(models: Path, cache: Path) -> None:
+    backbone = loaded("DINOv2", models, cache)
+    image, text = backbone.tower("image"), backbone.tower("text")
+    pictures = [one[:40, :40] for one in media_of("image")]  # as large as shown, so that nothing is resized
+    own = image.features(read(image, "image", pictures))[:, image.encoder.own][:, :WIDTH]
+    expected = vector_of("DINOv2", models / "DINOv2", pictures)
+    torch.testing.assert_close(normalize(own, dim=-1), normalize(expected, dim=-1), atol=1e-4, rtol=1e-3)
+    expected = vector_of("BERT", models / "BERT", media_of("text"))
+    torch.testing.assert_close(text.identity(read(text, "text", media_of("text"))), normalize(expected, dim=-1))
 
 
 @pytest.mark.parametrize("family", ["AST", "CLAP", "Whisper"])
@@ -434,6 +452,27 @@ def test_a_processor_that_does_not_fit_its_model_is_one_line(
     with pytest.raises(RemodalError, match=str(folder)) as error:
         load_backbone("towers", cache, settings={modality: str(folder), "text": str(models / "BERT")})
     assert "\n" not in str(error.value)
+
+
+def test_code_that_a_folder_brings_along_is_not_run_and_nobody_is_asked(
+    models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*words: object) -> str:
+        return pytest.fail("asked at the terminal")
+
+    monkeypatch.setattr("builtins.input", ask)
+    for name, part in (("BERT", "config.json"), ("DINOv2", "preprocessor_config.json")):
+        folder = shutil.copytree(models / name, tmp_path / name)
+        told = json.loads((folder / part).read_text())
+        kinds = "AutoConfig", "AutoModel", "AutoImageProcessor"
+        told |= {"model_type": "odd", "image_processor_type": "Odd", "auto_map": dict.fromkeys(kinds, "code.Odd")}
+        (folder / part).write_text(json.dumps(told))
+        (folder / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+        modality = "text" if name == "BERT" else "image"
+        with pytest.raises(RemodalError, match=f"{folder}.* contains custom code.*; valid: ") as error:
+            load_backbone("towers", cache, settings={"text": str(models / "BERT"), modality: str(folder)})
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_model_alone_reads_what_it_can(models: Path, cache: Path) -> None:
