@@ -47,6 +47,16 @@ def save_siglip(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def save_siglip2(folder: Path, seed: int = 0) -> Path:
+    """A small SigLIP2 model for pictures of any shape (NaFlex)."""
+    words = save_letters(folder, "</s>", "{} </s>", model_max_length=CONTEXT)
+    text = {**SHAPE, "vocab_size": words, "max_position_embeddings": CONTEXT, "projection_size": WIDTH}
+    vision = {**SHAPE, "patch_size": PATCH, "num_patches": 9}
+    save_random(hf.Siglip2Model(hf.Siglip2Config(text_config=text, vision_config=vision)), folder, seed)
+    hf.Siglip2ImageProcessor(patch_size=PATCH, max_num_patches=(SIZE // PATCH) ** 2).save_pretrained(folder)
+    return folder
+
+
 def save_dinov2(folder: Path, seed: int = 0) -> Path:
     """A small DINOv2 model: of photographs it sees the middle."""
     save_random(hf.Dinov2Model(hf.Dinov2Config(**PICTURE)), folder, seed)
@@ -134,6 +144,7 @@ SAVED: dict[str, Callable[[Path], Path]] = {
     "CLIP": save_clip,
     "DINOv2": save_dinov2,
     "SigLIP": save_siglip,
+    "SigLIP2": save_siglip2,
     "VideoMAE": save_videomae,
     "Whisper": save_whisper,
 }

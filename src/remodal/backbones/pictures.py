@@ -6,6 +6,7 @@ same way. Depth maps and log-mel pictures are shown whole: what stands at their 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,13 @@ class Preprocessing:
 
     @classmethod
     def of(cls, processor: Any) -> Preprocessing:
-        """As an image processor of ``transformers`` says; RemodalError where it doesn't resize to a square."""
+        """As an image processor of ``transformers`` says; RemodalError where it doesn't resize to a square.
+
+        One that takes pictures of any shape is given the largest square.
+        """
         size, crop = processor.size, processor.crop_size if getattr(processor, "do_center_crop", None) else None
+        if (patches := getattr(processor, "max_num_patches", None)) is not None:
+            size = {"shortest_edge": math.isqrt(patches) * processor.patch_size}
         height, width = _sides(size)
         seen, across = _sides(crop) if crop else (height, width)
         if not (processor.do_resize and height == width and seen == across and 1 <= seen <= height <= LARGEST):

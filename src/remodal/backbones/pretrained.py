@@ -92,8 +92,6 @@ class Pretrained:
         if kind == "audio":
             made = TransformerAudio(anatomy, loading.load_extractor(self.folder), *shared, aligned=aligned)
             return self._fitting(made, anatomy, "audio", np.zeros(RATE, np.float32))
-        if type(self._model).__name__ == "Siglip2Model":
-            raise RemodalError(f"{self.folder}: found pictures of any shape (NaFlex); valid: a model of squares")
         preprocessing, black = loading.load_preprocessing(self.folder), np.zeros((8, 8, 3), np.uint8)
         if kind == "vision":
             seen = TransformerVision(anatomy, preprocessing, *shared, aligned=aligned)

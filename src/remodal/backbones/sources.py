@@ -77,8 +77,8 @@ def settings_in(file: Path) -> type[TowersSettings]:
         raise RemodalError(f"{file}: found no settings; {valid}")
     for modality in MODALITIES:
         source = found.get(modality)
-        if isinstance(source, str) and (file.parent / source).is_dir():
-            found[modality] = str((file.parent / source).absolute())
+        if isinstance(source, str) and (not is_id(source) or (file.parent / source).is_dir()):
+            found[modality] = str((file.parent / source).resolve())
     try:
         return _with_defaults(TowersSettings.checked(found))
     except RemodalError as error:

@@ -36,6 +36,7 @@ READ_BY = {
     "CLIP": dict.fromkeys(("image", "video", "audio", "depth", "text"), "CLIP"),
     "DINOv2": {"image": "DINOv2", "depth": "DINOv2", "text": "BERT"},
     "SigLIP": dict.fromkeys(("image", "video", "audio", "depth", "text"), "SigLIP"),
+    "SigLIP2": {"image": "SigLIP2", "text": "SigLIP2"},
     "VideoMAE": {"video": "VideoMAE", "depth": "VideoMAE", "text": "BERT"},
     "Whisper": {"audio": "Whisper", "text": "BERT"},
 }
@@ -355,6 +356,9 @@ def test_a_file_says_who_reads_what_from_where_it_is(models: Path, cache: Path) 
     assert load_backbone(str(file), cache).fingerprint == loaded("DINOv2", models, cache, levels=[0.5, 1.0]).fingerprint
     changed = load_backbone(str(file), cache, settings={"depth": str(models / "VideoMAE")})
     assert changed.reads == {"image": "vision", "depth": "video", "text": "text"}
+    file.write_text("image: ../Dino\ntext: BERT\n")
+    with pytest.raises(RemodalError, match=f"found no folder '{models.parent / 'Dino'}'"):
+        load_backbone(str(file), cache)
 
 
 @pytest.mark.parametrize(
@@ -483,14 +487,16 @@ def test_a_model_alone_reads_what_it_can(models: Path, cache: Path) -> None:
         load_backbone(str(models / "DINOv2"), cache)
 
 
-def test_pictures_of_any_shape_are_refused(models: Path, cache: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(models / "SigLIP", tmp_path / "naflex")
-    vision = {"hidden_size": WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    text = {**vision, "vocab_size": 99, "max_position_embeddings": 24, "projection_size": WIDTH}
-    config = hf.Siglip2Config(text_config=text, vision_config={**vision, "patch_size": 8, "num_patches": 16})
-    hf.Siglip2Model(config).save_pretrained(folder)
-    with pytest.raises(RemodalError, match="found pictures of any shape"):
-        load_backbone(str(folder), cache)
+def test_a_model_of_pictures_of_any_shape_is_given_squares(models: Path, cache: Path) -> None:
+    backbone, plain = loaded("SigLIP2", models, cache, centred=False), hf.AutoModel.from_pretrained(models / "SigLIP2")
+    processor = hf.models.auto.image_processing_auto.AutoImageProcessor.from_pretrained(models / "SigLIP2")
+    media, tower = [one[:SIZE, :SIZE] for one in media_of("image")], backbone.tower("image")
+    with torch.no_grad():
+        expected = plain.get_image_features(**processor(media, return_tensors="pt")).pooler_output
+    own = tower.align(tower.features(read(tower, "image", media)))
+    torch.testing.assert_close(own, normalize(expected, dim=-1), atol=1e-4, rtol=1e-3)
+    assert tower.knows_names
+    assert backbone.logit_scale == pytest.approx(float(plain.logit_scale.exp()))
 
 
 def test_a_saved_models_towers_are_opened_where_they_are_trusted(models: Path, tmp_path: Path) -> None:

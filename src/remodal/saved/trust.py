@@ -23,9 +23,9 @@ def trusted(folder: Path, named: str, settings: Mapping[str, object], trust: str
             f"{folder}: names {needed[0]!r} as its frozen model; nothing outside a saved model is opened unless "
             "you trust it: --trust-backbone PATH (in Python trust_backbone=PATH)"
         )
-    allowed = {Path(one).absolute() for one in _trusting(trust)}
+    allowed = {Path(one).resolve() for one in _trusting(trust)}
     for one in needed:
-        if Path(one).absolute() not in allowed:
+        if Path(one).resolve() not in allowed:
             raise RemodalError(f"{folder}: names {one!r} as its frozen model, not the trusted {str(trust)!r}")
 
 

@@ -82,20 +82,37 @@ def siglip2(model: Any) -> dict[str, Anatomy]:
     """A ``Siglip2Model``, which is what SigLIP2's NaFlex checkpoints are: pictures of any size and shape, padded.
 
     Its pictures are ``pixel_values`` ``[n, patches, 3 * patch * patch]``, with ``spatial_shapes`` and, for layers and
-    summary too, ``pixel_attention_mask``. Text is SigLIP's.
+    summary too, ``pixel_attention_mask``; or, as those of other models, ``[n, 3, height, width]`` in whole patches. Text
+    is SigLIP's.
     """
     vision, mask = model.vision_model, "pixel_attention_mask"
+
+    def embed(inputs: Inputs) -> Tensor:
+        pixels, shapes = inputs["pixel_values"], inputs.get("spatial_shapes")
+        if shapes is None:
+            pixels, shapes = _in_patches(pixels, vision.config.patch_size)
+        embedded: Tensor = vision.embeddings(pixels, shapes)
+        return embedded
+
     return {
         "vision": Anatomy(
-            embed=lambda inputs: vision.embeddings(inputs["pixel_values"], inputs["spatial_shapes"]),
+            embed=embed,
             layers=tuple(vision.encoder.layers),
             norm=vision.post_layernorm,
-            summary=lambda last, inputs: vision.head(last, inputs[mask]),
+            summary=lambda last, inputs: vision.head(last, inputs.get(mask)),
             width=vision.config.hidden_size,
             beside=lambda tokens, inputs: {"attention_mask": mask_of(inputs, mask)},
         ),
         "text": _siglip_text(model.text_model),
     }
+
+
+def _in_patches(pictures: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Pictures ``[n, 3, height, width]`` as ``[n, patches, side * side * 3]``, and how many rows and columns they have."""
+    n, colours, height, width = pictures.shape
+    rows, columns = height // side, width // side
+    patches = pictures.view(n, colours, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1)
+    return patches.reshape(n, rows * columns, -1), torch.tensor([[rows, columns]]).expand(n, 2)
 
 
 def _siglip_text(text: Any) -> Anatomy:
