@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
+from transformers import AutoModel, BertConfig, GPT2Config, PreTrainedTokenizerFast
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from remodal.backbones import Backbone, Encoder, Tokens, Tower, load_backbone
-from remodal.backbones.conftest import CONTEXT, LAYERS, SIZE, WIDTH, save_clip, save_siglip
+from remodal.backbones.conftest import CONTEXT, SHAPE, SIZE, WIDTH, save_clip, save_siglip
 from remodal.backbones.names import vocabulary
 from remodal.backbones.towers import EVERY
 from remodal.errors import RemodalError
@@ -27,6 +27,7 @@ from remodal.features.extract import stem
 
 LENGTH = 5
 TEXTS = ["a cat", "the dog sleeps on a mat", "no"]
+OTHER = GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=8)
 SAVE: dict[str, Callable[[Path, int], Path]] = {"CLIP": save_clip, "SigLIP": save_siglip}
 
 
@@ -204,8 +205,8 @@ def test_a_processor_that_a_newer_version_has_saved_counts_too(folder: Path, tmp
         ("model.safetensors", b"version https://git-lfs", "header"),
         ("config.json", None, "found no config.json"),
         ("config.json", b"{", "valid: a model of transformers"),
-        ("config.json", b'{"model_type": "gpt2"}', "valid: a model of transformers"),
-        ("config.json", BertConfig().to_json_string().encode(), "weights without"),
+        ("config.json", OTHER.to_json_string().encode(), "found a GPT2Model; valid: a model of transformers"),
+        ("config.json", BertConfig(**SHAPE, vocab_size=8).to_json_string().encode(), "weights without"),
         ("tokenizer.json", None, "found no tokenizer.json"),
         ("tokenizer.json", b"[]", "valid: the tokenizer.json"),
         ("preprocessor_config.json", None, "found no preprocessor_config.json"),

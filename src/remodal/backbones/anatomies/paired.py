@@ -108,7 +108,7 @@ def siglip2(model: Any) -> dict[str, Anatomy]:
 
 
 def _in_patches(pictures: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Pictures ``[n, 3, height, width]`` as patches ``[n, patches, side * side * 3]``, and rows and columns ``[n, 2]``."""
+    """Pictures ``[n, 3, height, width]`` as patches ``[n, patches, side * side * 3]``; rows and columns ``[n, 2]``."""
     n, colours, height, width = pictures.shape
     rows, columns = height // side, width // side
     patches = pictures.view(n, colours, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1)
