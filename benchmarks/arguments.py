@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import argparse
 
+from remodal.backbones import Engine
+
 
 class Asked(argparse.Namespace):
-    """stream: names or folders. seeds: one repetition each."""
+    """stream: names or folders. seeds: one repetition each. backbone, device, dtype: as ``remodal run`` takes them."""
 
     stream: list[str]
     seeds: list[int]
+    backbone: str = "lite"
+    device: str = "cpu"
+    dtype: str = "float32"
+
+    @property
+    def engine(self) -> Engine:
+        """Where the frozen model computes."""
+        return Engine.of(self.device, self.dtype)
 
 
-def asked(description: str | None) -> Asked:
-    """``--stream`` and ``--seeds``; ``description`` is what ``--help`` says first."""
+def asked(description: str | None, *, any_backbone: bool = False) -> Asked:
+    """``--stream`` and ``--seeds``; ``description`` is what ``--help`` says first.
+
+    any_backbone: ``--backbone``, ``--device`` and ``--dtype`` too.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stream", nargs="+", default=["everyday"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    if any_backbone:
+        parser.add_argument("--backbone", default=Asked.backbone)
+        parser.add_argument("--device", default=Asked.device)
+        parser.add_argument("--dtype", default=Asked.dtype)
     return parser.parse_args(namespace=Asked())

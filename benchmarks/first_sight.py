@@ -1,125 +1,200 @@
 """Does what other modalities learned help a modality that is seen for the first time? ``comm`` with and without (ii).
 
-``comm`` learns every task of the other modalities; then the new modality's first task, from all of its training items
-or from a few a class, with what is relevant in the others borrowed and without it. Both start from the same state, so
-that nothing but the borrowing differs. Accuracy is on the task's test items, among its classes.
+``comm`` learns the other modalities, each in one task; then the new modality, all of its classes at once, from a few
+items a class or from all. It borrows what is relevant in the others, or nothing, or (a control) the same prompts with
+their layers in another order, which are as large and say nothing. All start from the same state, so that nothing but
+what is borrowed differs. Accuracy is on the new modality's test items, among its classes:
 
-All of it twice: at the learning rate that validation items chose, and at a much faster one, where the prompts move the
-features by far more. By how much they do is measured too.
+- aligned: by the cosine to the text anchors, as the prompts were trained;
+- realigned: after (iii), which is what ``comm`` answers;
+- regression: by ridge regression on the prompted features, with the penalty that leaves each item out best; for scale,
+  the same on frozen features.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
-from arguments import asked
+from arguments import Asked, asked
 from names import learned_without
 from recording import record
+from torch import Tensor
+from torch.nn import functional
 
-from remodal.backbones import Backbone, Tokens
-from remodal.backbones.encoder import PromptTraining
+from remodal.adaptation.adapt import aligned
+from remodal.adaptation.ridge import LowRankRidge
+from remodal.adaptation.routed import Expert
+from remodal.backbones import Backbone, Tower
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
 from remodal.learning.evaluate import accuracy
-from remodal.learning.prepare import PreparedStream
+from remodal.learning.prepare import BATCH, PreparedStream, PreparedTask
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
+from remodal.methods.base import State
 from remodal.methods.comm import Comm, CommSettings
 from remodal.streams import StreamSettings
+from remodal.training.seeding import generator, shuffled
 from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
 
-ITEMS = (2, 5, None)
+ITEMS = (2, 5, 10, None)
 """Training items a class of the new modality; None: all there are."""
-RATES = (PromptTraining().rate, 0.1)
+WHOLE = 1000
+"""Classes a task: all of a modality."""
+STARTS = ("alone", "scrambled", "borrowed")
+PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 1))
+"""Of the regression, over the mean square of an item."""
 
 
 class First(NamedTuple):
-    """A modality's first task. moved: how far the prompts moved the features, over the features' length."""
+    """A new modality's accuracies. moved: how far the prompts moved the features, over the features' length."""
 
-    rate: float
-    items: int | None
-    borrows: bool
-    accuracy: float
+    aligned: float
+    realigned: float
+    regression: float
+    frozen: float
     moved: float
+
+
+class Watched(Comm):
+    """``comm``, which shows what (iii) begins with."""
+
+    def _realigned(self, modality: Any, tower: Tower, trainer: Trainer) -> Expert:
+        self.before: Expert = modality.expert
+        return super()._realigned(modality, tower, trainer)
 
 
 def firsts(
     backbone: Backbone, whole: PreparedStream, few: dict[int | None, PreparedStream], modality: str, seed: int
-) -> Iterator[First]:
-    """One of each kind."""
-    for rate in RATES:
-        settings = CommSettings(learning_rate=rate)
-        state = learned_without(backbone, whole, seed, modality, settings).state()
-        for items, prepared in few.items():
-            place, first = next((i, task) for i, task in enumerate(prepared.tasks) if task.train.modality == modality)
-            for borrows in (True, False):
-                method = Comm(backbone, settings.model_copy(update={"blend": borrows}), seed)
-                method.restore(state)
-                method.learn(first.train, Trainer(seed, place))
-                found = accuracy(method, first, first.columns).aware
-                if found is not None:
-                    yield First(rate, items, borrows, found, moved(method, first.test.tokens, modality))
+) -> Iterator[tuple[int | None, str, First]]:
+    """(items a class, start, what it came to)."""
+    state = learned_without(backbone, whole, seed, modality, CommSettings()).state()
+    for items, prepared in few.items():
+        place, task = next((i, task) for i, task in enumerate(prepared.tasks) if task.train.modality == modality)
+        for start in STARTS:
+            method = Watched(backbone, CommSettings(blend=start != "alone"), seed)
+            method.restore(scrambled(state, seed) if start == "scrambled" else state)
+            method.learn(task.train, Trainer(seed, place))
+            with backbone.engine.home:
+                yield items, start, measured(method, task)
 
 
-def moved(method: Comm, tokens: Tokens, modality: str) -> float:
-    """Mean of ``|f(x; prompts) - f(x)| / |f(x)|``."""
-    tower = method.backbone.tower(modality)
-    frozen, prompted = tower.features(tokens), tower.features(tokens, method.experts()[modality].prompts)
-    return float(((prompted - frozen).norm(dim=1) / frozen.norm(dim=1)).mean())
+def measured(method: Watched, task: PreparedTask) -> First:
+    """What the method comes to on a task that it has just learned."""
+    tower = method.backbone.tower(task.train.modality)
+    anchors, labels = method.backbone.anchors(task.train.classes), task.test.labels.to(tower.encoder.engine.home)
+    features = {
+        name: [torch.cat([tower.features(some, prompts) for some in tokens.batches(BATCH)]) for tokens in both]
+        for both in [(task.train.tokens, task.test.tokens)]
+        for name, prompts in (("prompted", method.before.prompts), ("frozen", None))
+    }
+    aligned_to = aligned(tower, method.before.adapter, features["prompted"][1]) @ anchors.T
+    realigned = accuracy(method, task, task.columns).aware
+    assert realigned is not None
+    by = {
+        name: share(regressed(learned, task.train.labels, asked_for), labels)
+        for name, (learned, asked_for) in features.items()
+    }
+    prompted, frozen = (features[name][1] for name in ("prompted", "frozen"))
+    moved = float(((prompted - frozen).norm(dim=1) / frozen.norm(dim=1)).mean())
+    return First(share(aligned_to, labels), realigned, by["prompted"], by["frozen"], moved)
 
 
-def opened(stream: str, seed: int, items: int | None) -> tuple[Backbone, PreparedStream]:
-    """The stream with at most ``items`` training items a class."""
-    options = StreamSettings(train_items=items)
-    return open_stream_for(RunSettings(stream=stream, seed=seed, stream_options=options), cache_folder())
+def share(scores: Tensor, labels: Tensor) -> float:
+    """Of rows whose highest score is the label's."""
+    return float((scores.argmax(1) == labels).float().mean())
 
 
-def figures_of(stream: str, seeds: Sequence[int]) -> dict[str, Any]:
-    """By modality, number of items and learning rate: accuracy with and without borrowing, and their difference."""
-    found: dict[tuple[float, int | None, str], dict[bool, list[First]]] = defaultdict(lambda: defaultdict(list))
-    for seed in seeds:
-        few = {items: opened(stream, seed, items) for items in ITEMS}
+def regressed(features: Tensor, labels: Tensor, asked_for: Tensor) -> Tensor:
+    """Scores ``[k, classes]`` of ``asked_for`` ``[k, width]``, by regression on ``features`` ``[n, width]``."""
+    centre = features.mean(0)
+    features, classes = features - centre, int(labels.max()) + 1
+    moments = LowRankRidge.empty(features.shape[1]).sketch.added(features, labels, classes)
+    square = float(features.square().sum(1).mean())
+    left_out = moments.left_out(labels, [penalty * square for penalty in PENALTIES])
+    errors = (left_out - functional.one_hot(labels, classes)).square().mean(dim=(1, 2))
+    return (asked_for - centre) @ moments.solve(PENALTIES[int(errors.argmin())] * square)
+
+
+def scrambled(state: State, seed: int) -> State:
+    """The state with the layers of every modality's own prompts in another order, none in its place."""
+
+    def moved_on(prompts: Tensor) -> Tensor:
+        order = shuffled(len(prompts), generator(seed, "scrambled"))
+        places = torch.empty_like(order)
+        places[order] = order.roll(1)
+        return prompts[places]
+
+    tensors = {name: moved_on(one) if name.endswith("/own") else one for name, one in state.tensors.items()}
+    return replace(state, tensors=tensors)
+
+
+def opened(given: Asked, stream: str, seed: int, items: int | None) -> tuple[Backbone, PreparedStream]:
+    """The stream, a task a modality, with at most ``items`` training items a class."""
+    options = StreamSettings(train_items=items, classes_per_task=WHOLE)
+    settings = RunSettings(
+        stream=stream, backbone=given.backbone, order="sequential", seed=seed, stream_options=options
+    )
+    return open_stream_for(settings, cache_folder(), engine=given.engine)
+
+
+def figures_of(given: Asked, stream: str) -> dict[str, Any]:
+    """By modality and number of items: means by start, and what borrowing brings beside both others."""
+    found: dict[tuple[int | None, str], dict[str, list[First]]] = defaultdict(lambda: defaultdict(list))
+    for seed in given.seeds:
+        few = {items: opened(given, stream, seed, items) for items in ITEMS}
         backbone, whole = few[None]
         prepared = {items: tasks for items, (_, tasks) in few.items()}
-        for modality in sorted({task.train.modality for task in whole.tasks if task.train.modality != "text"}):
-            for first in firsts(backbone, whole, prepared, modality, seed):
+        for modality in newcomers(whole):
+            for items, start, first in firsts(backbone, whole, prepared, modality, seed):
                 for name in (modality, "each modality"):
-                    found[first.rate, first.items, name][first.borrows].append(first)
-    return {
-        f"{modality}, {items or 'all'} items a class, learning rate {rate}": compared(by[True], by[False])
-        for (rate, items, modality), by in sorted(found.items(), key=lambda entry: RATES.index(entry[0][0]))
-    }
+                    found[items, name][start].append(first)
+    return {f"{modality}, {items or 'all'} items a class": compared(by) for (items, modality), by in found.items()}
 
 
-def compared(borrowed: Sequence[First], alone: Sequence[First]) -> dict[str, float | None]:
-    """Means over the seeds (of each modality: over modalities and seeds)."""
-    gain = t_interval([one.accuracy - other.accuracy for one, other in zip(borrowed, alone)])
-    return {
-        "with": round(fmean(one.accuracy for one in borrowed), 4),
-        "without": round(fmean(one.accuracy for one in alone), 4),
-        "difference": round(gain.mean, 4),
-        "half of its 95 % interval": None if gain.half is None else round(gain.half, 4),
-        "features moved by": round(fmean(one.moved for one in borrowed), 4),
+def newcomers(whole: PreparedStream) -> list[str]:
+    """The modalities that may be first seen beside images: all but these and text."""
+    return sorted({task.train.modality for task in whole.tasks} - {"image", "text"})
+
+
+def compared(by: dict[str, list[First]]) -> dict[str, Any]:
+    """Means over the seeds (of each modality: over modalities and seeds), and differences with their intervals."""
+    means = {
+        start: {name: round(fmean(getattr(one, name) for one in ones), 4) for name in First._fields}
+        for start, ones in by.items()
     }
+    gains = {
+        f"borrowed - {other}": {name: gain(by["borrowed"], by[other], name) for name in First._fields[:3]}
+        for other in ("alone", "scrambled")
+    }
+    return {**means, **gains}
+
+
+def gain(ones: Sequence[First], others: Sequence[First], name: str) -> list[float | None]:
+    """Mean difference, and half of its 95 % interval."""
+    found = t_interval([getattr(one, name) - getattr(other, name) for one, other in zip(ones, others, strict=True)])
+    return [round(found.mean, 4), None if found.half is None else round(found.half, 4)]
 
 
 def main() -> None:
-    """Print a line for each learning rate, number of items and modality, and record all."""
-    given = asked(__doc__)
+    """Print a line for each modality and number of items, and record all."""
+    given = asked(__doc__, any_backbone=True)
     bound_spinning()
     torch.set_num_threads(1)
     every = {}
     for stream in given.stream:
-        every[Path(stream).name] = figures_of(stream, given.seeds)
+        every[Path(stream).name] = figures_of(given, stream)
         for name, one in every[Path(stream).name].items():
-            print(f"{Path(stream).name}: {name:52} {'  '.join(f'{key} {value}' for key, value in one.items())}")
-    record("first_sight", every)
+            starts = "  ".join(f"{start} {one[start]['realigned']:.3f}" for start in STARTS)
+            print(f"{Path(stream).name}: {name:40} {starts}  {one['borrowed - alone']['realigned']}")
+    record("first_sight" if given.backbone == "lite" else f"first_sight-{given.backbone}", every)
 
 
 if __name__ == "__main__":

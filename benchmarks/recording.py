@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from remodal.files import write_json
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "torch",
+    "transformers",
     "numpy",
     "onnxruntime",
     "pillow",
@@ -30,6 +31,14 @@ PACKAGES = (
 def record(name: str, figures: dict[str, Any]) -> None:
     """Write ``results/<name>.json``."""
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    versions = {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}}
     content = {"command": command, **figures, "versions": versions}
     write_json(RESULTS / f"{name}.json", content)
+
+
+def installed(package: str) -> str:
+    """Its version."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -159,6 +159,7 @@ def adapt(
     labels: int64 ``[n]``, rows of ``anchors [classes, d]``. borrowed: other modalities' prompts, which act beside
     those that are trained.
     """
+    tokens = tower.resident(tokens)
     features = Rows(tokens, partial(tower.features, prompts=borrowed.beside(start.prompts)))
     head = Head.on(tower, features, start.adapter, anchors, labels, scale)
 

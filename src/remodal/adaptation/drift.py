@@ -20,7 +20,8 @@ def drift(means: Tensor, before: Tensor | Rows, after: Tensor | Rows) -> Tensor:
     distance = means.new_empty(len(means), len(before))
     for rows, own in in_chunks(before):
         distance[:, rows] = _squared_distances(means, own)
-    scale = distance.median(dim=1, keepdim=True).values.clamp(min=1e-12)
+    middle = (len(before) - 1) // 2  # sorted: on a GPU torch has no median that it would find again
+    scale = distance.sort(dim=1).values[:, middle, None].clamp(min=1e-12)
     weights = (-distance / scale).softmax(dim=1)
     shifts = (weights[:, rows] @ (after[rows] - own) for rows, own in in_chunks(before))
     return sum(shifts, torch.zeros_like(means))

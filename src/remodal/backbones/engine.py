@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,6 +39,9 @@ class Engine:
     def of(cls, device: str = "cpu", dtype: str = "float32") -> Self:
         """By name; ``auto`` is the best device that is there.
 
+        On an NVIDIA GPU float32 is float32 from then on, in the whole process: torch would let convolutions round their
+        factors to ten bits (TF32).
+
         Raises UnknownName where a name isn't valid, or the device isn't there.
         """
         if dtype not in DTYPES:
@@ -45,7 +51,10 @@ class Engine:
         chosen = best_device() if device == "auto" else device
         if chosen == "cpu" and dtype == "float16":
             raise RemodalError("found dtype float16 on a CPU; valid there: float32, bfloat16")
-        return cls(torch.device(chosen), DTYPES[dtype])
+        engine = cls(torch.device(chosen), DTYPES[dtype])
+        if engine.device.type == "cuda":
+            torch.backends.cudnn.fp32_precision = "ieee"
+        return engine
 
     @property
     def home(self) -> torch.device:
@@ -73,11 +82,31 @@ class Engine:
 
     def here(self, tensor: Tensor) -> Tensor:
         """``tensor`` on the device."""
-        return tensor.to(self.device, non_blocking=True)
+        return _moved(tensor, self.device)
 
     def home_of(self, tensor: Tensor) -> Tensor:
         """``tensor`` where features go."""
-        return tensor.to(self.home, non_blocking=True)
+        return _moved(tensor, self.home)
+
+    @contextmanager
+    def repeatable(self) -> Iterator[None]:
+        """While the block runs, the same numbers give the same bits, also on an NVIDIA GPU, in the whole process.
+
+        An operation of torch that has no such algorithm raises RuntimeError there.
+        """
+        before = torch.get_deterministic_debug_mode()
+        if self.device.type == "cuda":
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+            torch.set_deterministic_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.set_deterministic_debug_mode(before)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Nobody waits for what goes to an NVIDIA GPU; what comes from one, or goes elsewhere, may be read at once."""
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def devices() -> list[str]:

@@ -74,7 +74,9 @@ class FrozenNetwork:
     @cached_property
     def module(self) -> nn.Module:
         """The torch module itself, frozen, on its device."""
-        return self._build().eval().requires_grad_(False).to(self.device)
+        with CPU:  # wherever the caller makes its tensors: libraries load a model as they find it
+            module = self._build()
+        return module.eval().requires_grad_(False).to(self.device)
 
     @cached_property
     def _session(self) -> Any:

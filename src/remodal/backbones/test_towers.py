@@ -27,10 +27,11 @@ from remodal.backbones.minilm import weights_file
 from remodal.backbones.sources import located
 from remodal.backbones.vit import LEVELS
 from remodal.errors import RemodalError, UnknownName
-from remodal.features.extract import stem
+from remodal.features.extract import BATCH_FRAMES, stem
 from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
 from remodal.modalities.audio import RATE, resampled
+from remodal.testing.elsewhere import elsewhere
 
 LENGTH = 3
 READ_BY = {
@@ -386,6 +387,30 @@ def test_sixteen_bits_say_nearly_the_same(family: str, models: Path, cache: Path
             found.append(torch.cat([tower.features(tokens), features.detach()]))
         assert found[0].dtype == torch.float32
         assert torch.cosine_similarity(*found, dim=-1).min() > 0.97, modality
+
+
+@pytest.mark.parametrize("family", READ_BY)
+def test_towers_compute_where_their_engine_says_and_there_alone(
+    family: str, models: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BATCH_FRAMES, "meta", BATCH_FRAMES["cpu"])
+
+    def found(engine: Engine) -> list[Tensor]:
+        backbone = load_backbone("towers", cache, engine, settings_of(family, models))
+        given = [backbone.anchors(["a bell"])]
+        for name, modality in {tower: modality for modality, tower in backbone.reads.items()}.items():
+            tower = backbone.towers[name]
+            tokens, prompts = read(tower, modality, media_of(modality)), engine.home_of(prompts_of(tower))
+            with engine.home:  # as while a method computes
+                features = tower.features(tokens, prompts)
+                given += [features, tower.align(features), tower.features(tokens), tower.identity(tokens)]
+        return [tensor.cpu() for tensor in given]
+
+    expected = found(Engine())
+    with elsewhere() as device:
+        given = found(Engine(device))
+    for one, other in zip(given, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_a_file_says_who_reads_what_from_where_it_is(models: Path, cache: Path) -> None:

@@ -34,8 +34,9 @@ class Tokens:
 
     tower: name of the tower that made them (``"vision"``, ``"text"``).
     frames: as the encoder's stem gives them, ``[sum(lengths), ..., width]``: all items' one after the other, in their
-    order, on the CPU. lengths: int64 ``[n]``, frames an item (1 for a picture or a sentence). features: what the frozen
-    model makes of the items, ``[n, feature_width + identity_width]``, where that is known already.
+    order, on the CPU but for :meth:`Tower.resident`. lengths: int64 ``[n]``, frames an item (1 for a picture or a
+    sentence). features: what the frozen model makes of the items, ``[n, feature_width + identity_width]``, where that
+    is known already.
     """
 
     tower: str
@@ -46,7 +47,7 @@ class Tokens:
     @classmethod
     def stack(cls, tower: str, items: Sequence[NDArray[Any]]) -> Tokens:
         """From one array ``[frames, ..., width]`` an item."""
-        lengths = torch.tensor([len(item) for item in items], dtype=torch.int64)
+        lengths = torch.tensor([len(item) for item in items], dtype=torch.int64, device="cpu")
         return cls(tower, torch.from_numpy(np.concatenate(items)), lengths)
 
     @classmethod
@@ -81,7 +82,11 @@ class Tokens:
         if not len(self):
             return
         starts, frames = torch.cumsum(self.lengths, 0) - self.lengths, self.frames
-        for length in torch.unique(self.lengths).tolist():
+        each = torch.unique(self.lengths).tolist()
+        if len(each) == 1:  # nothing to gather
+            yield torch.arange(len(self), device="cpu"), frames.view(len(self), each[0], *frames.shape[1:])
+            return
+        for length in each:
             positions = (self.lengths == length).nonzero()[:, 0]
             rows = starts[positions, None] + torch.arange(length, device="cpu")
             yield positions, frames[rows]

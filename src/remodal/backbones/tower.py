@@ -17,6 +17,8 @@ from remodal.backbones.tokens import Tokens
 
 FRAMES = {"cpu": 64, "cuda": 1024, "mps": 128}
 """That a network takes at a time where no gradient is asked for."""
+RESIDENT = 1 << 30
+"""Bytes of items that stay on a GPU while they are trained on, at most."""
 
 Computed = Callable[[Tensor, Tensor | None], Tensor]
 """(tokens of items of one length, their prompts) -> one row an item."""
@@ -65,6 +67,16 @@ class Tower:
         """What ``compute`` gives of these items, from memory if it was asked for before (:class:`Remembered`)."""
         return self._known.get(tokens, using, compute)
 
+    def resident(self, tokens: Tokens) -> Tokens:
+        """The same items for training, which asks for them again and again: on a GPU if they fit, else as they are.
+
+        Of their frozen features nothing is known there.
+        """
+        engine = self.encoder.engine
+        if engine.home.type == "cpu" or tokens[:1].frames[0].nbytes * int(tokens.lengths.sum()) > RESIDENT:
+            return tokens
+        return Tokens(tokens.tower, engine.here(tokens.frames), tokens.lengths)
+
     def frozen(self, tokens: Tokens) -> Tensor:
         """Features and identity side by side, of the frozen model: as stored, or of the frames, in one pass."""
 
@@ -79,23 +91,25 @@ class Tower:
     def _of_frames(self, tokens: Tokens, width: int, compute: Computed, prompts: Tensor | None = None) -> Tensor:
         """``[n, width]``: what ``compute`` gives of items of one length and their prompts, a few at a time."""
         engine = self.encoder.engine
-        out = torch.empty(len(tokens), width, device=engine.home)
         trained = prompts is not None and prompts.requires_grad and torch.is_grad_enabled()
-        for positions, group in self._groups(tokens, whole=trained):
-            own = prompts if prompts is None or not _one_an_item(prompts) else prompts[positions]
-            found = compute(group, None if own is None else engine.here(own)).float()
-            out = out.index_copy(0, positions.to(engine.home), found.to(engine.home))
-        return out
+        # an encoder says where its tensors are; to ask for a default device at every call takes as long as small layers
+        with torch._C.DisableTorchFunction():
+            out = torch.empty(len(tokens), width, device=engine.home)
+            for positions, group in self._groups(tokens, whole=trained):
+                at = engine.home_of(positions)
+                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[at]
+                found = compute(group, None if own is None else engine.here(own)).float()
+                out = out.index_copy(0, at, engine.home_of(found))
+            return out
 
     def _groups(self, tokens: Tokens, whole: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Positions and tokens of items of one length, on the device; all that have it, or some at a time."""
         engine = self.encoder.engine
         for positions, frames in tokens.by_length():
-            some = (
-                len(positions) if whole else max(1, FRAMES[engine.device.type] // (frames.shape[1] * self.encoder.cost))
-            )
-            for at in torch.split(torch.arange(len(positions), device="cpu"), some):
-                yield positions[at], engine.here(frames[at])
+            at_once = FRAMES[engine.device.type] // (frames.shape[1] * self.encoder.cost)
+            some = len(positions) if whole else max(1, at_once)
+            for at, group in zip(torch.split(positions, some), torch.split(frames, some)):
+                yield at, engine.here(group)
 
 
 def _one_an_item(prompts: Tensor) -> bool:

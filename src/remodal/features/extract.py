@@ -30,13 +30,13 @@ from remodal.features.source import Encoded
 from remodal.features.store import FeatureStore, features_key, token_key
 from remodal.modalities import get_modality
 
-HANDFUL = {"cpu": 4, "cuda": 64, "mps": 16}
-"""Items that one thread takes at a time, by the kind of device: a GPU wants many at once."""
+HANDFUL = {"cpu": 4, "cuda": 256, "mps": 16}
+"""Items that one thread takes at a time, at most, by the kind of device: a GPU wants many at once."""
 BATCH_FRAMES = {"cpu": 32, "cuda": 512, "mps": 64}
 """Frames that the network takes at a time, at most."""
-AHEAD = 4
+AHEAD = {"cpu": 4, "cuda": 1, "mps": 4}
 """Handfuls a thread that may be done before their turn: bounds memory."""
-COMMIT_ITEMS = 256
+COMMIT_ITEMS = {"cpu": 256, "cuda": 1024, "mps": 256}
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
@@ -84,9 +84,10 @@ def extract(
     Which items are computed together never changes a bit of their tokens. As many threads as torch would use.
     """
     shown, done = progress or Silent(), Extracted()
-    threads = torch.get_num_threads()
+    threads, device = torch.get_num_threads(), backbone.engine.device.type
     uncommitted: dict[bytes, NDArray[Any]] = {}
-    turn = Semaphore(max(1, threads // 2))
+    # on a CPU half of the threads decode while the others compute
+    turn = Semaphore(max(1, threads // 2) if device == "cpu" else threads)
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool, ExitStack() as at_end:
         at_end.callback(store.put, uncommitted)
@@ -96,18 +97,18 @@ def extract(
             if not own:
                 continue
             work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turn=turn)
-            some = HANDFUL[backbone.engine.device.type]
+            some = min(HANDFUL[device], -(-len(own) // threads))
             handfuls = [own[start : start + some] for start in range(0, len(own), some)]
             kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
             with shown.work(f"frozen features ({kinds})", len(own)) as count:
-                for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD * threads)):
+                for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD[device] * threads)):
                     done.lengths.update(found.lengths)
                     done.keys.update(found.keys)
                     done.rejected.extend(found.rejected)
                     done.seconds["decode"] += found.decode / threads
                     done.seconds["stem"] += found.stem / threads
                     uncommitted.update(found.new)
-                    if len(uncommitted) >= COMMIT_ITEMS:
+                    if len(uncommitted) >= COMMIT_ITEMS[device]:
                         store.put(uncommitted)
                         uncommitted.clear()
                     count(len(handful))

@@ -107,25 +107,26 @@ class FeatureStore:
         """
         env, path = self._env, self.path
 
-        def arrays(wanted: Sequence[bytes]) -> list[NDArray[Any] | None]:
+        def joined(wanted: Sequence[bytes]) -> tuple[torch.Tensor, int]:
+            """What is stored under these keys, one after the other, and how many of them are gone."""
             with env.begin(buffers=True) as transaction:
                 values = [transaction.get(key) for key in wanted]
-                return [None if value is None else _array(value).copy() for value in values]
+                there = [_array(value) for value in values if value is not None]
+                found = torch.from_numpy(np.concatenate(there)) if there else torch.empty(0, device="cpu")
+                return found, len(values) - len(there)
 
         def read(positions: torch.Tensor) -> torch.Tensor:
-            found = arrays([keys[at] for at in positions.tolist()])
-            there = [array for array in found if array is not None]
-            if gone := len(found) - len(there):
+            found, gone = joined([keys[at] for at in positions.tolist()])
+            if gone:
                 raise RemodalError(
-                    f"the feature cache {path} was cleared while it was in use: {gone:,} of {len(found):,} items "
+                    f"the feature cache {path} was cleared while it was in use: {gone:,} of {len(positions):,} items "
                     "are gone; the same command computes them again"
                 )
-            return torch.from_numpy(np.concatenate(there))
+            return found
 
         def read_features(positions: torch.Tensor) -> torch.Tensor | None:
-            found = arrays([features_key(keys[at]) for at in positions.tolist()])
-            there = [array[0] for array in found if array is not None]
-            return torch.from_numpy(np.concatenate(there)) if there and len(there) == len(found) else None
+            found, gone = joined([features_key(keys[at]) for at in positions.tolist()])
+            return None if gone or not len(found) else found[:, 0]
 
         return StoredTokens(tower, torch.tensor(lengths, dtype=torch.int64, device="cpu"), read, read_features)
 
@@ -133,7 +134,7 @@ class FeatureStore:
         """Store tokens, all or none of them."""
         with self._env.begin(write=True) as transaction:
             for key, array in tokens.items():
-                transaction.put(key, _HEADER.pack(*array.shape) + np.ascontiguousarray(array).tobytes())
+                transaction.put(key, b"".join((_HEADER.pack(*array.shape), np.ascontiguousarray(array).data)))
 
     def info(self) -> StoreInfo:
         """Entries, and bytes on disk."""

@@ -86,45 +86,47 @@ def run(
     """
     shown = progress or Silent()
     started = time.perf_counter()
-    if (done := _claim(settings, engine or Engine(), out, resume)) is not None:
+    used = engine or Engine()
+    if (done := _claim(settings, used, out, resume)) is not None:
         return done
-    chosen = methods.get(settings.method).options.checked(settings.options)
-    backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
-    method = methods.get(settings.method)(backbone, chosen, settings.seed)
-    loaded = time.perf_counter()
-    checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
-    measured = _learn(method, prepared, settings, checkpoints, history, shown, checkpoints.load())
-    before = time.perf_counter()
+    with used.repeatable():
+        chosen = methods.get(settings.method).options.checked(settings.options)
+        backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
+        method = methods.get(settings.method)(backbone, chosen, settings.seed)
+        loaded = time.perf_counter()
+        checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
+        measured = _learn(method, prepared, settings, checkpoints, history, shown, checkpoints.load())
+        before = time.perf_counter()
 
-    def scored(scores: Sequence[Tensor]) -> None:
-        if stop():
-            measured.evaluate += time.perf_counter() - before
-            checkpoints.save_scores(scores)
-            checkpoints.save(method.state(), measured.as_json(history))
+        def scored(scores: Sequence[Tensor]) -> None:
+            if stop():
+                measured.evaluate += time.perf_counter() - before
+                checkpoints.save_scores(scores)
+                checkpoints.save(method.state(), measured.as_json(history))
 
-    predictions = predict(method, prepared, checkpoints.load_scores(), scored)
-    measured.evaluate += time.perf_counter() - before
-    before = time.perf_counter()
-    predictions.write(out / "predictions.parquet")
-    state = method.state()
-    if keep is not None:
-        keep(method, prepared)
-    now = time.perf_counter()
-    measured.save += now - before
-    cost = {
-        "seconds": _seconds(prepared, measured, loaded - started, now - started, shared=opened is not None),
-        "peak_memory_bytes": peak_memory_bytes(),
-        "trainable_parameters": method.trainable_parameters(),
-        "stored_bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values()),
-    }
-    figures = {
-        "accuracy": {"aware": measured.aware, "agnostic": measured.agnostic},
-        "seconds": measured.seconds,
-    }
-    found = results(settings.as_json(), backbone.engine, prepared, figures, predictions, cost)
-    write_json(out / RESULTS, found)
-    checkpoints.remove()
-    return found
+        predictions = predict(method, prepared, checkpoints.load_scores(), scored)
+        measured.evaluate += time.perf_counter() - before
+        before = time.perf_counter()
+        predictions.write(out / "predictions.parquet")
+        state = method.state()
+        if keep is not None:
+            keep(method, prepared)
+        now = time.perf_counter()
+        measured.save += now - before
+        cost = {
+            "seconds": _seconds(prepared, measured, loaded - started, now - started, shared=opened is not None),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "trainable_parameters": method.trainable_parameters(),
+            "stored_bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values()),
+        }
+        figures = {
+            "accuracy": {"aware": measured.aware, "agnostic": measured.agnostic},
+            "seconds": measured.seconds,
+        }
+        found = results(settings.as_json(), backbone.engine, prepared, figures, predictions, cost)
+        write_json(out / RESULTS, found)
+        checkpoints.remove()
+        return found
 
 
 def open_stream_for(

@@ -46,7 +46,8 @@ class TaskData:
         """``known`` and the classes that are new, in their order; and the labels as positions in them, ``[n]``."""
         columns = list(dict.fromkeys([*known, *self.columns]))
         places = {column: at for at, column in enumerate(columns)}
-        return columns, torch.tensor([places[column] for column in self.columns])[self.labels]
+        of_task = torch.tensor([places[column] for column in self.columns], device=self.labels.device)
+        return columns, of_task[self.labels]
 
     def chunks(self, most: int = CHUNK) -> list[slice]:
         """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task."""
@@ -82,7 +83,8 @@ def at_home(call: Call) -> Call:
 
     @wraps(call)
     def placed(self: Method, *arguments: Any, **named: Any) -> Any:
-        backbone: Backbone = arguments[0] if call.__name__ == "__init__" else self.backbone
+        made = call.__name__ == "__init__"
+        backbone: Backbone = (named.get("backbone") or arguments[0]) if made else self.backbone
         home = backbone.engine.home
         if home.type == "cpu":
             return call(self, *arguments, **named)

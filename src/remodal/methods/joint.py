@@ -17,7 +17,7 @@ from torch import Tensor
 
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.backbones import Tokens, Tower
-from remodal.methods.base import TaskData, methods
+from remodal.methods.base import State, TaskData, methods
 from remodal.methods.remodal import Modality, Regressions, Remodal, RemodalSettings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
@@ -58,6 +58,13 @@ class Joint(Remodal):
     options = JointSettings
     part = KeptRegressions
     keeps_items = True
+
+    def restore(self, state: State) -> None:
+        """Take on what :meth:`state` gave; the items' tokens lie on the CPU, as all tokens do."""
+        super().restore(state)
+        for part in self.parts_.values():
+            mine = cast(KeptRegressions, part)
+            mine.kept = [replace(one, frames=one.frames.cpu(), lengths=one.lengths.cpu()) for one in mine.kept]
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality and no item yet."""

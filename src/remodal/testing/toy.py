@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones import Backbone, Encoder, Tokens, Tower
+from remodal.backbones import Backbone, Encoder, Engine, Tokens, Tower
 from remodal.backbones.prompting import prompted
 from remodal.learning.prepare import PreparedStep, PreparedStream, PreparedTask, TestData
 from remodal.methods.base import TaskData
@@ -34,9 +34,10 @@ class ToyEncoder(Encoder):
     feature_width = TOKENS * WIDTH
     identity_width = WIDTH
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.map = torch.randn(SPACE, self.feature_width, generator=generator(0, "toy", name)) / 5
+    def __init__(self, name: str, engine: Engine | None = None) -> None:
+        self.name, self.engine = name, engine or Engine()
+        drawn = torch.randn(SPACE, self.feature_width, generator=generator(0, "toy", name), device="cpu")
+        self.map = self.engine.home_of(drawn / 5)
 
     def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
         """The toy's media are tokens already."""
@@ -60,21 +61,23 @@ class ToyEncoder(Encoder):
 
 
 class ToyBackbone(Backbone):
-    """Random but fixed; ``vision`` reads four modalities, ``text`` one."""
+    """Random but fixed; ``vision`` reads four modalities, ``text`` one. engine: where it computes."""
 
     name = "toy"
     width = SPACE
     logit_scale = 10.0
     fingerprint = "toy-1"
 
-    def __init__(self) -> None:
-        self.encoders = {name: ToyEncoder(name) for name in ("vision", "text")}
+    def __init__(self, engine: Engine | None = None) -> None:
+        self.engine = engine or Engine()
+        self.encoders = {name: ToyEncoder(name, self.engine) for name in ("vision", "text")}
         self.towers = {name: Tower(encoder) for name, encoder in self.encoders.items()}
         self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
 
     def embed_name(self, name: str) -> Tensor:
         """A direction of its own for each name."""
-        return functional.normalize(torch.randn(SPACE, generator=generator(0, "name", name)), dim=0)
+        drawn = torch.randn(SPACE, generator=generator(0, "name", name), device="cpu")
+        return self.engine.home_of(functional.normalize(drawn, dim=0))
 
 
 def toy_stream(

@@ -35,4 +35,5 @@ def shuffled(count: int, draws: torch.Generator) -> torch.Tensor:
 
 def _moved(drawn: torch.Tensor) -> torch.Tensor:
     """To where a method computes, see :class:`remodal.methods.Method`."""
-    return drawn.to(torch.get_default_device())
+    device = torch.get_default_device()
+    return drawn.to(device, non_blocking=device.type == "cuda")

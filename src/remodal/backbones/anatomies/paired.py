@@ -112,7 +112,7 @@ def _in_patches(pictures: Tensor, side: int) -> tuple[Tensor, Tensor]:
     n, colours, height, width = pictures.shape
     rows, columns = height // side, width // side
     patches = pictures.view(n, colours, rows, side, columns, side).permute(0, 2, 4, 3, 5, 1)
-    return patches.reshape(n, rows * columns, -1), torch.tensor([[rows, columns]]).expand(n, 2)
+    return patches.reshape(n, rows * columns, -1), torch.tensor([[rows, columns]], device="cpu").expand(n, 2)
 
 
 def _siglip_text(text: Any) -> Anatomy:
