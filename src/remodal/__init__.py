@@ -50,7 +50,7 @@ def load(
 ) -> Model:
     """The current version of a saved model: of its folder, of a finished run's folder, or ``owner/name`` on a hub.
 
-    trust_backbone: the folder of the frozen model, where the saved model names one.
+    trust_backbone: the folder or id of the frozen model, or the file of its towers, where the saved model names one.
 
     Raises:
         RemodalError: There is none, a file of it is damaged, or this installation can't run it.

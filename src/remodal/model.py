@@ -352,9 +352,9 @@ valid: a whole number, at least 0, at most 11
     ) -> Self:
         """The current version of a saved model.
 
-        model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder of the
-        frozen model, for a model that names a folder: none is opened because a saved model says so. device, dtype: as
-        of :class:`Model`.
+        model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder or id of the
+        frozen model, or the file of its towers, for a model that names one: none is opened because a saved model says
+        so. device, dtype: as of :class:`Model`.
 
         Raises:
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.
@@ -362,7 +362,7 @@ valid: a whole number, at least 0, at most 11
         folder = located(model)
         description, state, held_out = read(folder)
         told = description.about
-        trusted(folder, told.backbone, trust_backbone)
+        trusted(folder, told.backbone, told.backbone_settings, trust_backbone)
         loaded, engine = cls.__new__(cls), Engine.of(device, dtype)
         try:
             loaded._begin(

@@ -69,6 +69,8 @@ def in_words(schema: Mapping[str, Any]) -> str:
     'a number, at least 0, less than 1'
     >>> in_words({"anyOf": [{"enum": ["mm", "cm", "m"]}, {"type": "null"}]})
     'mm, cm or m, or null'
+    >>> in_words({"type": "array", "items": {"type": "integer", "minimum": 1}})
+    'a list, each a whole number, at least 1'
     """
     if "anyOf" in schema:
         parts = [in_words(part) for part in schema["anyOf"]]
@@ -78,4 +80,6 @@ def in_words(schema: Mapping[str, Any]) -> str:
         return f"{', '.join(most)} or {last}" if most else last
     bounds = [f"{words} {schema[name]}" for name, words in BOUNDS.items() if name in schema]
     kind = KINDS.get(schema.get("type", ""))
+    if "items" in schema and (each := in_words(schema["items"])):
+        bounds.append(f"each {each}")
     return ", ".join([kind, *bounds]) if kind else ""

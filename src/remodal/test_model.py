@@ -83,6 +83,6 @@ def test_an_unknown_setting_gets_the_nearest_name(lite_cache: Path) -> None:
 
 
 def test_what_there_is() -> None:
-    assert remodal.list_backbones() == ["lite", "vit"]
+    assert remodal.list_backbones() == ["lite", "towers", "vit"]
     assert remodal.list_streams() == ["everyday"]
     assert {"comm", "finetune", "joint", "nearest-mean", "ridge", "zero-shot"} <= set(remodal.list_methods())

@@ -121,11 +121,11 @@ class Head:
 def suited(tower: Tower, tokens: Tokens, batch: int, rate: float | None, steps: int | None) -> Recipe:
     """How prompts are trained on these items; what is None is what suits the encoder.
 
-    batch: items a step, or frames where each of them passes a transformer; of long clips at least ``FEWEST_CLIPS``.
+    batch: items a step, or pictures where each of them passes a transformer; of long clips at least ``FEWEST_CLIPS``.
     """
     suits = tower.prompt_training
     if suits.frames:
-        frames = float(tokens.lengths.float().mean())
+        frames = float(tokens.lengths.float().mean()) * tower.encoder.cost
         batch = max(FEWEST_CLIPS, round(batch / frames))
     return Recipe(suits.rate if rate is None else rate, suits.steps if steps is None else steps, batch)
 

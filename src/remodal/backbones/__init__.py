@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
-from remodal.backbones.settings import ClipSettings, LiteSettings, VitSettings
+from remodal.backbones.settings import LiteSettings, PretrainedSettings, TowersSettings, VitSettings
+from remodal.backbones.sources import SUFFIXES, is_id, settings_in
 from remodal.backbones.tokens import CHUNK, StoredTokens, Tokens
 from remodal.backbones.tower import Tower
 from remodal.errors import UnknownName
@@ -26,7 +27,7 @@ __all__ = [
     "Tokens",
     "Tower",
     "backbones",
-    "clip_in",
+    "in_source",
     "load_backbone",
     "registered",
 ]
@@ -59,46 +60,64 @@ def _vit(cache: Path, engine: Engine, settings: VitSettings) -> Backbone:
     return Vit(cache, engine, settings)
 
 
+def _towers(cache: Path, engine: Engine, settings: TowersSettings, name: str = "towers") -> Backbone:
+    """Encoders of transformers of your choice, one a modality: folders, or ids in the cache of a hub."""
+    from remodal.backbones.towers import Towers
+
+    return Towers(name, settings.sources(), cache, engine, settings)
+
+
 backbones.add("lite")(Registered(LiteSettings, _lite))
 backbones.add("vit")(Registered(VitSettings, _vit))
+backbones.add("towers")(Registered(TowersSettings, _towers))
 
 
 def registered(name: str) -> Registered:
-    """The backbone registered under ``name``, or the CLIP model in the folder of that path.
+    """The backbone registered under ``name``; or the model in the folder of that path, or of that id; or a file's.
 
-    Raises UnknownName where there is neither.
+    A file of YAML says who reads each modality. Raises UnknownName where ``name`` is nothing of these.
     """
     if name in backbones.names():
         return backbones.get(name)
-    if Path(name).is_dir():
-        return clip_in(Path(name))
+    if Path(name).suffix in SUFFIXES and not Path(name).is_dir():
+        return _in_file(Path(name))
+    if Path(name).is_dir() or is_id(name):
+        return in_source(name)
     unknown = UnknownName("backbone", name, backbones.names())
-    unknown.args = (f"{unknown}, or the folder of a CLIP model",)
+    unknown.args = (f"{unknown}, a CLIP or SigLIP model's folder or id owner/name, or a YAML file of towers",)
     raise unknown
 
 
-def clip_in(folder: Path) -> Registered:
-    """The CLIP model in a folder, whether there is one or not."""
+def in_source(source: str) -> Registered:
+    """The model in a folder, or of an id, whether there is one or not."""
 
-    def load(cache: Path, engine: Engine, settings: ClipSettings) -> Backbone:
-        """Any CLIPModel of transformers with its tokenizer, with prompts in every layer."""
-        from remodal.backbones.clip import ClipBackbone
+    def load(cache: Path, engine: Engine, settings: PretrainedSettings) -> Backbone:
+        """A CLIP, SigLIP or CLAP model of transformers, with prompts in every layer."""
+        from remodal.backbones.towers import Towers
 
-        return ClipBackbone(folder, engine, settings)
+        return Towers(source, source, cache, engine, settings)
 
-    return Registered(ClipSettings, load)
+    return Registered(PretrainedSettings, load)
+
+
+def _in_file(file: Path) -> Registered:
+    def load(cache: Path, engine: Engine, settings: TowersSettings) -> Backbone:
+        """Encoders of transformers, one a modality, as a file says."""
+        return _towers(cache, engine, settings, str(file))
+
+    return Registered(settings_in(file), load)
 
 
 def load_backbone(
     name: str, cache: Path, engine: Engine | None = None, settings: Mapping[str, object] | None = None
 ) -> Backbone:
-    """The backbone registered under ``name``, or the CLIP model in the folder of that path.
+    """The backbone that ``name`` stands for, as of :func:`registered`.
 
     cache: folder for what a backbone computes once. engine: where it computes; the CPU by default. settings: the
     backbone's own, by name; those that aren't named have their defaults.
 
     Raises:
-        RemodalError: There is neither, a setting isn't known or valid, or what it needs isn't installed.
+        RemodalError: There is none, a setting isn't known or valid, or what it needs isn't installed.
     """
     found = registered(name)
     return found.load(cache, engine or Engine(), found.options.checked(settings or {}))

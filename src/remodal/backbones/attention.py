@@ -64,6 +64,19 @@ def call_layer(layer: nn.Module, tokens: Tensor, prompt: Tensor | None, **beside
     return output
 
 
+class PromptedOutput(nn.Module):
+    """Stands for a layer where a network has none that takes prompts: they act on its output, in one head.
+
+    ``x + softmax(x K_p^T / sqrt(width)) V_p``; called by :func:`call_layer`.
+    """
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens ``[n, tokens, width]``, as they are where no prompt lies ready."""
+        prompt, _ready.prompt = _ready.prompt, None
+        one_head = tokens[:, :, None]
+        return _with_prefixes(one_head, one_head.transpose(1, 2), prompt, tokens.shape[-1] ** -0.5)[:, :, 0]
+
+
 def residual_prefix(
     module: nn.Module,
     query: Tensor,
@@ -88,10 +101,15 @@ def residual_prefix(
     else:
         options |= {"scaling": scaling, "is_causal": causal}
         output = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
+    return _with_prefixes(output, query, prompt, scaling), None
+
+
+def _with_prefixes(output: Tensor, query: Tensor, prompt: Tensor | None, scaling: float) -> Tensor:
+    """``output`` ``[n, tokens, heads, d]``, and what the prompt adds, or the several that stand beside each other."""
     if prompt is not None:
         for part in prompt.unbind(1) if prompt.dim() == 5 else [prompt]:
             output = output + _prefix(query, part, scaling)
-    return output, None
+    return output
 
 
 def _prefix(query: Tensor, prompt: Tensor, scaling: float) -> Tensor:

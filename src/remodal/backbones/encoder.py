@@ -49,6 +49,10 @@ class Encoder(ABC):
     knows_names: bool = True
     """Whether :meth:`align` says anything before something is learned."""
     prompt_training: PromptTraining = PromptTraining()
+    cost: int = 1
+    """What a frame costs, in pictures: a network takes fewer at a time of those that cost more."""
+    own: slice = slice(None)
+    """Which features are what the model itself makes of its last layer; :meth:`align` needs no others."""
     keeps_features: bool = False
     """Whether frozen features are stored beside the tokens, since computing them from tokens takes long."""
 

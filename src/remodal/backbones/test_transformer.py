@@ -13,7 +13,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from remodal.backbones import Tokens, Tower
 from remodal.backbones.anatomies import take_apart
-from remodal.backbones.transformer import TransformerVision
+from remodal.backbones.pictures import Preprocessing, TransformerVision
 from remodal.errors import RemodalError
 from remodal.features.extract import stem
 
@@ -32,7 +32,7 @@ def network() -> Dinov2Model:
 
 def tower(prompt_from_layer: int = 0) -> Tower:
     anatomy = take_apart(network())["vision"]
-    return Tower(TransformerVision(anatomy, SIZE, (0.5,) * 3, (0.25,) * 3, (2, 4), 8, prompt_from_layer))
+    return Tower(TransformerVision(anatomy, Preprocessing(SIZE, (0.5,) * 3, (0.25,) * 3), (2, 4), 8, prompt_from_layer))
 
 
 def clips(*lengths: int, seed: int = 0) -> list[NDArray[np.uint8]]:
@@ -133,5 +133,5 @@ def test_features_and_identity_come_from_the_store_where_they_are_known() -> Non
 
 
 def test_a_layer_that_is_not_there_is_refused() -> None:
-    with pytest.raises(RemodalError, match="found prompt_from_layer = 4; valid here: 0 to 3"):
+    with pytest.raises(RemodalError, match="prompt_from_layer: found 4; valid for the vision model: 0 to 3"):
         tower(4)

@@ -113,7 +113,8 @@ class Tower:
         """Positions and tokens of items of one length, on the device; all that have it, or some at a time."""
         engine = self.encoder.engine
         for positions, frames in tokens.by_length():
-            some = len(positions) if whole else max(1, FRAMES[engine.device.type] // frames.shape[1])
+            at_once = FRAMES[engine.device.type] // (frames.shape[1] * self.encoder.cost)
+            some = len(positions) if whole else max(1, at_once)
             for at, group in zip(torch.split(positions, some), torch.split(frames, some)):
                 yield at, engine.here(group)
 

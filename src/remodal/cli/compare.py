@@ -27,7 +27,9 @@ def command(
     orders: Annotated[str, typer.Option(help="Some of random, sequential, mixed, blurry.")] = "random,sequential",
     seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2,3,4",
     features: Annotated[str, typer.Option(help="shared, published, or both.")] = "shared",
-    backbone: Annotated[str, typer.Option(help="The frozen model: a name, or a CLIP model's folder.")] = "lite",
+    backbone: Annotated[
+        str, typer.Option(help="The frozen model: a name, a model's folder or id, a file of towers.")
+    ] = "lite",
     variant: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=METHOD", help="A method once more, under a name that --set can say; repeatable."),

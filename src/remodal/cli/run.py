@@ -19,7 +19,8 @@ def command(
     stream: Annotated[str | None, typer.Option(help="A stream's name, or a folder of your own data.")] = None,
     method: Annotated[str | None, typer.Option(help="What learns.", show_default="remodal")] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="The frozen model: a name, or a CLIP model's folder.", show_default="lite")
+        str | None,
+        typer.Option(help="The frozen model: a name, a model's folder or id, a file of towers.", show_default="lite"),
     ] = None,
     features: Annotated[
         str | None,

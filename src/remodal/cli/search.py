@@ -21,7 +21,7 @@ def command(
         str | None, typer.Option(help="mm, cm or m: of --file.", show_default="what the model learned from")
     ] = None,
     trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
 ) -> None:

@@ -39,7 +39,7 @@ def command(
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, for a saved model that names one.")
+        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
     ] = None,
 ) -> None:
     """Answer, search, be taught and go back a version: over HTTP, and on a page at /.

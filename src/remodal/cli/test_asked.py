@@ -44,7 +44,7 @@ def test_assignments_and_files_set_the_backbone(tmp_path: Path) -> None:
         ),
         ("vit", "backbone.size=100", "at most 518, a multiple of 14"),
         ("lite", "backbone.size=112", "unknown setting 'backbone.size'"),
-        ("vti", "backbone.size=112", "did you mean 'vit'? valid: lite, vit, or the folder of a CLIP model"),
+        ("vti", "backbone.size=112", "did you mean 'vit'? valid: lite, towers, vit, a CLIP or SigLIP model's folder"),
     ],
 )
 def test_each_backbone_has_settings_of_its_own(backbone: str, assignment: str, says: str) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import remodal
-from remodal.backbones.test_clip import LAYERS, save_clip
+from remodal.backbones.conftest import LAYERS, save_clip
 from remodal.cli.conftest import Cli
 from remodal.errors import RemodalError
+
+DEFAULTS = {"prompt_from_layer": 0, "levels": [0.6, 0.75, 0.9], "centred": True}
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +32,14 @@ def test_a_run_lists_every_setting_and_its_model_needs_none(cli: Cli, own_data: 
     asked = ("run", "--stream", own_data, "--method", "nearest-mean", "--backbone", clip)
     done = cli(*asked, "--out", "x", "backbone.prompt_from_layer=2")
     assert done.exit_code == 0, done.output
-    assert told("x/settings.json") == told("x/results.json") == {"prompt_from_layer": 2}
-    assert f"frozen model: {clip}, backbone.prompt_from_layer=2; computed on cpu, float32" in done.stdout
+    assert told("x/settings.json") == told("x/results.json") == {**DEFAULTS, "prompt_from_layer": 2}
+    assert f"frozen model: {clip}, backbone.prompt_from_layer=2, backbone.levels=[0.6, 0.75, 0.9]" in done.stdout
     assert "<dt>backbone.prompt_from_layer</dt><dd>2</dd>" in Path("x/report.html").read_text()
     assert cli("predict", "x", own_data / "image/red/0.png", "--trust-backbone", clip).exit_code == 0
     other = cli(*asked, "--out", "x", "--resume", "backbone.prompt_from_layer=1")
     assert (other.exit_code, "settings differ" in other.stderr) == (2, True)
     assert cli(*asked, "--out", "y").exit_code == 0
-    assert told("y/settings.json") == {"prompt_from_layer": 0}
+    assert told("y/settings.json") == DEFAULTS
 
 
 def test_a_table_has_one_backbone_with_its_settings(cli: Cli, own_data: Path, clip: Path) -> None:
@@ -46,9 +48,9 @@ def test_a_table_has_one_backbone_with_its_settings(cli: Cli, own_data: Path, cl
         *asked, "--backbone", clip, "--set", "backbone.prompt_from_layer=1", "--dtype", "bfloat16", "--out", "table"
     )
     assert done.exit_code == 0, done.output
-    assert told("table/settings.json") == {"prompt_from_layer": 1}
+    assert told("table/settings.json") == {**DEFAULTS, "prompt_from_layer": 1}
     cell = "table/runs/random-0-nearest-mean-shared/settings.json"
-    assert told(cell) == {"prompt_from_layer": 1}
+    assert told(cell) == {**DEFAULTS, "prompt_from_layer": 1}
     assert json.loads(Path(cell).read_text())["dtype"] == "bfloat16"
     assert "backbone.prompt_from_layer" in Path("table/table.html").read_text()
 
@@ -81,7 +83,7 @@ def test_a_model_of_before_there_were_settings_has_their_defaults(clip: Path, tm
 
 
 def test_a_model_without_such_a_layer_says_how_many_it_has(clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(RemodalError, match="prompt_from_layer: found 3; valid for this model: 0 to 2"):
+    with pytest.raises(RemodalError, match="prompt_from_layer: found 3; valid for the vision model: 0 to 2"):
         remodal.Model("nearest-mean", str(clip), backbone_settings={"prompt_from_layer": 3}, cache=tmp_path)
 
 

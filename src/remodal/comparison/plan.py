@@ -168,7 +168,7 @@ class Plan:
             "settings": {
                 "method": method_settings,
                 "stream": self.stream_options.model_dump(),
-                "backbone": self._backbone_settings().model_dump(),
+                "backbone": self._backbone_settings().model_dump(mode="json"),
             },
         }
 

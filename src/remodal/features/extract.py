@@ -150,7 +150,7 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
 def stem(items: Sequence[tuple[str, NDArray[Any]]], encoder: Encoder) -> list[NDArray[Any]]:
     """Tokens ``[frames, ..., width]`` of each item, given as its modality and what the encoder has prepared of it."""
     frames = np.concatenate([encoder.normalised(modality, prepared) for modality, prepared in items])
-    some = BATCH_FRAMES[encoder.engine.device.type]
+    some = max(1, BATCH_FRAMES[encoder.engine.device.type] // encoder.cost)
     batches = (frames[start : start + some] for start in range(0, len(frames), some))
     tokens = np.concatenate([encoder.stem(batch) for batch in batches])
     return np.split(tokens, np.cumsum([len(prepared) for _, prepared in items])[:-1])

@@ -199,7 +199,7 @@ def _claim(settings: RunSettings, engine: Engine, out: Path, resume: bool) -> di
         # what the run's version did not know of stands at its default
         defaults = {"stream": StreamSettings(), "backbone": registered(settings.backbone).options()}
         for group, default in defaults.items():
-            found["settings"][group] = {**default.model_dump(), **found["settings"].get(group, {})}
+            found["settings"][group] = {**default.model_dump(mode="json"), **found["settings"].get(group, {})}
         begun_on = {name: found.pop(name, begins_on[name]) for name in begins_on}
         if not resume and (out / RESULTS).exists():
             name = shlex.quote(str(out))

@@ -44,8 +44,8 @@ class RunSettings(Settings):
             "order": self.order,
             "seed": self.seed,
             "settings": {
-                "method": of_method.model_dump(),
+                "method": of_method.model_dump(mode="json"),
                 "stream": self.stream_options.model_dump(),
-                "backbone": of_backbone.model_dump(),
+                "backbone": of_backbone.model_dump(mode="json"),
             },
         }

@@ -87,7 +87,7 @@ def _read(data: bytes, where: str) -> NDArray[np.float32]:
     if np.ptp(wave) < STEP:
         raise Refused("found silence, or one value all along; valid: a sound")
     if rate != RATE:
-        wave = _resample(wave, rate)
+        wave = resampled(wave, rate)
     centred: NDArray[np.float32] = wave - wave.mean()
     return centred
 
@@ -181,12 +181,13 @@ def _check_header(length: int, channels: int, rate: int) -> None:
         raise Refused(f"{found}; valid: at most {MAX_AUDIO_SECONDS:.0f} s and {MAX_AUDIO_SAMPLES:,} samples")
 
 
-def _resample(wave: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    length = max(1, round(len(wave) * RATE / rate))
-    short = FILTER * max(1, rate // RATE) - len(wave)
+def resampled(wave: NDArray[np.float32], rate: int, wanted: int = RATE) -> NDArray[np.float32]:
+    """``wave`` ``[n]`` of ``rate`` Hz at the rate ``wanted``."""
+    length = max(1, round(len(wave) * wanted / rate))
+    short = FILTER * max(1, rate // wanted) - len(wave)
     if short > 0:  # the filter gives nothing where a sound is shorter than itself
-        return _resample(np.pad(wave, (0, short), mode="edge"), rate)[:length]
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
+        return resampled(np.pad(wave, (0, short), mode="edge"), rate, wanted)[:length]
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=wanted)
     frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
     frame.sample_rate = rate
     parts = [part.to_ndarray()[0] for part in (*resampler.resample(frame), *resampler.resample(None))]

@@ -21,7 +21,7 @@ from safetensors.torch import save
 
 import remodal
 from remodal.backbones import Registered, backbones, registered
-from remodal.backbones.test_clip import save_clip
+from remodal.backbones.conftest import save_clip
 from remodal.errors import RemodalError
 from remodal.methods import methods
 from remodal.saved import changing, read

@@ -30,7 +30,7 @@ class Anatomy:
     embed: Callable[[Inputs], Tensor]
     """Inputs -> the tokens ``[n, tokens, width]`` that the first layer takes."""
     layers: tuple[nn.Module, ...]
-    """What takes prompts. Empty: nothing does, and :attr:`embed` is the whole network."""
+    """What takes prompts."""
     norm: nn.Module
     """Output of the last layer -> the model's ``last_hidden_state``, ``[n, tokens, width]``."""
     summary: Callable[[Tensor, Inputs], Tensor]
@@ -40,10 +40,16 @@ class Anatomy:
     """
     width: int
     """Width of a token, and so of a prompt."""
+    summary_width: int | None = None
+    """Width ``d`` of :attr:`summary`; None: that of a token."""
     special: int = 0
     """Tokens that stand before the patches: CLS, distillation token, registers. Those of text are word pieces."""
     causal: bool = False
     """Whether a token sees only itself and those before it."""
+    grid: tuple[int, int, int] | None = None
+    """Times, rows and columns of the patches, which stand in that order; None: one time, as many rows as columns."""
+    whole: bool = False
+    """Whether :attr:`embed` is the whole network, and its output all that takes prompts."""
     beside: Callable[[Tensor, Inputs], dict[str, Any]] = nothing
     """Tokens, inputs -> what each layer's ``forward`` takes beside the tokens: masks, positions."""
 

@@ -16,6 +16,7 @@ from remodal.backbones.anatomies.anatomy import Anatomy, Inputs
 
 def ast(model: Any) -> dict[str, Anatomy]:
     """An ``ASTModel``: log-mel pictures of the model's own length. Its summary is the mean of CLS and distillation."""
+    pitches, times = model.embeddings.get_shape(model.config)
     return {
         "audio": Anatomy(
             embed=lambda inputs: model.embeddings(inputs["input_values"]),
@@ -24,6 +25,7 @@ def ast(model: Any) -> dict[str, Anatomy]:
             summary=lambda last, inputs: (last[:, 0] + last[:, 1]) / 2,
             width=model.config.hidden_size,
             special=2,
+            grid=(1, pitches, times),
         )
     }
 
@@ -44,6 +46,7 @@ def whisper(model: Any) -> dict[str, Anatomy]:
             norm=encoder.layer_norm,
             summary=lambda last, inputs: last.mean(1),
             width=model.config.d_model,
+            grid=(1, 1, model.config.max_source_positions),
             beside=lambda tokens, inputs: {"attention_mask": None},
         )
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -333,15 +334,37 @@ def test_a_model_that_was_handed_over_works_as_before(name: str) -> None:
         torch.testing.assert_close(own, before)
 
 
-def test_no_layer_of_claps_audio_takes_prompts() -> None:
+def test_prompts_of_claps_audio_act_on_its_output() -> None:
     model = deepcopy(model_of("CLAP, text"))
     encoder, inputs = take_apart(model)["audio"], {"input_features": random(3, 1, 200, 16)}
     expected: Any = model.get_audio_features(**inputs)
-    tokens = encoder.embed(inputs)
-    assert encoder.layers == ()
-    assert torch.equal(tokens, expected.last_hidden_state.flatten(2).mT)
+    tokens, prompts = encoder.embed(inputs), random(3, 1, 2, LENGTH, WIDTH)
+    assert encoder.whole
+    assert torch.equal(ran(encoder, inputs), expected.last_hidden_state.flatten(2).mT)
     vectors = encoder.summary(encoder.norm(tokens), inputs)
     torch.testing.assert_close(normalize(vectors, dim=-1), expected.pooler_output)
+    keys, values = prompts[:, 0].unbind(1)
+    written_out = tokens + (tokens @ keys.mT / WIDTH**0.5).softmax(-1) @ values
+    torch.testing.assert_close(ran(encoder, inputs, prompts), written_out)
+
+
+@pytest.mark.parametrize("name", ["AST", "Whisper", "VideoMAE", "CLAP, text"])
+def test_a_grid_has_a_place_for_every_patch(name: str) -> None:
+    if name == "CLAP, text":
+        encoder, inputs = take_apart(deepcopy(model_of(name)))["audio"], {"input_features": random(3, 1, 200, 16)}
+    else:
+        encoder, inputs = encoder_of(name), dict(CASES[name].inputs)
+    assert encoder.grid is not None
+    assert math.prod(encoder.grid) + encoder.special == encoder.embed(inputs).shape[1]
+
+
+def test_the_grid_of_a_clip_has_its_times_first() -> None:
+    encoder, clips = encoder_of("VideoMAE"), CLIPS["pixel_values"].clone()
+    before = encoder.embed({"pixel_values": clips})
+    clips[:, 2:] += 1  # the second of two times, each of two frames
+    changed = (encoder.embed({"pixel_values": clips}) != before).any(-1).view(3, *encoder.grid or ())
+    assert not changed[:, 0].any()
+    assert changed[:, 1].all()
 
 
 def test_sixteen_bits_say_nearly_the_same() -> None:

@@ -78,12 +78,15 @@ def dinov3(model: Any) -> dict[str, Anatomy]:
 
 def videomae(model: Any) -> dict[str, Anatomy]:
     """A ``VideoMAEModel``: clips ``[n, frames, 3, height, width]`` of the model's own size and number of frames."""
+    config = model.config
+    side = config.image_size // config.patch_size
     return {
         "video": Anatomy(
             embed=lambda inputs: model.embeddings(inputs["pixel_values"], None),
             layers=tuple(model.encoder.layer),
             norm=model.layernorm or nn.Identity(),
             summary=lambda last, inputs: last.mean(1),
-            width=model.config.hidden_size,
+            width=config.hidden_size,
+            grid=(config.num_frames // config.tubelet_size, side, side),
         )
     }

@@ -1,0 +1,151 @@
+"""What a folder of the ``transformers`` library holds: no network is asked, no pickle read, no code of theirs run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoFeatureExtractor, AutoModel
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
+from transformers.utils import logging
+
+from remodal.backbones.anatomies import FAMILIES
+from remodal.backbones.pictures import Preprocessing
+from remodal.backbones.sentences import Wording
+from remodal.errors import LONGEST as MOST_LETTERS
+from remodal.errors import RemodalError
+
+LONGEST = 256
+"""Word pieces of a sentence, at most."""
+UNUSED = "pooler."
+"""Weights that no encoder here needs begin so; a checkpoint may lack them."""
+WEIGHTS = ("config.json", "*.safetensors")
+PROCESSOR = ("preprocessor_config.json", "processor_config.json")
+"""Of pictures or sounds; newer versions of the library write the second one."""
+WORDING = "tokenizer_config.json"
+POOLINGS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+"""Of a sentence's word pieces, by the names that older versions of ``sentence-transformers`` give them."""
+SAFELY = {"local_files_only": True, "trust_remote_code": False}
+"""Of code in a folder, the library would ask at the terminal whether to run it, if nothing were said."""
+
+
+def load_model(folder: Path) -> Any:
+    """The ``PreTrainedModel`` in a folder, float32.
+
+    Raises:
+        RemodalError: A file is missing or damaged, weights are missing, or it is of a class that isn't known.
+    """
+    for file in WEIGHTS:
+        _needed(folder, file)
+    with _in_one_line(folder, f"valid: a model of transformers, one of {', '.join(sorted(FAMILIES))}"):
+        model, report = AutoModel.from_pretrained(
+            folder, **SAFELY, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+        if type(model).__name__ not in FAMILIES:
+            raise ValueError(f"found a {type(model).__name__}")
+        missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED))
+        if missing:  # the library would put random numbers in their place
+            raise ValueError(f"found weights without {missing[0]} ({len(missing)} in all are missing)")
+    return model
+
+
+def load_preprocessing(folder: Path) -> Preprocessing:
+    """How the model in a folder wants its pictures; RemodalError where the folder doesn't say."""
+    _needed(folder, *PROCESSOR)
+    with _in_one_line(folder, f"valid: the {PROCESSOR[0]} of the model"):
+        return Preprocessing.of(AutoImageProcessor.from_pretrained(folder, **SAFELY))  # type: ignore[no-untyped-call]
+
+
+def load_extractor(folder: Path) -> Any:
+    """The feature extractor of the model of sounds in a folder; RemodalError where the folder has none."""
+    _needed(folder, *PROCESSOR)
+    with _in_one_line(folder, f"valid: the {PROCESSOR[0]} of the model"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # bands of the lowest pitches that no bin falls in: so AST was trained
+        return AutoFeatureExtractor.from_pretrained(folder, **SAFELY)  # type: ignore[no-untyped-call]
+
+
+def load_wording(folder: Path, model: Any) -> Wording:
+    """How the model in a folder wants its sentences; RemodalError where the folder doesn't say."""
+    config = model.config.get_text_config()
+    context = config.max_position_embeddings
+    _needed(folder, "tokenizer.json")
+    with _in_one_line(folder, "valid: the tokenizer.json of the model"):
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        if (last := max(tokenizer.get_vocab().values())) >= config.vocab_size:
+            raise ValueError(f"found word piece {last:,} for a model of {config.vocab_size:,}")
+    if not type(model).__name__.startswith("Siglip"):
+        return Wording(tokenizer, min(LONGEST, context, _told(folder, "model_max_length", context)))
+    _needed(folder, WORDING)
+    filler = _told(folder, "pad_token", None)
+    name = filler.get("content") if isinstance(filler, dict) else filler
+    piece = tokenizer.token_to_id(name) if isinstance(name, str) else None
+    if piece is None:
+        raise RemodalError(f"{folder}: found pad_token {name!r} in {WORDING}; valid: one of the tokenizer's pieces")
+    return Wording(tokenizer, context, filler=piece, lower=True)
+
+
+def load_pooling(folder: Path) -> str:
+    """Whether the word pieces' ``mean`` or the first one, ``cls``, stands for a sentence; ``mean`` if nothing is said.
+
+    RemodalError where ``sentence-transformers`` would make something else of them.
+    """
+    if not (folder / "modules.json").is_file():
+        return "mean"
+    with _in_one_line(folder, "valid: modules Transformer, Pooling (mean or cls) and Normalize"):
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        kinds = [module["type"].rpartition(".")[2] for module in modules]
+        for kind in kinds:
+            if kind not in ("Transformer", "Pooling", "Normalize"):
+                raise ValueError(f"found a module {kind} in modules.json")
+        if "Pooling" not in kinds:
+            return "mean"
+        part = Path(modules[kinds.index("Pooling")]["path"]).name
+        told = json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        found = told.get(
+            "pooling_mode",
+            [POOLINGS.get(name, name) for name, value in told.items() if value is True and name.startswith("pooling")],
+        )
+        pooling = found[0] if isinstance(found, list) and len(found) == 1 else found
+        if pooling not in POOLINGS.values():
+            raise ValueError(f"found a pooling {pooling} in {part}")
+        return str(pooling)
+
+
+def _told(folder: Path, name: str, otherwise: Any) -> Any:
+    """What the folder says of its tokenizer, where it says anything."""
+    file = folder / WORDING
+    if not file.is_file():
+        return otherwise
+    with _in_one_line(folder, f"valid: the {WORDING} of the model"):
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found.get(name, otherwise)
+
+
+def _needed(folder: Path, *files: str) -> None:
+    """RemodalError where a folder has none of these files."""
+    if not any(any(folder.glob(file)) for file in files):
+        raise RemodalError(f"{folder}: found no {files[0]}; valid: a folder with all files of a model; fetch it too")
+
+
+@contextmanager
+def _in_one_line(folder: Path, valid: str) -> Iterator[None]:
+    """Of a broken file the libraries raise whatever their parts raise, and they tell of their work in many lines."""
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    except RemodalError as error:
+        raise RemodalError(f"{folder}: {error}") from None
+    except Exception as error:
+        raise RemodalError(f"{folder}: {' '.join(str(error).split())[:MOST_LETTERS]}; {valid}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
