@@ -24,11 +24,10 @@ import torch
 from arguments import Asked, asked
 from names import learned_without
 from recording import record
+from regression import regressed, share
 from torch import Tensor
-from torch.nn import functional
 
 from remodal.adaptation.adapt import aligned
-from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import Expert
 from remodal.backbones import Backbone, Tower
 from remodal.cache import cache_folder
@@ -49,8 +48,6 @@ ITEMS = (2, 5, 10, None)
 WHOLE = 1000
 """Classes a task: all of a modality."""
 STARTS = ("alone", "scrambled", "borrowed")
-PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 1))
-"""Of the regression, over the mean square of an item."""
 
 
 class First(NamedTuple):
@@ -105,22 +102,6 @@ def measured(method: Watched, task: PreparedTask) -> First:
     prompted, frozen = (features[name][1] for name in ("prompted", "frozen"))
     moved = float(((prompted - frozen).norm(dim=1) / frozen.norm(dim=1)).mean())
     return First(share(aligned_to, labels), realigned, by["prompted"], by["frozen"], moved)
-
-
-def share(scores: Tensor, labels: Tensor) -> float:
-    """Of rows whose highest score is the label's."""
-    return float((scores.argmax(1) == labels).float().mean())
-
-
-def regressed(features: Tensor, labels: Tensor, asked_for: Tensor) -> Tensor:
-    """Scores ``[k, classes]`` of ``asked_for`` ``[k, width]``, by regression on ``features`` ``[n, width]``."""
-    centre = features.mean(0)
-    features, classes = features - centre, int(labels.max()) + 1
-    moments = LowRankRidge.empty(features.shape[1]).sketch.added(features, labels, classes)
-    square = float(features.square().sum(1).mean())
-    left_out = moments.left_out(labels, [penalty * square for penalty in PENALTIES])
-    errors = (left_out - functional.one_hot(labels, classes)).square().mean(dim=(1, 2))
-    return (asked_for - centre) @ moments.solve(PENALTIES[int(errors.argmin())] * square)
 
 
 def scrambled(state: State, seed: int) -> State:

@@ -16,6 +16,7 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
+from remodal.adaptation.drift import Drift
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.backbones import CHUNK
 from remodal.training.seeding import normal
@@ -61,6 +62,10 @@ class ClassStatistics:
         self.classes, self.counts = list(known), before.index_add(0, at, counts)
         self.means = means.index_copy(0, at, (before[at, None] * means[at] + sums) / self.counts[at, None])
         self.factor = factor / max(1.0, self._freedom()) ** 0.5
+
+    def moved(self, drift: Drift) -> None:
+        """Where the items are now that a task has trained the prompts, as far as its own items tell."""
+        self.means, self.factor = drift.points(self.means), drift.directions(self.factor)
 
     def _freedom(self) -> float:
         return float((self.counts - 1).clamp(min=0).sum())

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from remodal.adaptation.blend import relevance, weighted_sum
-from remodal.adaptation.drift import drift
 from remodal.adaptation.merge import merge, merge_rate, self_regularisation
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.realign import temperature
@@ -60,20 +59,6 @@ def test_a_prompt_adds_its_value_where_its_key_attends() -> None:
     """Two keys, one far more alike: the token takes on that key's value."""
     prompts = torch.tensor([[[[100.0, 0.0], [-100.0, 0.0]], [[0.0, 1.0], [5.0, 5.0]]]])
     torch.testing.assert_close(prompted(torch.tensor([[1.0, 0.0]]), prompts), torch.tensor([[1.0, 1.0]]))
-
-
-def test_old_means_move_with_the_items_near_them() -> None:
-    """Items around the first mean move right, those around the second stay."""
-    before = torch.tensor([[0.0, 0.0], [0.1, 0.0], [100.0, 0.0], [100.1, 0.0]])
-    after = before + torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
-    moved = drift(torch.tensor([[0.0, 0.0], [100.0, 0.0]]), before, after)
-    assert moved[0, 0] > 0.7
-    assert moved[1, 0] < 0.3
-
-
-def test_no_drift_where_nothing_moved() -> None:
-    items = torch.randn(6, 3)
-    assert torch.equal(drift(torch.randn(2, 3), items, items), torch.zeros(2, 3))
 
 
 def test_temperature_softens_what_is_too_sure() -> None:

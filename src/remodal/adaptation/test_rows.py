@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from remodal.adaptation.drift import drift
+from remodal.adaptation.drift import Drift
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.rows import Rows, in_chunks, mean
 from remodal.adaptation.statistics import ClassStatistics
@@ -70,5 +70,5 @@ def test_drift_is_the_same_however_items_come(of: Callable[[Rows, Tensor], Rows 
     before, whole = rows(2 * CHUNK)
     means = torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(0))
     moved = Rows(before.tokens, lambda tokens: before.compute(tokens) + 1)
-    found = drift(means, of(before, whole), of(moved, whole + 1))
-    torch.testing.assert_close(found, torch.ones(4, WIDTH))
+    found = Drift.measured(of(before, whole), of(moved, whole + 1)).points(means)
+    torch.testing.assert_close(found, means + 1)

@@ -58,7 +58,7 @@ class TransformerText(Encoder):
         vector = anatomy.summary_width
         self.feature_width, self.identity_width = 4 * self.width + (vector or 0), vector or self.width
         self.own = slice(-vector, None) if vector else slice(0, self.width)
-        self.prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=300, through=vector)
+        self.prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=100, through=vector)
         self.centre = torch.zeros(self.identity_width, device=self.engine.home)
         """Mean embedding of a broad vocabulary, taken off so that cosines spread; set by the backbone."""
 

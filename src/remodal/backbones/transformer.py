@@ -71,7 +71,7 @@ class Transformer(Encoder):
         self._with_mean = not aligned and anatomy.special > 0
         head = (anatomy.summary_width or self.width) + self._with_mean * self.width
         self._pooling = ClipPooling([self.width] * len(levels), head).to(self.engine.device)
-        self.prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=300, frames=True, through=head)
+        self.prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=100, frames=True, through=head)
         if anatomy.whole:
             self.prompt_training = PromptTraining(through=head)
         self.own = slice(-head, None)

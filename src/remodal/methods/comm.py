@@ -29,7 +29,7 @@ from torch import Tensor
 
 from remodal.adaptation.adapt import NOTHING, Adapted, Borrowed, Held, adapt, aligned, frozen, suited
 from remodal.adaptation.blend import relevance
-from remodal.adaptation.drift import drift
+from remodal.adaptation.drift import Drift
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
 from remodal.adaptation.routed import Expert
@@ -109,7 +109,7 @@ class Comm(RoutedMethod[_Modality]):
         statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.chosen.rank)
         after = Rows(task.tokens, partial(tower.features, prompts=snapshot))
         if before is not None and self.chosen.realign:
-            statistics.means = statistics.means + drift(statistics.means, before, after)
+            statistics.moved(Drift.measured(before, after))
         statistics.add(after, task.labels, task.classes)
         modality = _Modality(own, Expert(snapshot, adapter, 1.0), statistics)
         self.parts_[task.modality] = modality
