@@ -8,13 +8,17 @@ from remodal.backbones import Engine
 
 
 class Asked(argparse.Namespace):
-    """stream: names or folders. seeds: one repetition each. backbone, device, dtype: as ``remodal run`` takes them."""
+    """stream: names or folders. seeds: one repetition each. backbone, device, dtype: as ``remodal run`` takes them.
+
+    jobs: processes side by side.
+    """
 
     stream: list[str]
     seeds: list[int]
     backbone: str = "lite"
     device: str = "cpu"
     dtype: str = "float32"
+    jobs: int = 1
 
     @property
     def engine(self) -> Engine:
@@ -25,7 +29,7 @@ class Asked(argparse.Namespace):
 def asked(description: str | None, *, any_backbone: bool = False) -> Asked:
     """``--stream`` and ``--seeds``; ``description`` is what ``--help`` says first.
 
-    any_backbone: ``--backbone``, ``--device`` and ``--dtype`` too.
+    any_backbone: ``--backbone``, ``--device``, ``--dtype`` and ``--jobs`` too.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stream", nargs="+", default=["everyday"])
@@ -34,4 +38,5 @@ def asked(description: str | None, *, any_backbone: bool = False) -> Asked:
         parser.add_argument("--backbone", default=Asked.backbone)
         parser.add_argument("--device", default=Asked.device)
         parser.add_argument("--dtype", default=Asked.dtype)
+        parser.add_argument("--jobs", type=int, default=Asked.jobs)
     return parser.parse_args(namespace=Asked())

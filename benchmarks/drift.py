@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import torch
@@ -27,6 +27,7 @@ from arguments import Asked, asked
 from matplotlib import pyplot
 from recording import RESULTS, record
 from regression import regressed, share
+from side_by_side import side_by_side
 from torch import Tensor
 
 from remodal.adaptation.adapt import Adapted, Held, adapt, aligned, frozen, suited
@@ -40,7 +41,6 @@ from remodal.learning.prepare import BATCH, PreparedTask
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import TaskData
-from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
 
 PROMPT_LENGTH, BATCH_FRAMES, HELD = 8, 64, 1.0
@@ -153,18 +153,32 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 """(stored features, the new task's before it and after it) -> stored features from then on."""
 
 
-def opened(given: Asked, stream: str, seed: int) -> dict[str, Modality]:
-    """The modalities of a transformer's tower that come in several tasks."""
+class Piece(NamedTuple):
+    """What one process measures."""
+
+    given: Asked
+    stream: str
+    seed: int
+    modality: str
+
+
+def opened(given: Asked, stream: str, seed: int) -> tuple[Backbone, dict[str, list[PreparedTask]]]:
+    """The tasks of each modality but text."""
     settings = RunSettings(stream=stream, backbone=given.backbone, seed=seed)
     backbone, prepared = open_stream_for(settings, cache_folder(), engine=given.engine)
     by: dict[str, list[PreparedTask]] = defaultdict(list)
     for task in prepared.tasks:
-        by[task.train.modality].append(task)
-    return {
-        name: Modality(backbone.tower(name), backbone, tasks, seed)
-        for name, tasks in by.items()
-        if name != "text" and len(tasks) > 1
-    }
+        if task.train.modality != "text":
+            by[task.train.modality].append(task)
+    return backbone, by
+
+
+def measured(piece: Piece) -> dict[str, float]:
+    """Accuracy by name."""
+    backbone, tasks = opened(piece.given, piece.stream, piece.seed)
+    modality = Modality(backbone.tower(piece.modality), backbone, tasks[piece.modality], piece.seed)
+    with piece.given.engine.home:
+        return dict(figures(modality))
 
 
 def drawn(figures: dict[str, dict[str, Any]], file: Path) -> None:
@@ -197,16 +211,17 @@ def drawn(figures: dict[str, dict[str, Any]], file: Path) -> None:
 def main() -> None:
     """Print a line for each modality and figure, record all and draw it."""
     given = asked(__doc__, any_backbone=True)
-    bound_spinning()
-    torch.set_num_threads(1)
+    pieces = [
+        Piece(given, stream, seed, modality)
+        for stream, seed in product(given.stream, given.seeds)
+        for modality in opened(given, stream, seed)[1]
+    ]
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for stream, seed in product(given.stream, given.seeds):
-        for name, modality in opened(given, stream, seed).items():
-            with given.engine.home:
-                for what, accuracy in figures(modality):
-                    print(f"{stream} {seed} {name:6} {what:30} {accuracy:.3f}", flush=True)
-                    for group in (name, "each modality"):
-                        found[group][what].append(accuracy)
+    for piece, one in zip(pieces, side_by_side(measured, pieces, given.jobs), strict=True):
+        for what, accuracy in one.items():
+            print(f"{piece.stream} {piece.seed} {piece.modality:6} {what:30} {accuracy:.3f}", flush=True)
+            for group in (piece.modality, "each modality"):
+                found[group][what].append(accuracy)
     intervals = {group: {what: interval(values) for what, values in by.items()} for group, by in sorted(found.items())}
     record("drift", intervals)
     drawn(intervals, RESULTS / "drift.png")

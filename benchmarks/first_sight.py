@@ -25,6 +25,7 @@ from arguments import Asked, asked
 from names import learned_without
 from recording import record
 from regression import regressed, share
+from side_by_side import side_by_side
 from torch import Tensor
 
 from remodal.adaptation.adapt import aligned
@@ -40,7 +41,6 @@ from remodal.methods.base import State
 from remodal.methods.comm import Comm, CommSettings
 from remodal.streams import StreamSettings
 from remodal.training.seeding import generator, shuffled
-from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
 
 ITEMS = (2, 5, 10, None)
@@ -126,17 +126,32 @@ def opened(given: Asked, stream: str, seed: int, items: int | None) -> tuple[Bac
     return open_stream_for(settings, cache_folder(), engine=given.engine)
 
 
+class Piece(NamedTuple):
+    """What one process measures."""
+
+    given: Asked
+    stream: str
+    seed: int
+    modality: str
+
+
+def rows_of(piece: Piece) -> list[tuple[int | None, str, First]]:
+    """As :func:`firsts` gives them."""
+    few = {items: opened(piece.given, piece.stream, piece.seed, items) for items in ITEMS}
+    backbone, whole = few[None]
+    prepared = {items: tasks for items, (_, tasks) in few.items()}
+    return list(firsts(backbone, whole, prepared, piece.modality, piece.seed))
+
+
 def figures_of(given: Asked, stream: str) -> dict[str, Any]:
     """By modality and number of items: means by start, and what borrowing brings beside both others."""
+    modalities = newcomers(opened(given, stream, given.seeds[0], None)[1])
+    pieces = [Piece(given, stream, seed, modality) for seed in given.seeds for modality in modalities]
     found: dict[tuple[int | None, str], dict[str, list[First]]] = defaultdict(lambda: defaultdict(list))
-    for seed in given.seeds:
-        few = {items: opened(given, stream, seed, items) for items in ITEMS}
-        backbone, whole = few[None]
-        prepared = {items: tasks for items, (_, tasks) in few.items()}
-        for modality in newcomers(whole):
-            for items, start, first in firsts(backbone, whole, prepared, modality, seed):
-                for name in (modality, "each modality"):
-                    found[items, name][start].append(first)
+    for piece, rows in zip(pieces, side_by_side(rows_of, pieces, given.jobs), strict=True):
+        for items, start, first in rows:
+            for name in (piece.modality, "each modality"):
+                found[items, name][start].append(first)
     return {f"{modality}, {items or 'all'} items a class": compared(by) for (items, modality), by in found.items()}
 
 
@@ -167,8 +182,6 @@ def gain(ones: Sequence[First], others: Sequence[First], name: str) -> list[floa
 def main() -> None:
     """Print a line for each modality and number of items, and record all."""
     given = asked(__doc__, any_backbone=True)
-    bound_spinning()
-    torch.set_num_threads(1)
     every = {}
     for stream in given.stream:
         every[Path(stream).name] = figures_of(given, stream)
