@@ -99,7 +99,7 @@ def _tokens(backbone: Backbone) -> dict[str, Tokens]:
         items = [item for task in streams.stream("everyday") for item in task.test if item.modality == modality][:count]
         media = [get_modality(modality).decode(item.read(), where=item.id, unit=item.unit) for item in items]
         prepared = [(modality, tower.encoder.prepare(modality, medium)) for medium in media]
-        found[modality] = Tokens.stack(tower.name, stem(prepared, tower.encoder))
+        found[modality] = stem(prepared, tower.encoder)
     return found
 
 

@@ -77,16 +77,14 @@ class TransformerVision(Encoder):
         return pictures.reshape(len(pictures), -1, 3)
 
     @torch.no_grad()
-    def stem(self, inputs: NDArray[np.uint8]) -> NDArray[Any]:
+    def stem(self, inputs: NDArray[np.uint8]) -> NDArray[np.uint8] | Tensor:
         """The pictures themselves; or what the stem's layers make of them, and summaries of the levels among these."""
         if not self._below:
             return inputs
         tokens = self._embedded(self.engine.here(torch.from_numpy(inputs)))
         layers = self._anatomy.layers[: self._below]
         tokens, kept = run(layers, tokens, None, self._beside(tokens), self._at(self._stored_levels))
-        rows = torch.cat([tokens.float(), *map(self._summary, kept)], dim=1)
-        stored: NDArray[np.float16] = rows.half().cpu().numpy()
-        return stored
+        return torch.cat([tokens.float(), *map(self._summary, kept)], dim=1).half()
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """The summaries of every level, pooled over the frames."""
