@@ -13,13 +13,13 @@ PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 1))
 
 def regressed(features: Tensor, labels: Tensor, asked_for: Tensor) -> Tensor:
     """Scores ``[k, classes]`` of ``asked_for`` ``[k, width]``, by regression on ``features`` ``[n, width]``."""
-    centre = features.mean(0)
-    features, classes = features - centre, int(labels.max()) + 1
-    moments = LowRankRidge.empty(features.shape[1]).sketch.added(features, labels, classes)
-    square = float(features.square().sum(1).mean())
+    centre, classes = features.mean(0), int(labels.max()) + 1
+    own, asked = (functional.pad(one - centre, (0, 1), value=1.0) for one in (features, asked_for))  # 1: the bias
+    moments = LowRankRidge.empty(own.shape[1]).sketch.added(own, labels, classes)
+    square = float(own.square().sum(1).mean())
     left_out = moments.left_out(labels, [penalty * square for penalty in PENALTIES])
     errors = (left_out - functional.one_hot(labels, classes)).square().mean(dim=(1, 2))
-    return (asked_for - centre) @ moments.solve(PENALTIES[int(errors.argmin())] * square)
+    return asked @ moments.solve(PENALTIES[int(errors.argmin())] * square)
 
 
 def share(scores: Tensor, labels: Tensor) -> float:

@@ -233,8 +233,7 @@ valid: a whole number, at least 0, at most 11
         for tower in self.backbone.towers.values():
             own = [at for at, one in enumerate(media) if one.tower == tower.name]
             if own:
-                found = stem([(media[at].read_as, media[at].prepared) for at in own], tower.encoder)
-                tokens = Tokens.stack(tower.name, found)
+                tokens = stem([(media[at].read_as, media[at].prepared) for at in own], tower.encoder)
                 answers.update(zip(own, self._said(tower, tokens, [media[at].name for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 

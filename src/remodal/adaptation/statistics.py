@@ -91,14 +91,17 @@ def leading(rows: Iterable[Tensor], rank: int) -> Tensor:
 
     rows: ``[n, width]`` each, one after the other; at least one row in all. Of more than ``CHUNK`` rows so many at a
     time, each with the leading ``CHUNK`` of what came before, so that nothing grows with the square of the rows; up to
-    there it is exact.
+    there it is exact. Each direction points to where its largest entry is positive: what is drawn along it doesn't
+    depend on who solves for it.
     """
     kept: list[Tensor] = []
     for block in _blocks(rows):
         joined = torch.cat([*kept, block])
         _, vectors = _spectrum(joined, smallest=1e-9)
         kept = [(vectors[:, -max(rank, CHUNK) :].T @ joined.double()).float()]
-    return kept[0][-rank:]
+    directions = kept[0][-rank:]
+    largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
+    return directions * largest.sign()
 
 
 def _blocks(rows: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -121,9 +124,12 @@ def orthonormal(rows: Tensor, smallest: float = 1e-7) -> Tensor:
 
 
 def _spectrum(rows: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and -vectors of ``rows rows^T``, ascending, without those below ``smallest`` of the largest."""
+    """Eigenvalues and -vectors of ``rows rows^T``, ascending, without those below ``smallest`` of the largest.
+
+    In float64 from the products on: those of float32 would add directions of mere rounding, more or fewer by chance.
+    """
     values: Tensor
     vectors: Tensor
-    values, vectors = torch.linalg.eigh((rows @ rows.T).double())
+    values, vectors = torch.linalg.eigh(rows.double() @ rows.double().T)
     kept = values > smallest * values[-1].clamp(min=1e-30)
     return values[kept], vectors[:, kept]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remodal.adaptation.statistics import ClassStatistics, leading, orthonormal, pseudo_features
+from remodal.testing.rounding import OtherRounding
 
 
 def sample(count: int, width: int, seed: int) -> torch.Tensor:
@@ -75,6 +76,16 @@ def test_a_basis_is_orthonormal_and_spans_its_rows() -> None:
     basis = orthonormal(torch.cat([rows, rows[:1] + rows[1:2]]))
     torch.testing.assert_close(basis.T @ basis, torch.eye(3), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(rows @ basis @ basis.T, rows, atol=1e-3, rtol=1e-3)
+
+
+def test_rounding_neither_adds_nor_turns_a_direction() -> None:
+    rows = sample(9, 4, 5) @ torch.randn(4, 20, generator=torch.Generator().manual_seed(0))
+    expected = leading([rows], 9)
+    assert len(expected) == 4
+    for seed in range(3):
+        with OtherRounding(seed):
+            found = leading([rows], 9)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_leading_directions_of_many_rows_are_found_block_by_block() -> None:

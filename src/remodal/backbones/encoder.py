@@ -68,10 +68,11 @@ class Encoder(ABC):
         return prepared
 
     @abstractmethod
-    def stem(self, inputs: NDArray[Any]) -> NDArray[Any]:
+    def stem(self, inputs: NDArray[Any]) -> NDArray[Any] | Tensor:
         """Frozen tokens ``[frames, ..., width]`` of a batch of normalised frames, whatever items they belong to.
 
-        float16, or bytes where the stem does nothing and pictures are stored as they are.
+        float16, or bytes where the stem does nothing and pictures are stored as they are. A tensor may be on the
+        engine's device, where what comes after the stem needs it.
         """
 
     @abstractmethod

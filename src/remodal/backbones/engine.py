@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -94,14 +94,17 @@ class Engine:
 
         An operation of torch that has no such algorithm raises RuntimeError there.
         """
-        before = torch.get_deterministic_debug_mode()
+        memory: Any = torch.utils.deterministic
+        before, filled = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
         if self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
             torch.set_deterministic_debug_mode("error")
+            memory.fill_uninitialized_memory = False  # costs a kernel for each new tensor, and nothing here reads one
         try:
             yield
         finally:
             torch.set_deterministic_debug_mode(before)
+            memory.fill_uninitialized_memory = filled
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:

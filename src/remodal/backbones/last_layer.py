@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -37,7 +36,7 @@ class LastLayerEncoder(Encoder):
         """As the whole encoder."""
         return self._whole.normalised(modality, prepared)
 
-    def stem(self, inputs: NDArray[Any]) -> NDArray[np.float16]:
+    def stem(self, inputs: NDArray[Any]) -> NDArray[Any] | Tensor:
         """As the whole encoder: the same tokens are cached."""
         return self._whole.stem(inputs)
 

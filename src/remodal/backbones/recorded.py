@@ -47,7 +47,7 @@ class Recorded:
         if shape in self._waiting:
             return compute(tokens, prompts)
         self._waiting.add(shape)
-        features = recording(tokens, prompts)
+        features = recording(tokens, prompts).clone()  # the next pass writes over it
         features.register_hook(lambda _: self._waiting.discard(shape))  # type: ignore[no-untyped-call]
         return features
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tokenizers import Tokenizer, models
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel, Dinov2Config, Dinov2Model
 
-from remodal.backbones import Encoder, Engine, Tokens, Tower
+from remodal.backbones import Encoder, Engine, Tower
 from remodal.backbones.anatomies import take_apart
 from remodal.backbones.frozen import FrozenNetwork
 from remodal.backbones.pictures import Preprocessing, TransformerVision
@@ -45,7 +46,7 @@ def found(encoder: Encoder, modality: str) -> list[Tensor]:
     """What an encoder and its tower give, with prompts for all, one an item, and none; and the gradient of a prompt."""
     tower, media = Tower(encoder), PICTURES if modality == "video" else ["a", "dog", "a"]
     prepared = [(modality, encoder.prepare(modality, one)) for one in media]
-    tokens = Tokens.stack(tower.name, stem(prepared, encoder))
+    tokens = stem(prepared, encoder)
     drawn = torch.randn(3, tower.layers, 2, 2, tower.width, generator=torch.Generator().manual_seed(1))
     each = encoder.engine.home_of(drawn)
     one = each[0].clone().requires_grad_()
@@ -87,7 +88,8 @@ def test_frames_have_the_same_codes_wherever_tensors_are_made() -> None:
 
 def test_what_is_repeatable_on_a_gpu_is_so_within_the_block_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    for engine, mode in ((Engine(), 0), (Engine(torch.device("cuda")), 2)):
+    memory: Any = torch.utils.deterministic
+    for engine, mode, filled in ((Engine(), 0, True), (Engine(torch.device("cuda")), 2, False)):
         with engine.repeatable():
-            assert torch.get_deterministic_debug_mode() == mode
-        assert torch.get_deterministic_debug_mode() == 0
+            assert (torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory) == (mode, filled)
+        assert (torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory) == (0, True)

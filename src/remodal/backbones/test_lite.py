@@ -61,9 +61,7 @@ MEDIA: dict[str, Any] = {"image": photo(), "video": moving_square(), "audio": ri
 
 def tokens_of(lite: Lite, modality: str, *media: Any) -> Tokens:
     tower = lite.tower(modality)
-    return Tokens.stack(
-        tower.name, stem([(modality, tower.encoder.prepare(modality, medium)) for medium in media], tower.encoder)
-    )
+    return stem([(modality, tower.encoder.prepare(modality, medium)) for medium in media], tower.encoder)
 
 
 def features_of(lite: Lite, modality: str, *media: Any) -> Tensor:

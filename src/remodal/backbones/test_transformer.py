@@ -42,7 +42,7 @@ def clips(*lengths: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 
 def tokens(read: Tower, media: list[NDArray[np.uint8]]) -> Tokens:
     prepared: list[tuple[str, NDArray[Any]]] = [("image", one.reshape(len(one), -1, 3)) for one in media]
-    return Tokens.stack(read.name, stem(prepared, read.encoder))
+    return stem(prepared, read.encoder)
 
 
 def prompts(read: Tower, *first: int) -> Tensor:

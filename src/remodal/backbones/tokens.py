@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,12 +66,27 @@ class Tokens:
 
     def __getitem__(self, index: Tensor | slice) -> Tokens:
         """The items at ``index``, an int64 tensor or a slice."""
+        if isinstance(index, Tensor) and (each := self._each):
+            return self._of_one_length(index, each)
         positions = _at(index, len(self))
         starts, lengths = (torch.cumsum(self.lengths, 0) - self.lengths)[positions], self.lengths[positions]
         within = torch.arange(int(lengths.sum()), device="cpu")
         within = within - (torch.cumsum(lengths, 0) - lengths).repeat_interleave(lengths)
         frames = self.frames[starts.repeat_interleave(lengths) + within]
         return Tokens(self.tower, frames, lengths, None if self.features is None else self.features[positions])
+
+    def _of_one_length(self, index: Tensor, each: int) -> Tokens:
+        """The items at ``index``, all of ``each`` frames: no CPU has to know which they are, nor to wait for a GPU."""
+        frames = self.frames.view(len(self), each, *self.frames.shape[1:])[index.to(self.frames.device)].flatten(0, 1)
+        lengths = torch.full((len(index),), each, device="cpu")
+        features = None if self.features is None else self.features[index.to(self.features.device)]
+        return Tokens(self.tower, frames, lengths, features)
+
+    @cached_property
+    def _each(self) -> int | None:
+        """Frames of an item, if all have as many."""
+        each = torch.unique(self.lengths).tolist()
+        return each[0] if len(each) == 1 else None
 
     def batches(self, size: int) -> Iterator[Tokens]:
         """The items in their order, at most ``size`` at a time."""
@@ -82,11 +98,10 @@ class Tokens:
         if not len(self):
             return
         starts, frames = torch.cumsum(self.lengths, 0) - self.lengths, self.frames
-        each = torch.unique(self.lengths).tolist()
-        if len(each) == 1:  # nothing to gather
-            yield torch.arange(len(self), device="cpu"), frames.view(len(self), each[0], *frames.shape[1:])
+        if each := self._each:  # nothing to gather
+            yield torch.arange(len(self), device="cpu"), frames.view(len(self), each, *frames.shape[1:])
             return
-        for length in each:
+        for length in torch.unique(self.lengths).tolist():
             positions = (self.lengths == length).nonzero()[:, 0]
             rows = starts[positions, None] + torch.arange(length, device="cpu")
             yield positions, frames[rows]

@@ -96,18 +96,18 @@ class Tower:
         trained = prompts is not None and prompts.requires_grad and torch.is_grad_enabled()
         # an encoder says where its tensors are; to ask for a default device at every call takes as long as small layers
         with torch._C.DisableTorchFunction():
-            out = torch.empty(len(tokens), width, device=engine.home)
+            order, parts = list[Tensor](), list[Tensor]()
             for positions, group in self._groups(tokens, whole=trained):
-                at = engine.home_of(positions)
-                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[at]
+                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[engine.home_of(positions)]
                 if own is not None:
                     own = engine.here(own)
                 if own is not None and trained and self._recorded is not None:
                     found = self._recorded(compute, group, own)
                 else:
                     found = compute(group, own)
-                out = out.index_copy(0, at, engine.home_of(found.float()))
-            return out
+                order.append(positions)
+                parts.append(engine.home_of(found.float()))
+            return _in_order(order, parts) if parts else torch.empty(0, width, device=engine.home)
 
     def _groups(self, tokens: Tokens, whole: bool) -> Iterator[tuple[Tensor, Tensor]]:
         """Positions and tokens of items of one length, on the device; all that have it, or some at a time."""
@@ -117,6 +117,14 @@ class Tower:
             some = len(positions) if whole else max(1, at_once)
             for at, group in zip(torch.split(positions, some), torch.split(frames, some)):
                 yield at, engine.here(group)
+
+
+def _in_order(order: list[Tensor], parts: list[Tensor]) -> Tensor:
+    """Rows ``[n, width]``, of which ``order`` says where they belong."""
+    rows, places = (one[0] if len(one) == 1 else torch.cat(one) for one in (parts, order))
+    if bool((places[1:] > places[:-1]).all()):
+        return rows
+    return torch.empty_like(rows).index_copy(0, places.to(rows.device), rows)
 
 
 def _one_an_item(prompts: Tensor) -> bool:

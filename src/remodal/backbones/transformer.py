@@ -84,7 +84,7 @@ class Transformer(Encoder):
         """What the model is given, of ``[n, ...]`` frames as :meth:`prepare` gives them, on the device."""
 
     @torch.no_grad()
-    def stem(self, inputs: NDArray[Any]) -> NDArray[Any]:
+    def stem(self, inputs: NDArray[np.uint8]) -> NDArray[np.uint8] | Tensor:
         """What was prepared; or what the stem's layers make of it, and summaries of the levels among these."""
         if not self._stem_computes:
             return inputs
@@ -92,8 +92,7 @@ class Transformer(Encoder):
         layers = self._anatomy.layers[: self._below]
         tokens, kept = run(layers, tokens, None, self._beside(tokens), self._at(self._stored_levels))
         low = [self._summary(level).view(len(tokens), -1, self.width) for level in kept]
-        stored: NDArray[np.float16] = torch.cat([tokens.float(), *low], dim=1).half().cpu().numpy()
-        return stored
+        return torch.cat([tokens.float(), *low], dim=1).half()
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """The summaries of every level, pooled over the frames."""

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from threading import Semaphore
 from typing import Any, NamedTuple, TypeVar
 
@@ -36,6 +37,8 @@ BATCH_FRAMES = {"cpu": 32, "cuda": 512, "mps": 64}
 """Frames that the network takes at a time, at most."""
 AHEAD = {"cpu": 4, "cuda": 1, "mps": 4}
 """Handfuls a thread that may be done before their turn: bounds memory."""
+COMPUTING = 2
+"""Threads that may use a GPU at a time: one computes what the other sends and fetches, and tokens come steadily."""
 COMMIT_ITEMS = {"cpu": 256, "cuda": 1024, "mps": 256}
 
 Entry = TypeVar("Entry")
@@ -64,6 +67,13 @@ class Extracted:
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "stem": 0.0})
 
 
+class Turns(NamedTuple):
+    """How many threads may decode, and compute, at a time."""
+
+    decode: Semaphore
+    compute: Semaphore
+
+
 @dataclass
 class _Found:
     """What a thread found of a handful: keys and frames by id, new tokens, what was rejected, and seconds."""
@@ -87,7 +97,8 @@ def extract(
     threads, device = torch.get_num_threads(), backbone.engine.device.type
     uncommitted: dict[bytes, NDArray[Any]] = {}
     # on a CPU half of the threads decode while the others compute
-    turn = Semaphore(max(1, threads // 2) if device == "cpu" else threads)
+    ways = (max(1, threads // 2), threads) if device == "cpu" else (threads, COMPUTING)
+    turns = Turns(*map(Semaphore, ways))
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool, ExitStack() as at_end:
         at_end.callback(store.put, uncommitted)
@@ -96,7 +107,7 @@ def extract(
             own = [item for item in items if backbone.tower(item.read_as) is tower]
             if not own:
                 continue
-            work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turn=turn)
+            work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turns=turns)
             some = min(HANDFUL[device], -(-len(own) // threads))
             handfuls = [own[start : start + some] for start in range(0, len(own), some)]
             kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
@@ -116,11 +127,11 @@ def extract(
     return done
 
 
-def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore, turn: Semaphore) -> _Found:
+def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore, turns: Turns) -> _Found:
     """All that ``items`` need."""
     found = _Found()
     missing: list[tuple[Encoded, bytes, NDArray[Any]]] = []
-    with turn:
+    with turns.decode:
         started = time.perf_counter()
         for item in items:
             try:
@@ -137,33 +148,37 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
                 found.rejected.append(Rejected(item.id, bad.reason))
     decoded = time.perf_counter()
     if missing:
-        tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower.encoder)
-        for (item, key, _), own in zip(missing, tokens):
+        with turns.compute:
+            tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower.encoder)
+            features = tower.frozen(tokens).half().cpu().numpy() if tower.encoder.keeps_features else None
+            frames = tokens.frames.cpu().numpy()
+        for (item, key, _), own in zip(missing, np.split(frames, tokens.lengths.cumsum(0)[:-1].numpy())):
             found.new[key], found.lengths[item.id] = own, len(own)
-        if tower.encoder.keeps_features:
-            features = tower.frozen(Tokens.stack(tower.name, tokens)).half().cpu().numpy()
+        if features is not None:
             found.new.update({features_key(key): row[None, None] for (_, key, _), row in zip(missing, features)})
     found.decode, found.stem = decoded - started, time.perf_counter() - decoded
     return found
 
 
-def stem(items: Sequence[tuple[str, NDArray[Any]]], encoder: Encoder) -> list[NDArray[Any]]:
-    """Tokens ``[frames, ..., width]`` of each item, given as its modality and what the encoder has prepared of it."""
+def stem(items: Sequence[tuple[str, NDArray[Any]]], encoder: Encoder) -> Tokens:
+    """Tokens of the items, each given as its modality and what the encoder has prepared of it.
+
+    They are where the encoder leaves them: on a GPU, if that has computed them.
+    """
     frames = np.concatenate([encoder.normalised(modality, prepared) for modality, prepared in items])
     some = max(1, BATCH_FRAMES[encoder.engine.device.type] // encoder.cost)
-    batches = (frames[start : start + some] for start in range(0, len(frames), some))
-    tokens = np.concatenate([encoder.stem(batch) for batch in batches])
-    return np.split(tokens, np.cumsum([len(prepared) for _, prepared in items])[:-1])
+    batches = [torch.as_tensor(encoder.stem(frames[start : start + some])) for start in range(0, len(frames), some)]
+    lengths = torch.tensor([len(prepared) for _, prepared in items], dtype=torch.int64, device="cpu")
+    return Tokens(encoder.name, batches[0] if len(batches) == 1 else torch.cat(batches), lengths)
 
 
 def _ahead(
     pool: ThreadPoolExecutor, work: Callable[[Entry], Result], entries: Iterable[Entry], limit: int
 ) -> Iterator[Result]:
-    """``map`` in the pool, in order, with at most ``limit`` results waiting."""
-    pending: deque[Future[Result]] = deque()
-    for entry in entries:
-        pending.append(pool.submit(work, entry))
-        if len(pending) >= limit:
-            yield pending.popleft().result()
+    """``map`` in the pool, in order, with at most ``limit`` results waiting; the pool works while one is taken."""
+    waiting = iter(entries)
+    pending: deque[Future[Result]] = deque(pool.submit(work, entry) for entry in islice(waiting, limit))
     while pending:
-        yield pending.popleft().result()
+        result = pending.popleft().result()
+        pending.extend(pool.submit(work, entry) for entry in islice(waiting, 1))
+        yield result

@@ -7,7 +7,7 @@ ones before (Gram-Schmidt), which stay as they are. Loss: cross-entropy over the
 
 Deviations: the number of tasks isn't known beforehand, so each task adds ``components`` instead of a share of 100;
 prompts are residual prefixes; values start at zero, so that training starts at the frozen model, and Gram-Schmidt is
-applied to A, K and the prompts' keys; the classifier is the learned alignment to the text anchors.
+applied to A, K and the prompts' keys, up to their width; the classifier is the learned alignment to the text anchors.
 """
 
 from __future__ import annotations
@@ -124,14 +124,17 @@ def weighted(queries: Tensor, attention: Tensor, keys: Tensor, prompts: Tensor) 
 
 
 def orthogonalised(rows: Tensor, before: Tensor) -> Tensor:
-    """``rows`` made orthogonal to ``before`` and to each other (Gram-Schmidt), of unit length; both ``[k, ...]``."""
-    basis = list(functional.normalize(before.flatten(1), dim=1))
-    kept: list[Tensor] = []
-    for row in rows.flatten(1):
-        for other in (*basis, *kept):
+    """``rows`` made orthogonal to ``before`` and to each other (Gram-Schmidt), of unit length; both ``[k, ...]``.
+
+    Where there are as many as their width already, a further row keeps its direction: nothing but rounding would be
+    left of it.
+    """
+    done = list(functional.normalize(before.flatten(1), dim=1))
+    for row in functional.normalize(rows.flatten(1), dim=1):
+        for other in done if len(done) < len(row) else ():
             row = row - (row @ other) * other
-        kept.append(functional.normalize(row, dim=0))
-    return torch.stack(kept).view_as(rows)
+        done.append(functional.normalize(row, dim=0))
+    return torch.stack(done[len(before) :]).view_as(rows)
 
 
 def unorthogonal(rows: Tensor) -> Tensor:

@@ -97,7 +97,8 @@ class Rapf(TowerMethod[Map]):
 
 def fusion(before: Tensor, learned: Tensor, least: float) -> Tensor:
     """``[d, features]``: what changed most as ``learned``, the rest from both, in the singular basis of ``before``."""
-    basis = torch.linalg.eigh(before @ before.T).eigenvectors  # its left singular vectors
+    # its left singular vectors; products of float32 would leave those of small singular values to rounding
+    basis = torch.linalg.eigh(before.double() @ before.T.double()).eigenvectors.float()
     old, new = basis.T @ before, basis.T @ learned
     change = (new - old).abs()
     mask = (change / change.max().clamp(min=1e-12) + least).clamp(max=1)
