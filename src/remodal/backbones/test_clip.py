@@ -60,7 +60,7 @@ def pictures(count: int) -> list[NDArray[np.uint8]]:
 
 def read(tower: Tower, modality: str, media: list[Any]) -> Tokens:
     prepared = [(modality, tower.encoder.prepare(modality, medium)) for medium in media]
-    return Tokens.stack(tower.name, stem(prepared, tower.encoder))
+    return stem(prepared, tower.encoder)
 
 
 def tokens_of(tower: Tower) -> Tokens:

@@ -126,9 +126,7 @@ def media_of(modality: str) -> list[Any]:
 
 
 def read(tower: Tower, modality: str, media: list[Any]) -> Tokens:
-    return Tokens.stack(
-        tower.name, stem([(modality, tower.encoder.prepare(modality, one)) for one in media], tower.encoder)
-    )
+    return stem([(modality, tower.encoder.prepare(modality, one)) for one in media], tower.encoder)
 
 
 def prompts_of(tower: Tower, *first: int) -> Tensor:
