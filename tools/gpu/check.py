@@ -49,6 +49,9 @@ from remodal.learning.evaluate import best  # noqa: E402
 from remodal.learning.results import versions  # noqa: E402
 from remodal.methods import methods  # noqa: E402
 from remodal.modalities import get_modality  # noqa: E402
+from remodal.streams.base import Item  # noqa: E402
+from remodal.streams.exporting import export  # noqa: E402
+from remodal.streams.subsets import samples  # noqa: E402
 from remodal.testing import Candidate, ToyBackbone, toy_stream  # noqa: E402
 from remodal.testing.candidate import apart, held_out_scores, learn  # noqa: E402
 from remodal.testing.rounding import OtherRounding  # noqa: E402
@@ -60,9 +63,13 @@ ROUNDINGS, TIMES = 3, 3.0
 SAME = 1e-4
 """Nearer than this scores are the same; of those above 1, relative to their size."""
 ITEMS = {"image": 32, "video": 8, "text": 16}
-RUN = ("--stream", "everyday", "--backbone", "vit", "--method", "comm", "--order", "sequential", "steps=150")
-FEW = ("stream.classes_per_task=30", "stream.train_items=20")
-"""Five tasks, one a modality, of few items."""
+TASKS = ("image", "audio")
+"""Modalities that are learned in the run that is resumed, one task each."""
+EACH = {"train": 6, "test": 2}
+"""Items of a class there."""
+RUN = ("--backbone", "vit", "--method", "comm", "--order", "sequential", "stream.classes_per_task=30")
+STEPS = ("steps=200", "realign_steps=20")
+"""Of prompts so many that they take longer than the second after which a journal is written."""
 
 Found = dict[str, Any]
 Part = Callable[[str], Iterator[Found]]
@@ -157,29 +164,40 @@ def engine(device: str) -> Iterator[Found]:
 def resumed(device: str) -> Iterator[Found]:
     """Two runs, one of them killed as soon as it has written a part of a task's training, and taken up again."""
     with TemporaryDirectory() as folder:
-        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
+        few, whole, killed = (Path(folder) / name for name in ("few", "whole", "killed"))
+        _write_few(few)
         started = time.perf_counter()
-        with _running(device, whole) as process:
+        with _running(device, few, whole) as process:
             process.wait()
         seconds = time.perf_counter() - started
         results, predictions = _answers(whole)
         yield {"summary": results["summary"], "cost": results["cost"], "seconds": seconds, "ok": True}
         journal = killed / "checkpoint" / "journal.safetensors"
-        with _running(device, killed) as process:
+        with _running(device, few, killed) as process:
             while process.poll() is None and not journal.exists():
                 time.sleep(0.02)
         in_training = journal.exists()
-        with _running(device, killed, "--resume") as process:
+        with _running(device, few, killed, "--resume") as process:
             process.wait()
         again, predicted_again = _answers(killed)
         same = predictions.equals(predicted_again) and results["accuracy"] == again["accuracy"]
         yield {"same_bits": same, "killed_while_training": in_training, "ok": same and in_training}
 
 
+def _write_few(folder: Path) -> None:
+    """A folder of a few items of ``everyday``."""
+    found = list[Item]()
+    for task in streams.stream("everyday"):
+        if task.train[0].modality in TASKS:
+            found += [*samples(task.train, EACH["train"]), *samples(task.test, EACH["test"])]
+    export(found, folder)
+
+
 @contextmanager
-def _running(device: str, out: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+def _running(device: str, data: Path, out: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """A run, killed if it isn't done when the block ends."""
-    command = [sys.executable, "-m", "remodal", "run", *RUN, *FEW, "--device", device, "--dtype", "bfloat16"]
+    where = ["--stream", str(data), "--device", device, "--dtype", "bfloat16"]
+    command = [sys.executable, "-m", "remodal", "run", *RUN, *STEPS, *where]
     paths = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     with subprocess.Popen([*command, "--out", str(out), *more], env={**os.environ, "PYTHONPATH": paths}) as process:
         try:
@@ -227,7 +245,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--seconds", type=int, default=60, help="that a part may take")
+    parser.add_argument("--seconds", type=int, default=90, help="that a part may take")
     parser.add_argument("--out", type=Path, default=Path("gpu-check.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(default_threads())
