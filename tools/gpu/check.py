@@ -60,8 +60,12 @@ TOLERANCES = {"float32": 1e-3, "bfloat16": 0.05}
 """Largest distance of an item's features from those of float32 on a CPU, over their length."""
 ROUNDINGS, TIMES = 3, 3.0
 """How often scores are learned again with other rounding, and how many times as far apart those of a device may be."""
-SAME = 1e-4
-"""Nearer than this scores are the same; of those above 1, relative to their size."""
+SAME = 1e-3
+"""Nearer than this scores are the same; of those above 1, relative to their size.
+
+Another order of sums, which is what the roundings stand for, isn't all that differs on another device: an H100 moved
+the scores of three methods by 2.4e-4 where roundings move them by 6e-5.
+"""
 ITEMS = {"image": 32, "video": 8, "text": 16}
 TASKS = ("image", "audio")
 """Modalities that are learned in the run that is resumed, one task each."""
