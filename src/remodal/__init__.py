@@ -45,7 +45,7 @@ def load(
     *,
     cache: Path | None = None,
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: str | None = None,
     trust_backbone: str | Path | None = None,
 ) -> Model:
     """The current version of a saved model: of its folder, of a finished run's folder, or ``owner/name`` on a hub.

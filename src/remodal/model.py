@@ -346,14 +346,14 @@ valid: a whole number, at least 0, at most 11
         *,
         cache: Path | None = None,
         device: str = "cpu",
-        dtype: str = "float32",
+        dtype: str | None = None,
         trust_backbone: str | Path | None = None,
     ) -> Self:
         """The current version of a saved model.
 
         model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder or id of the
         frozen model, or the file of its towers, for a model that names one: none is opened because a saved model says
-        so. device, dtype: as of :class:`Model`.
+        so. device, dtype: as of :class:`Model`; a dtype that the model didn't learn with is refused.
 
         Raises:
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.
@@ -362,7 +362,7 @@ valid: a whole number, at least 0, at most 11
         description, state, held_out = read(folder)
         told = description.about
         trusted(folder, told.backbone, told.backbone_settings, trust_backbone)
-        loaded, engine = cls.__new__(cls), Engine.of(device, dtype)
+        loaded, engine = cls.__new__(cls), Engine.of(device, dtype or told.dtype)
         try:
             loaded._begin(
                 told.method, told.backbone, told.seed, told.features, cache, engine, told.settings,
@@ -370,9 +370,9 @@ valid: a whole number, at least 0, at most 11
             )  # fmt: skip
         except RemodalError as error:
             raise RemodalError(f"{folder}: {error}") from None
-        if (dtype := loaded.backbone.engine.name) != told.dtype:
+        if (given := loaded.backbone.engine.name) != told.dtype:
             raise RemodalError(
-                f"{folder}: learned from features in {told.dtype}, and would get them in {dtype}; "
+                f"{folder}: learned from features in {told.dtype}, and would get them in {given}; "
                 f"valid: --dtype {told.dtype} (in Python dtype={told.dtype!r})"
             )
         if loaded.backbone.fingerprint != told.fingerprint:

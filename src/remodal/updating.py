@@ -43,7 +43,7 @@ def update(
     *,
     cache: Path | None = None,
     device: str = "cpu",
-    dtype: str = "float32",
+    dtype: str | None = None,
     depth_unit: str | None = None,
     trust_backbone: str | Path | None = None,
     keep: int | None = None,

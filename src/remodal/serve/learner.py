@@ -36,7 +36,7 @@ class Work(NamedTuple):
     model: str
     cache: str
     device: str
-    dtype: str
+    dtype: str | None
     search_index: str | None
     trust_backbone: str | None
     keep: int | None

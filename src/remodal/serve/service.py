@@ -88,15 +88,16 @@ class Service:
         index: str | None,
         settings: ServeSettings,
         device: str = "cpu",
-        dtype: str = "float32",
+        dtype: str | None = None,
         trust_backbone: Path | None = None,
         depth_unit: str | None = None,
     ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
-        engine = {"device": device, "dtype": dtype}
-        self._load = partial(Model.load, self.folder, cache=cache, trust_backbone=trust_backbone, **engine)
+        self._load = partial(
+            Model.load, self.folder, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone
+        )
         self._loaded_from = current(self.folder)
         self.model = self._load()
         """The version that answers now; replaced as a whole."""
