@@ -113,7 +113,7 @@ class HeldOut:
 def _of_features(features: Tensor, lengths: Tensor, tower: Tower) -> Tokens:
     """ValueError where they can't be frozen features of this tower."""
     width = tower.encoder.feature_width + tower.encoder.identity_width
-    if not tower.encoder.keeps_features or features.shape != (len(lengths), width):
+    if not tower.encoder.keeps_features or features.shape != (len(lengths), width) or lengths.min() < 1:
         raise ValueError("held-out items: their features don't fit the frozen model")
     if features.dtype != torch.float16 or not features.isfinite().all():
         raise ValueError("held-out items: their features are no numbers in half precision")
