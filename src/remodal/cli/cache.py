@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -32,7 +33,38 @@ def info() -> None:
     )
     if parts[FEATURES]:
         with FeatureStore(folder / FEATURES) as store:
-            console.print(f"{store.info().entries:,} items have their features stored")
+            held = store.info()
+        levels = {"tokens, for prompts": held.tokens, "frozen features": held.features}
+        rows = [(name, level.entries, megabytes(level.bytes)) for name, level in levels.items()]
+        console.print(table([f"of {FEATURES}", "items", "size"], rows))
+
+
+@app.command()
+def trim(
+    to: Annotated[str, typer.Option(metavar="SIZE", help="At most so much: 20GB, 500MB.")],
+) -> None:
+    """Make the features take at most so much room: of what can go, what was used longest ago goes first.
+
+    Tokens go before the frozen features of the same items, which are smaller and serve every method. What is missing
+    later is computed again. Runs that are going on lose nothing. For the time of it there must be room for what stays,
+    twice.
+
+    \b
+    remodal cache trim --to 20GB
+    """
+    from remodal.cache import cache_folder
+    from remodal.cli.console import megabytes, results_console
+    from remodal.features.trimming import bytes_of, trimmed
+    from remodal.report.words import plural
+
+    limit, console = bytes_of(to), results_console()
+    before, after = trimmed(cache_folder() / FEATURES, limit)
+    tokens = plural(before.tokens.entries - after.tokens.entries, "item")
+    features = plural(before.features.entries - after.features.entries, "item")
+    console.print(
+        f"removed tokens of {tokens} and frozen features of {features}: "
+        f"{megabytes(before.bytes)} are now {megabytes(after.bytes)}"
+    )
 
 
 @app.command()

@@ -127,6 +127,7 @@ def extract(
     turns = Turns(*map(Semaphore, ways))
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool, ExitStack() as at_end:
+        at_end.callback(lambda: store.note_use(done.keys.values()))
         at_end.callback(store.put, uncommitted.tokens, uncommitted.features)
         at_end.callback(pool.shutdown, cancel_futures=True)  # first: what waits isn't begun where work is broken off
         for name, tower in towers:

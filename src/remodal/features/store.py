@@ -4,6 +4,8 @@ LMDB holds one value an item and level: tokens as float16 (pictures as bytes, wh
 of their shape, and frozen features as float16 behind the number of frames, where those take long to compute. The key is
 a hash of the item's bytes, of how they are read, and of the backbone, so the same content is never computed twice,
 whatever its name. A transaction is whole or absent: a process killed while writing leaves what was committed before.
+Beside them lies a small record of each pass over items, so that what was used longest ago can go first
+(:mod:`remodal.features.trimming`).
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice, takewhile
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -20,6 +25,7 @@ from weakref import WeakValueDictionary
 import lmdb
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from remodal.backbones import StoredTokens
@@ -27,6 +33,8 @@ from remodal.errors import RemodalError
 
 MAP_SIZE = 1 << 38
 """Bytes of address space; the file itself grows only as it is filled."""
+COPIED = 1024
+"""Entries that are copied at a time."""
 _HEADER = struct.Struct("<3I")
 _KINDS: dict[int, type[np.generic]] = {1: np.uint8, 2: np.float16}
 """What is stored, by its bytes a number."""
@@ -57,6 +65,15 @@ class StoreInfo(NamedTuple):
 
 
 _FEATURES = b"/frozen"
+_USE = b"used/"
+_TIME = struct.Struct("<d")
+START = 8
+"""Bytes of a key that tell items apart in the record of a pass."""
+
+
+def is_features(key: bytes) -> bool:
+    """Whether frozen features are stored under ``key``, and not tokens."""
+    return key.endswith(_FEATURES)
 
 
 def features_key(key: bytes) -> bytes:
@@ -165,12 +182,58 @@ class FeatureStore:
     def info(self) -> StoreInfo:
         """Entries and bytes of each level, and bytes on disk."""
         size = sum(file.stat().st_size for file in self.path.glob("*.mdb"))
-        sizes: dict[bool, list[int]] = {False: [], True: []}
-        with self._env.begin(buffers=True) as transaction:
-            for key, value in transaction.cursor():
-                sizes[bytes(key).endswith(_FEATURES)].append(len(value))
-        tokens, features = (Level(len(sizes[features]), sum(sizes[features])) for features in (False, True))
+        by_level: dict[bool, list[int]] = {False: [], True: []}
+        for key, held in self.sizes().items():
+            by_level[is_features(key)].append(held)
+        tokens, features = (Level(len(by_level[one]), sum(by_level[one])) for one in (False, True))
         return StoreInfo(self.path, tokens, features, size)
+
+    def sizes(self) -> dict[bytes, int]:
+        """Bytes of every entry of both levels, by its key."""
+        with self._env.begin(buffers=True) as transaction:
+            listed = ((bytes(key), len(value)) for key, value in transaction.cursor())
+            return {key: held for key, held in listed if not key.startswith(_USE)}
+
+    def note_use(self, keys: Iterable[bytes]) -> None:
+        """Note that a pass has just used the items of these keys; one record, and one for all passes over the same."""
+        starts = b"".join(sorted(key[:START] for key in keys))
+        if starts:
+            # what can't be noted, on a full disk, is only taken to be older than it is
+            with suppress(lmdb.Error), self._env.begin(write=True) as transaction:
+                transaction.put(_USE + hashlib.sha256(starts).digest(), _TIME.pack(time.time()) + starts)
+
+    def last_used(self) -> dict[bytes, float]:
+        """When items were used last, in seconds since 1970, by the first ``START`` bytes of their key."""
+        found: dict[bytes, float] = {}
+        for value in self._uses().values():
+            (at,) = _TIME.unpack_from(value)
+            for start in range(_TIME.size, len(value), START):
+                item = value[start : start + START]
+                found[item] = max(at, found.get(item, at))
+        return found
+
+    def _uses(self) -> dict[bytes, bytes]:
+        """The records of passes."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            there = cursor.set_range(_USE)
+            listed = takewhile(lambda entry: entry[0].startswith(_USE), cursor.iternext() if there else ())
+            return dict(listed)
+
+    def copy(self, folder: Path, kept: Collection[bytes]) -> None:
+        """Make a store in ``folder``, which is empty, of the entries ``kept`` and of what is known of their use."""
+        starts = {key[:START] for key in kept}
+        uses = [
+            key
+            for key, value in self._uses().items()
+            if any(value[at : at + START] in starts for at in range(_TIME.size, len(value), START))
+        ]
+        wanted = iter(sorted((*kept, *uses)))  # in their order, so that no page is left half empty
+        with FeatureStore(folder) as new:
+            while some := list(islice(wanted, COPIED)):
+                with self._env.begin(buffers=True) as source, new._env.begin(write=True) as target:
+                    for key in some:
+                        if (value := source.get(key)) is not None:
+                            target.put(key, value, append=True)
 
     def clear(self) -> int:
         """Forget everything; how many entries there were."""
@@ -208,9 +271,15 @@ def _opened(path: Path) -> Any:
         file = path / "data.mdb"
         known = _OPEN.get(_identity(file)) if file.exists() else None
         if known is None:
-            known = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
-            _OPEN[_identity(file)] = known
+            with opening(path):
+                known = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
+                _OPEN[_identity(file)] = known
         return known
+
+
+def opening(path: Path) -> FileLock:
+    """While it is held, no process opens the store of the folder ``path``; those that have opened it go on."""
+    return FileLock(path / ".opening")
 
 
 def _identity(file: Path) -> tuple[int, int]:
