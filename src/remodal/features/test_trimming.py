@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from remodal.errors import RemodalError, Stopped
 from remodal.features import store as module
 from remodal.features.extract import extract
 from remodal.features.progress import Silent, Until
-from remodal.features.store import FeatureStore, features_key
+from remodal.features.store import FeatureStore, features_key, opening
 from remodal.features.test_extract import sentence
 from remodal.features.trimming import PARTS, bytes_of, trimmed
 
@@ -160,6 +161,17 @@ def test_this_process_loses_nothing_either(store: FeatureStore, monkeypatch: pyt
     tokens = store.tokens("vision", keys("old"), [1] * 10)
     trimmed(store.path, 0)
     assert tokens.frames.min() == 1
+
+
+def test_no_process_opens_a_store_whose_file_is_being_replaced(tmp_path: Path) -> None:
+    opened: list[FeatureStore] = []
+    waiting = Thread(target=lambda: opened.append(FeatureStore(tmp_path)))
+    with opening(tmp_path):
+        waiting.start()
+        waiting.join(0.2)
+        assert not opened
+    waiting.join()
+    assert opened
 
 
 def test_where_there_is_no_room_for_the_copy_all_stays(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
