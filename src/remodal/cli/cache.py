@@ -34,7 +34,7 @@ def info() -> None:
     if parts[FEATURES]:
         with FeatureStore(folder / FEATURES) as store:
             held = store.info()
-        levels = {"tokens, for prompts": held.tokens, "frozen features": held.features}
+        levels = {"tokens": held.tokens, "frozen features": held.features}
         rows = [(name, level.entries, megabytes(level.bytes)) for name, level in levels.items()]
         console.print(table([f"of {FEATURES}", "items", "size"], rows))
 
@@ -87,8 +87,10 @@ def clear() -> None:
 def cached_files(folder: Path) -> dict[str, list[Path]]:
     """The files of each part of the cache. Only what remodal writes: the folder may hold a person's own files too."""
     from remodal.backbones import backbones
+    from remodal.features.trimming import PARTS
 
-    patterns = {FEATURES: ["*.mdb"], **{name: ["**/*.onnx", "**/*.safetensors"] for name in backbones.names()}}
+    stored = ["*.mdb", f"{PARTS}*/*.mdb"]  # with what a trim that was killed has left
+    patterns = {FEATURES: stored, **{name: ["**/*.onnx", "**/*.safetensors"] for name in backbones.names()}}
     return {
         part: sorted(file for pattern in some for file in (folder / part).glob(pattern))
         for part, some in patterns.items()

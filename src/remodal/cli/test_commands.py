@@ -16,6 +16,7 @@ import remodal
 from remodal.cli import machine
 from remodal.cli.conftest import Cli
 from remodal.features.store import FeatureStore
+from remodal.features.trimming import PARTS
 from remodal.methods import methods
 
 COMMANDS = [
@@ -99,21 +100,22 @@ def test_clearing_the_cache_leaves_other_files_alone(cli: Cli, tmp_path: Path, m
     folder = tmp_path / "cache"
     monkeypatch.setenv("REMODAL_CACHE", str(folder))
     ours = [folder / "features" / "data.mdb", folder / "lite" / "1" / "network.onnx"]
+    ours.append(folder / "features" / f"{PARTS}killed" / "data.mdb")
     theirs = [folder / "thesis.tex", folder / "features" / "notes.txt", folder / "lite" / "photo.png"]
     for file in (*ours, *theirs):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x" * 1000)
     done = cli("cache", "clear")
     assert done.exit_code == 0
-    assert "removed 2 files" in done.stdout
-    assert [file.exists() for file in (*ours, *theirs)] == [False, False, True, True, True]
+    assert "removed 3 files" in done.stdout
+    assert [file.exists() for file in (*ours, *theirs)] == [False, False, False, True, True, True]
 
 
 def test_cache_info_counts_items(cli: Cli, own_data: Path, cache: Path) -> None:
     cli("run", "--stream", own_data, "--method", "nearest-mean", "--out", "x", "--threads", 1)
     done = cli("cache", "info")
     assert done.stdout.startswith(str(cache))
-    levels = {"tokens, for prompts": r"[\d,]+", "frozen features": "0"}
+    levels = {"tokens": r"[\d,]+", "frozen features": "0"}
     for name, entries in levels.items():
         assert re.search(rf"{name} +{entries} +[\d,.]+ MB", done.stdout), done.stdout
 
