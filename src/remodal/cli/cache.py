@@ -46,8 +46,8 @@ def trim(
     """Make the features take at most so much room: of what can go, what was used longest ago goes first.
 
     Tokens go before the frozen features of the same items, which are smaller and serve every method. What is missing
-    later is computed again. Runs that are going on lose nothing. For the time of it there must be room for what stays,
-    twice.
+    later is computed again. Runs that are going on lose nothing. Meanwhile the disk must have room for a copy of what
+    stays.
 
     \b
     remodal cache trim --to 20GB
