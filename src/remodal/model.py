@@ -161,8 +161,9 @@ valid: a whole number, at least 0, at most 11
         origin: where the items come from, in words, for the model's card.
         """
         with self._store() as store:
-            data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress)
-            held_out = prepare_held_out(task, self.backbone, store) if isinstance(task, Task) else None
+            needs = self._needs_tokens
+            data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress, needs)
+            held_out = prepare_held_out(task, self.backbone, store, needs) if isinstance(task, Task) else None
         stated = stated_licences(task.train), stated_unit(task.train)
         learned = self.learned_.after(data, origin, *stated)
         self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
@@ -176,13 +177,13 @@ valid: a whole number, at least 0, at most 11
     ) -> tuple[tuple[Task, ...], tuple[Quarantined, ...]]:
         """The tasks without the items that can't be read or decoded, and these items."""
         with self._store() as store:
-            return without_unusable(tasks, self.backbone, store, progress)
+            return without_unusable(tasks, self.backbone, store, progress, self._needs_tokens)
 
     def evaluate(self, stream: Stream | Iterable[Task], progress: Progress | None = None) -> Evaluation:
         """Accuracy on the held-out items of each task, among all classes learned so far."""
         whole = stream if isinstance(stream, Stream) else Stream("tasks", "given", self.seed, tuple(stream), ())
         with self._store() as store:
-            prepared = prepare(whole, self.backbone, store, progress)
+            prepared = prepare(whole, self.backbone, store, progress, self._needs_tokens)
         rows = [accuracy(self.method, task, self.seen_) for task in prepared.tasks]
         return Evaluation([row.aware for row in rows], [row.agnostic for row in rows])
 
@@ -277,7 +278,7 @@ valid: a whole number, at least 0, at most 11
             except BadItem as bad:
                 answers[at] = refused(named(medium), bad.reason)
         with self._store() as store:
-            extracted = extract(list(readable.values()), self.backbone, store)
+            extracted = extract(list(readable.values()), self.backbone, store, needs_tokens=self._needs_tokens)
             for rejected in extracted.rejected:
                 at = position[rejected.id]
                 answers[at] = refused(named(media[at]), rejected.reason)
@@ -286,12 +287,7 @@ valid: a whole number, at least 0, at most 11
                     at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower
                 ]
                 if own:
-                    names = [readable[at].id for at in own]
-                    keys, lengths = (
-                        [extracted.keys[name] for name in names],
-                        [extracted.lengths[name] for name in names],
-                    )
-                    tokens = store.tokens(tower.name, keys, lengths)
+                    tokens = extracted.tokens(store, tower.name, [readable[at].id for at in own])
                     answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 
@@ -395,6 +391,9 @@ valid: a whole number, at least 0, at most 11
         for one in kept.kept.values():
             with torch.inference_mode():
                 self.method.scores(one.tokens[:1], told.classes[:TRIED])
+
+    def _needs_tokens(self, tower: Tower) -> bool:
+        return self.method.needs_tokens(self.method.settings, tower)
 
     def _store(self) -> FeatureStore:
         return FeatureStore(self._cache / "features")

@@ -20,7 +20,10 @@ UNKNOWN_MODALITY = math.log(1e-6)
 
 @dataclass(frozen=True, eq=False)
 class Expert:
-    """What answers within one modality; never changed, only replaced."""
+    """What answers within one modality; never changed, only replaced.
+
+    prompts: ``[layers, 2, length, width]``; empty, ``[0]``, where the frozen model serves as it is.
+    """
 
     prompts: Tensor
     adapter: Tensor
@@ -39,9 +42,8 @@ def embeddings(tower: Tower, tokens: Tokens, expert: Expert | None) -> Tensor:
     """
     if expert is None:
         return aligned(tower, None, tower.features(tokens))
-    return tower.remembered(
-        tokens, expert, lambda: aligned(tower, expert.adapter, tower.features(tokens, expert.prompts))
-    )
+    prompts = expert.prompts if expert.prompts.numel() else None
+    return tower.remembered(tokens, expert, lambda: aligned(tower, expert.adapter, tower.features(tokens, prompts)))
 
 
 def routed_scores(

@@ -1,7 +1,7 @@
 """Frozen tokens of many items: what a stem computes once and everything after it works on.
 
 They are in memory (:class:`Tokens`), or where they are stored until they are asked for (:class:`StoredTokens`); what
-takes the one takes the other.
+takes the one takes the other. Of items that no prompt will ever act on, frozen features alone may be known.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from remodal.errors import RemodalError
 
 CHUNK = 512
 """Items that are taken at a time, so that memory doesn't depend on how many there are."""
@@ -53,13 +55,20 @@ class Tokens:
 
     @classmethod
     def concat(cls, parts: Iterable[Tokens]) -> Tokens:
-        """Items of several batches of one tower, in their order."""
+        """Items of several batches of one tower, in their order; RemodalError where some have frames, others none."""
         listed = list(parts)
         (tower,) = {part.tower for part in listed}
         known = [part.features for part in listed]
         features = torch.cat(known) if all(one is not None for one in known) else None  # type: ignore[arg-type]
         lengths = torch.cat([part.lengths for part in listed])
+        if features is not None and not any(part.has_frames for part in listed):
+            return StoredTokens.of_features(tower, lengths, features)
         return cls(tower, torch.cat([part.frames for part in listed]), lengths, features)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether the frames are known, and not frozen features alone."""
+        return True
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -121,11 +130,11 @@ ReadFeatures = Callable[[Tensor], Tensor | None]
 class StoredTokens(Tokens):
     """Items whose frames are read each time they are asked for, and not kept: a part of them is another view.
 
-    read, read_features: give frames and features of items, by their positions among those that they know. positions:
-    int64 ``[n]``, of these items; by default all, in their order.
+    read, read_features: give frames and features of items, by their positions among those that they know; without the
+    first, features alone are known. positions: int64 ``[n]``, of these items; by default all, in their order.
     """
 
-    read: Read
+    read: Read | None
     read_features: ReadFeatures
     positions: Tensor
 
@@ -133,7 +142,7 @@ class StoredTokens(Tokens):
         self,
         tower: str,
         lengths: Tensor,
-        read: Read,
+        read: Read | None,
         read_features: ReadFeatures = lambda _: None,
         positions: Tensor | None = None,
     ) -> None:
@@ -141,9 +150,24 @@ class StoredTokens(Tokens):
         known = {"tower": tower, "lengths": lengths, "read": read, "read_features": read_features, "positions": at}
         vars(self).update(known)  # a frozen class has no other way
 
+    @classmethod
+    def of_features(cls, tower: str, lengths: Tensor, features: Tensor) -> StoredTokens:
+        """Items of which features ``[n, feature_width + identity_width]`` alone are known, in memory."""
+        return cls(tower, lengths, None, lambda positions: features[positions.to(features.device)])
+
+    @property
+    def has_frames(self) -> bool:
+        """As of :class:`Tokens`."""
+        return self.read is not None
+
     @property
     def frames(self) -> Tensor:
-        """As of :class:`Tokens`, read anew."""
+        """As of :class:`Tokens`, read anew; RemodalError where there are none."""
+        if self.read is None:
+            raise RemodalError(
+                f"tokens of the tower {self.tower!r} were asked for, and frozen features alone are stored: "
+                "a method that uses prompts, or keeps items, says so (Method.needs_tokens)"
+            )
         return self.read(self.positions)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -32,7 +33,38 @@ def info() -> None:
     )
     if parts[FEATURES]:
         with FeatureStore(folder / FEATURES) as store:
-            console.print(f"{store.info().entries:,} items have their features stored")
+            held = store.info()
+        levels = {"tokens": held.tokens, "frozen features": held.features}
+        rows = [(name, level.entries, megabytes(level.bytes)) for name, level in levels.items()]
+        console.print(table([f"of {FEATURES}", "items", "size"], rows))
+
+
+@app.command()
+def trim(
+    to: Annotated[str, typer.Option(metavar="SIZE", help="At most so much: 20GB, 500MB.")],
+) -> None:
+    """Make the features take at most so much room: of what can go, what was used longest ago goes first.
+
+    Tokens go before the frozen features of the same items, which are smaller and serve every method. What is missing
+    later is computed again. Runs that are going on lose nothing. Meanwhile the disk must have room for a copy of what
+    stays.
+
+    \b
+    remodal cache trim --to 20GB
+    """
+    from remodal.cache import cache_folder
+    from remodal.cli.console import megabytes, results_console
+    from remodal.features.trimming import bytes_of, trimmed
+    from remodal.report.words import plural
+
+    limit, console = bytes_of(to), results_console()
+    before, after = trimmed(cache_folder() / FEATURES, limit)
+    tokens = plural(before.tokens.entries - after.tokens.entries, "item")
+    features = plural(before.features.entries - after.features.entries, "item")
+    console.print(
+        f"removed tokens of {tokens} and frozen features of {features}: "
+        f"{megabytes(before.bytes)} are now {megabytes(after.bytes)}"
+    )
 
 
 @app.command()
@@ -55,8 +87,10 @@ def clear() -> None:
 def cached_files(folder: Path) -> dict[str, list[Path]]:
     """The files of each part of the cache. Only what remodal writes: the folder may hold a person's own files too."""
     from remodal.backbones import backbones
+    from remodal.features.trimming import PARTS
 
-    patterns = {FEATURES: ["*.mdb"], **{name: ["**/*.onnx", "**/*.safetensors"] for name in backbones.names()}}
+    stored = ["*.mdb", f"{PARTS}*/*.mdb"]  # with what a trim that was killed has left
+    patterns = {FEATURES: stored, **{name: ["**/*.onnx", "**/*.safetensors"] for name in backbones.names()}}
     return {
         part: sorted(file for pattern in some for file in (folder / part).glob(pattern))
         for part, some in patterns.items()

@@ -43,10 +43,10 @@ def test_a_run_lists_every_setting_and_its_model_needs_none(cli: Cli, own_data: 
 
 
 def test_a_table_has_one_backbone_with_its_settings(cli: Cli, own_data: Path, clip: Path) -> None:
-    asked = ("compare", "--stream", own_data, "--methods", "nearest-mean", "--orders", "random", "--seeds", "0")
-    done = cli(
-        *asked, "--backbone", clip, "--set", "backbone.prompt_from_layer=1", "--dtype", "bfloat16", "--out", "table"
-    )
+    asked = ("compare", "--stream", own_data, "--methods", "nearest-mean,comm", "--orders", "random", "--seeds", "0")
+    chosen = ("backbone.prompt_from_layer=1", "comm.steps=1", "comm.realign_steps=1")
+    settings = [word for setting in chosen for word in ("--set", setting)]
+    done = cli(*asked, "--backbone", clip, *settings, "--dtype", "bfloat16", "--jobs", 1, "--out", "table")
     assert done.exit_code == 0, done.output
     assert told("table/settings.json") == {**DEFAULTS, "prompt_from_layer": 1}
     cell = "table/runs/random-0-nearest-mean-shared/settings.json"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import remodal
 from remodal.cli import machine
 from remodal.cli.conftest import Cli
+from remodal.features.store import FeatureStore
+from remodal.features.trimming import PARTS
 from remodal.methods import methods
 
 COMMANDS = [
     ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",),
-    ("cache", "info"), ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",), ("rollback",),
-    ("index",), ("search",), ("serve",), ("compare",), ("backbones",),
+    ("cache", "info"), ("cache", "trim"), ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",),
+    ("rollback",), ("index",), ("search",), ("serve",), ("compare",), ("backbones",),
 ]  # fmt: skip
 
 
@@ -96,21 +100,41 @@ def test_clearing_the_cache_leaves_other_files_alone(cli: Cli, tmp_path: Path, m
     folder = tmp_path / "cache"
     monkeypatch.setenv("REMODAL_CACHE", str(folder))
     ours = [folder / "features" / "data.mdb", folder / "lite" / "1" / "network.onnx"]
+    ours.append(folder / "features" / f"{PARTS}killed" / "data.mdb")
     theirs = [folder / "thesis.tex", folder / "features" / "notes.txt", folder / "lite" / "photo.png"]
     for file in (*ours, *theirs):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x" * 1000)
     done = cli("cache", "clear")
     assert done.exit_code == 0
-    assert "removed 2 files" in done.stdout
-    assert [file.exists() for file in (*ours, *theirs)] == [False, False, True, True, True]
+    assert "removed 3 files" in done.stdout
+    assert [file.exists() for file in (*ours, *theirs)] == [False, False, False, True, True, True]
 
 
 def test_cache_info_counts_items(cli: Cli, own_data: Path, cache: Path) -> None:
     cli("run", "--stream", own_data, "--method", "nearest-mean", "--out", "x", "--threads", 1)
     done = cli("cache", "info")
     assert done.stdout.startswith(str(cache))
-    assert "items have their features stored" in done.stdout
+    levels = {"tokens": r"[\d,]+", "frozen features": "0"}
+    for name, entries in levels.items():
+        assert re.search(rf"{name} +{entries} +[\d,.]+ MB", done.stdout), done.stdout
+
+
+def test_trimming_the_cache_says_what_went(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMODAL_CACHE", str(tmp_path / "cache"))
+    with FeatureStore(tmp_path / "cache" / "features") as store:
+        items = [bytes([number]) * 32 for number in range(20)]
+        wide, narrow = np.ones((1, 4, 10_000), np.float16), np.ones(5_000, np.float16)
+        store.put(dict.fromkeys(items, wide), dict.fromkeys(items, (1, narrow)))
+    done = cli("cache", "trim", "--to", "0.3MB")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("removed tokens of 20 items and frozen features of 0 items: ")
+    assert done.stdout.endswith("are now 0.3 MB\n")
+    assert cli("cache", "trim", "--to", "0.3MB").stdout.startswith("removed tokens of 0 items and")
+    failed = cli("cache", "trim", "--to", "300")
+    assert (failed.exit_code, failed.stderr) == (
+        2, "remodal: size: found '300'; valid: a number and one of KB, MB, GB, TB, such as 20GB\n",
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from remodal.features.progress import Counter, Progress, Until
 from remodal.features.store import FeatureStore
 from remodal.learning.checkpoint import Stop, never
 from remodal.learning.prepare import PreparedStream
-from remodal.learning.run import RESULTS, open_stream_for, run
+from remodal.learning.run import RESULTS, needs_of, open_stream_for, run
 from remodal.learning.settings import RunSettings
 from remodal.settings import Settings
 from remodal.streams import StreamSettings
@@ -74,13 +74,18 @@ def run_side_by_side(
     """
     todo = {folder: settings for folder, settings in runs.items() if not _finished(settings, folder, cache)}
     stored = _entries(cache) if todo else 0
+    with_tokens = frozenset[str]()
     try:
         if todo:
-            open_stream_for(next(iter(todo.values())), cache, engine=engine, progress=Until(progress, over))
+            needs, shown = needs_of(*todo.values()), Until(progress, over)
+            backbone, _ = open_stream_for(
+                next(iter(todo.values())), cache, engine=engine, progress=shown, needs_tokens=needs
+            )
+            with_tokens = frozenset(name for name, tower in backbone.towers.items() if needs(tower))
             torch.cuda.empty_cache()  # what it took of a GPU is the other processes' now
         with progress.work("cells", len(runs)) as count:
             count(len(runs) - len(todo))
-            return _run(todo, cache, jobs, progress, count, over, engine)
+            return _run(todo, cache, jobs, progress, count, over, engine, with_tokens)
     except Stopped:  # before a run could begin
         if _entries(cache) == stored:
             found = "the time was over before a run could begin, and would be again"
@@ -109,8 +114,12 @@ def _run(
     count: Counter,
     over: Stop,
     engine: Engine | None,
+    with_tokens: frozenset[str],
 ) -> Outcome:
-    """Raises Stopped where the time was over before one of them could begin."""
+    """Raises Stopped where the time was over before one of them could begin.
+
+    with_tokens: names of the towers whose items' tokens one of them needs.
+    """
     failed: list[Failed] = []
     lost: list[Path] = []
     stopped = not_begun = 0
@@ -118,7 +127,8 @@ def _run(
     # spawn: a fork would copy the threads' locks, in whatever state they are
     with ProcessPoolExecutor(min(jobs, len(runs)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:
-            working = {pool.submit(_run_one, own, folder, cache, over, engine): folder for folder, own in runs.items()}
+            common = cache, over, engine, with_tokens
+            working = {pool.submit(_run_one, own, folder, *common): folder for folder, own in runs.items()}
             for future in as_completed(working):
                 folder = working[future]
                 try:
@@ -161,7 +171,14 @@ def _end_with_parent() -> None:
     os._exit(1)  # or it would go on with a run that the next command takes up
 
 
-def _run_one(settings: RunSettings, folder: Path, cache: Path, over: Stop, engine: Engine | None) -> _Ran:
+def _run_one(
+    settings: RunSettings,
+    folder: Path,
+    cache: Path,
+    over: Stop,
+    engine: Engine | None,
+    with_tokens: frozenset[str],
+) -> _Ran:
     """One run. Its errors come back as text: not every exception finds its way from one process to another."""
     if over():
         return _Ran("not begun")
@@ -169,7 +186,7 @@ def _run_one(settings: RunSettings, folder: Path, cache: Path, over: Stop, engin
         of_backbone = registered(settings.backbone).options.checked(settings.backbone_options)
         shared = _opened(
             settings.stream, settings.order, settings.seed, settings.stream_options, settings.backbone, of_backbone,
-            engine, cache,
+            engine, cache, with_tokens,
         )  # fmt: skip
         # hundreds of models would fill a disk
         found = run(settings, folder, cache, resume=True, engine=engine, opened=shared[settings.features], stop=over)
@@ -195,13 +212,16 @@ def _opened(
     of_backbone: Settings,
     engine: Engine | None,
     cache: Path,
+    with_tokens: frozenset[str],
 ) -> dict[str, tuple[Backbone, PreparedStream]]:
     """What the runs with these settings share, by kind of features."""
     own = of_backbone.model_dump()
     asked = RunSettings(
         stream=stream, order=order, seed=seed, backbone=backbone, stream_options=of_stream, backbone_options=own
     )
-    shared, prepared = open_stream_for(asked, cache, engine=engine)
+    shared, prepared = open_stream_for(
+        asked, cache, engine=engine, needs_tokens=lambda tower: tower.name in with_tokens
+    )
     views = {"shared": shared, "published": shared.published()}
     for view in views.values():
         # here once, and not in the seconds of whichever method comes first

@@ -1,4 +1,7 @@
-"""The stem pass: every item goes through the frozen network once, and its tokens are stored.
+"""The stem pass: every item goes through the frozen network once, and what will be asked of it is stored.
+
+That is its tokens, and its frozen features where those take long to compute; the features alone, which are smaller,
+where nobody asks for more (:data:`NeedsTokens`).
 
 Each of a few threads takes a handful of items at a time and does all that they need: read, hash, look up, decode, run
 the network. The decoders and the network release the interpreter's lock, so one thread decodes while another computes,
@@ -54,17 +57,32 @@ class Rejected(NamedTuple):
 
 @dataclass
 class Extracted:
-    """Where the tokens of items are stored, what was rejected, and how the time was spent.
+    """Where items are stored, what was rejected, and how the time was spent.
 
     keys: by item id, the key of its tokens: equal where the content is (:func:`~remodal.features.store.token_key`).
-    lengths: by item id, frames. seconds: of all threads together, over their number; so the sum is the time that
-    passed.
+    lengths: by item id, frames. features_alone: names of the towers of whose items no tokens are to be had. seconds: of
+    all threads together, over their number; so the sum is the time that passed.
     """
 
     keys: dict[str, bytes] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    features_alone: frozenset[str] = frozenset()
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "stem": 0.0})
+
+    def tokens(self, store: FeatureStore, tower: str, ids: Sequence[str]) -> Tokens:
+        """Of items that this tower read, which ``store`` has."""
+        keys, lengths = [self.keys[id] for id in ids], [self.lengths[id] for id in ids]
+        return store.tokens(tower, keys, lengths, features_alone=tower in self.features_alone)
+
+
+NeedsTokens = Callable[[Tower], bool]
+"""Whether the tokens of items that a tower reads will be asked for, and not their frozen features alone."""
+
+
+def always(_: Tower) -> bool:
+    """Tokens are needed."""
+    return True
 
 
 class Turns(NamedTuple):
@@ -76,38 +94,49 @@ class Turns(NamedTuple):
 
 @dataclass
 class _Found:
-    """What a thread found of a handful: keys and frames by id, new tokens, what was rejected, and seconds."""
+    """What a thread found of a handful: keys and frames by id, what is new, what was rejected, and seconds."""
 
     keys: dict[str, bytes] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
-    new: dict[bytes, NDArray[Any]] = field(default_factory=dict)
+    tokens: dict[bytes, NDArray[Any]] = field(default_factory=dict)
+    features: dict[bytes, tuple[int, NDArray[Any]]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     decode: float = 0.0
     stem: float = 0.0
 
 
 def extract(
-    items: Sequence[Encoded], backbone: Backbone, store: FeatureStore, progress: Progress | None = None
+    items: Sequence[Encoded],
+    backbone: Backbone,
+    store: FeatureStore,
+    progress: Progress | None = None,
+    needs_tokens: NeedsTokens = always,
 ) -> Extracted:
-    """See that the store has the tokens of ``items``: what it lacks is computed.
+    """See that the store has what will be asked of ``items``: what it lacks is computed.
 
-    Which items are computed together never changes a bit of their tokens. As many threads as torch would use.
+    Tokens that nobody needs are left out where the encoder keeps features, which are stored at any rate. Which items
+    are computed together never changes a bit of their tokens. As many threads as torch would use.
     """
-    shown, done = progress or Silent(), Extracted()
+    towers = backbone.towers.items()
+    alone = frozenset(name for name, one in towers if one.encoder.keeps_features and not needs_tokens(one))
+    shown, done = progress or Silent(), Extracted(features_alone=alone)
     threads, device = torch.get_num_threads(), backbone.engine.device.type
-    uncommitted: dict[bytes, NDArray[Any]] = {}
+    uncommitted = _Found()
     # on a CPU half of the threads decode while the others compute
     ways = (max(1, threads // 2), threads) if device == "cpu" else (threads, COMPUTING)
     turns = Turns(*map(Semaphore, ways))
     # what a worker computes with torch stays in that worker: a thread inside a thread waits more than it works
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool, ExitStack() as at_end:
-        at_end.callback(store.put, uncommitted)
+        at_end.callback(lambda: store.note_use(done.keys.values()))
+        at_end.callback(store.put, uncommitted.tokens, uncommitted.features)
         at_end.callback(pool.shutdown, cancel_futures=True)  # first: what waits isn't begun where work is broken off
-        for tower in backbone.towers.values():
+        for name, tower in towers:
             own = [item for item in items if backbone.tower(item.read_as) is tower]
             if not own:
                 continue
-            work = partial(_process, tower=tower, fingerprint=backbone.fingerprint, store=store, turns=turns)
+            work = partial(
+                _process, tower=tower, alone=name in alone, fingerprint=backbone.fingerprint, store=store, turns=turns
+            )
             some = min(HANDFUL[device], -(-len(own) // threads))
             handfuls = [own[start : start + some] for start in range(0, len(own), some)]
             kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
@@ -118,17 +147,21 @@ def extract(
                     done.rejected.extend(found.rejected)
                     done.seconds["decode"] += found.decode / threads
                     done.seconds["stem"] += found.stem / threads
-                    uncommitted.update(found.new)
-                    if len(uncommitted) >= COMMIT_ITEMS[device]:
-                        store.put(uncommitted)
-                        uncommitted.clear()
+                    uncommitted.tokens.update(found.tokens)
+                    uncommitted.features.update(found.features)
+                    if max(len(uncommitted.tokens), len(uncommitted.features)) >= COMMIT_ITEMS[device]:
+                        store.put(uncommitted.tokens, uncommitted.features)
+                        uncommitted.tokens.clear()
+                        uncommitted.features.clear()
                     count(len(handful))
     done.rejected.sort()
     return done
 
 
-def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: FeatureStore, turns: Turns) -> _Found:
-    """All that ``items`` need."""
+def _process(
+    items: Sequence[Encoded], tower: Tower, alone: bool, fingerprint: str, store: FeatureStore, turns: Turns
+) -> _Found:
+    """All that ``items`` need. alone: features alone."""
     found = _Found()
     missing: list[tuple[Encoded, bytes, NDArray[Any]]] = []
     with turns.decode:
@@ -137,9 +170,12 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
             try:
                 data = item.read()
                 key = token_key(fingerprint, item.read_as, item.unit, data)
-                stored = store.lengths([key, features_key(key)] if tower.encoder.keeps_features else [key])
-                if key in stored and (features_key(key) in stored or not tower.encoder.keeps_features):
-                    found.lengths[item.id] = stored[key]
+                wanted = [] if alone else [key]
+                if tower.encoder.keeps_features:
+                    wanted.append(features_key(key))
+                stored = store.lengths(wanted)
+                if len(stored) == len(wanted):
+                    found.lengths[item.id] = stored[wanted[0]]
                 else:
                     medium = get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
                     missing.append((item, key, tower.encoder.prepare(item.read_as, medium)))
@@ -151,11 +187,13 @@ def _process(items: Sequence[Encoded], tower: Tower, fingerprint: str, store: Fe
         with turns.compute:
             tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower.encoder)
             features = tower.frozen(tokens).half().cpu().numpy() if tower.encoder.keeps_features else None
-            frames = tokens.frames.cpu().numpy()
-        for (item, key, _), own in zip(missing, np.split(frames, tokens.lengths.cumsum(0)[:-1].numpy())):
-            found.new[key], found.lengths[item.id] = own, len(own)
+            frames = None if alone else tokens.frames.cpu().numpy()
+        keys, lengths = [key for _, key, _ in missing], tokens.lengths.tolist()
+        found.lengths.update({item.id: length for (item, _, _), length in zip(missing, lengths)})
         if features is not None:
-            found.new.update({features_key(key): row[None, None] for (_, key, _), row in zip(missing, features)})
+            found.features = {key: (length, row) for key, length, row in zip(keys, lengths, features)}
+        if frames is not None:
+            found.tokens = dict(zip(keys, np.split(frames, tokens.lengths.cumsum(0)[:-1].numpy())))
     found.decode, found.stem = decoded - started, time.perf_counter() - decoded
     return found
 

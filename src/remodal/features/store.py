@@ -1,9 +1,11 @@
-"""A content-addressed, crash-safe, memory-mapped store of frozen tokens.
+"""A content-addressed, crash-safe, memory-mapped store with two levels: tokens, and frozen features.
 
-LMDB holds one value an item: its tokens as float16 (pictures as bytes, where a stem does nothing) behind a header of
-their shape; and one more, its frozen features, where those take long to compute. The key is a hash of the item's
-bytes, of how they are read, and of the backbone, so the same content is never computed twice, whatever its name.
-A transaction is whole or absent: a process killed while writing leaves what was committed before.
+LMDB holds one value an item and level: tokens as float16 (pictures as bytes, where a stem does nothing) behind a header
+of their shape, and frozen features as float16 behind the number of frames, where those take long to compute. The key is
+a hash of the item's bytes, of how they are read, and of the backbone, so the same content is never computed twice,
+whatever its name. A transaction is whole or absent: a process killed while writing leaves what was committed before.
+Beside them lies a small record of each pass over items, so that what was used longest ago can go first
+(:mod:`remodal.features.trimming`).
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice, takewhile
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -20,6 +25,7 @@ from weakref import WeakValueDictionary
 import lmdb
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from remodal.backbones import StoredTokens
@@ -27,6 +33,8 @@ from remodal.errors import RemodalError
 
 MAP_SIZE = 1 << 38
 """Bytes of address space; the file itself grows only as it is filled."""
+COPIED = 1024
+"""Entries that are copied at a time."""
 _HEADER = struct.Struct("<3I")
 _KINDS: dict[int, type[np.generic]] = {1: np.uint8, 2: np.float16}
 """What is stored, by its bytes a number."""
@@ -35,17 +43,42 @@ _OPEN: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
 _OPENING = Lock()
 
 
-class StoreInfo(NamedTuple):
-    """What a store holds."""
+class Level(NamedTuple):
+    """What is stored of one level. entries: one an item."""
 
-    path: Path
     entries: int
     bytes: int
 
 
+class StoreInfo(NamedTuple):
+    """What a store holds. bytes: of its files, which keep the room of what was removed for what comes next."""
+
+    path: Path
+    tokens: Level
+    features: Level
+    bytes: int
+
+    @property
+    def entries(self) -> int:
+        """Of both levels."""
+        return self.tokens.entries + self.features.entries
+
+
+_FEATURES = b"/frozen"
+_USE = b"used/"
+_TIME = struct.Struct("<d")
+START = 8
+"""Bytes of a key that tell items apart in the record of a pass."""
+
+
+def is_features(key: bytes) -> bool:
+    """Whether frozen features are stored under ``key``, and not tokens."""
+    return key.endswith(_FEATURES)
+
+
 def features_key(key: bytes) -> bytes:
-    """Key of the frozen model's features of the item whose tokens are stored under ``key``."""
-    return key + b"/features"
+    """Key of the frozen model's features of the item whose tokens have, or would have, the key ``key``."""
+    return key + _FEATURES
 
 
 def token_key(fingerprint: str, modality: str, unit: str | None, data: bytes) -> bytes:
@@ -95,51 +128,112 @@ class FeatureStore:
         return found
 
     def lengths(self, keys: Iterable[bytes]) -> dict[bytes, int]:
-        """Frames of those keys that are stored, without reading their tokens."""
+        """Frames of the items of those keys, of either level, that are stored; nothing else of them is read."""
         with self._env.begin(buffers=True) as transaction:
             values = ((key, transaction.get(key)) for key in keys)
             return {key: _HEADER.unpack_from(value)[0] for key, value in values if value is not None}
 
-    def tokens(self, tower: str, keys: Sequence[bytes], lengths: Sequence[int]) -> StoredTokens:
+    def tokens(
+        self, tower: str, keys: Sequence[bytes], lengths: Sequence[int], *, features_alone: bool = False
+    ) -> StoredTokens:
         """Items that ``tower`` read, given by their keys and frames, as tokens that stay here until they are needed.
 
-        Reading them raises RemodalError where one of them is no longer stored.
+        features_alone: their frames are not to be had, whether they are stored or not. Reading raises RemodalError
+        where one of them is no longer stored.
         """
         env, path = self._env, self.path
 
-        def joined(wanted: Sequence[bytes]) -> tuple[torch.Tensor, int]:
+        def joined(wanted: Sequence[bytes], array: Callable[[Any], NDArray[Any]]) -> tuple[torch.Tensor, int]:
             """What is stored under these keys, one after the other, and how many of them are gone."""
             with env.begin(buffers=True) as transaction:
                 values = [transaction.get(key) for key in wanted]
-                there = [_array(value) for value in values if value is not None]
+                there = [array(value) for value in values if value is not None]
                 found = torch.from_numpy(np.concatenate(there)) if there else torch.empty(0, device="cpu")
                 return found, len(values) - len(there)
 
         def read(positions: torch.Tensor) -> torch.Tensor:
-            found, gone = joined([keys[at] for at in positions.tolist()])
-            if gone:
-                raise RemodalError(
-                    f"the feature cache {path} was cleared while it was in use: {gone:,} of {len(positions):,} items "
-                    "are gone; the same command computes them again"
-                )
+            found, gone = joined([keys[at] for at in positions.tolist()], _array)
+            _refuse_gone(path, gone, len(positions))
             return found
 
         def read_features(positions: torch.Tensor) -> torch.Tensor | None:
-            found, gone = joined([features_key(keys[at]) for at in positions.tolist()])
-            return None if gone or not len(found) else found[:, 0]
+            found, gone = joined([features_key(keys[at]) for at in positions.tolist()], _row)
+            if features_alone:
+                _refuse_gone(path, gone, len(positions))
+            return None if gone or not len(found) else found
 
-        return StoredTokens(tower, torch.tensor(lengths, dtype=torch.int64, device="cpu"), read, read_features)
+        frames = torch.tensor(lengths, dtype=torch.int64, device="cpu")
+        return StoredTokens(tower, frames, None if features_alone else read, read_features)
 
-    def put(self, tokens: Mapping[bytes, NDArray[Any]]) -> None:
-        """Store tokens, all or none of them."""
+    def put(
+        self, tokens: Mapping[bytes, NDArray[Any]], features: Mapping[bytes, tuple[int, NDArray[Any]]] | None = None
+    ) -> None:
+        """Store items by their keys, all or none of them.
+
+        tokens: ``[frames, tokens, width]``. features: frames, and the frozen model's features ``[width]``, float16.
+        """
         with self._env.begin(write=True) as transaction:
             for key, array in tokens.items():
                 transaction.put(key, b"".join((_HEADER.pack(*array.shape), np.ascontiguousarray(array).data)))
+            for key, (frames, row) in (features or {}).items():
+                header = _HEADER.pack(frames, 1, len(row))
+                transaction.put(features_key(key), b"".join((header, np.ascontiguousarray(row).data)))
 
     def info(self) -> StoreInfo:
-        """Entries, and bytes on disk."""
+        """Entries and bytes of each level, and bytes on disk."""
         size = sum(file.stat().st_size for file in self.path.glob("*.mdb"))
-        return StoreInfo(self.path, int(self._env.stat()["entries"]), size)
+        by_level: dict[bool, list[int]] = {False: [], True: []}
+        for key, held in self.sizes().items():
+            by_level[is_features(key)].append(held)
+        tokens, features = (Level(len(by_level[one]), sum(by_level[one])) for one in (False, True))
+        return StoreInfo(self.path, tokens, features, size)
+
+    def sizes(self) -> dict[bytes, int]:
+        """Bytes of every entry of both levels, by its key."""
+        with self._env.begin(buffers=True) as transaction:
+            listed = ((bytes(key), len(value)) for key, value in transaction.cursor())
+            return {key: held for key, held in listed if not key.startswith(_USE)}
+
+    def note_use(self, keys: Iterable[bytes]) -> None:
+        """Note that a pass has just used the items of these keys; one record, and one for all passes over the same."""
+        starts = b"".join(sorted(key[:START] for key in keys))
+        if starts:
+            # what can't be noted, on a full disk, is only taken to be older than it is
+            with suppress(lmdb.Error), self._env.begin(write=True) as transaction:
+                transaction.put(_USE + hashlib.sha256(starts).digest(), _TIME.pack(time.time()) + starts)
+
+    def last_used(self) -> dict[bytes, float]:
+        """When items were used last, in seconds since 1970, by the first ``START`` bytes of their key."""
+        found: dict[bytes, float] = {}
+        for value in self._uses().values():
+            (at,) = _TIME.unpack_from(value)
+            for start in range(_TIME.size, len(value), START):
+                item = value[start : start + START]
+                found[item] = max(at, found.get(item, at))
+        return found
+
+    def _uses(self) -> dict[bytes, bytes]:
+        """The records of passes."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            there = cursor.set_range(_USE)
+            listed = takewhile(lambda entry: entry[0].startswith(_USE), cursor.iternext() if there else ())
+            return dict(listed)
+
+    def copy(self, folder: Path, kept: Collection[bytes]) -> None:
+        """Make a store in ``folder``, which is empty, of the entries ``kept`` and of what is known of their use."""
+        starts = {key[:START] for key in kept}
+        uses = [
+            key
+            for key, value in self._uses().items()
+            if any(value[at : at + START] in starts for at in range(_TIME.size, len(value), START))
+        ]
+        wanted = iter(sorted((*kept, *uses)))  # in their order, so that no page is left half empty
+        with FeatureStore(folder) as new:
+            while some := list(islice(wanted, COPIED)):
+                with self._env.begin(buffers=True) as source, new._env.begin(write=True) as target:
+                    for key in some:
+                        if (value := source.get(key)) is not None:
+                            target.put(key, value, append=True)
 
     def clear(self) -> int:
         """Forget everything; how many entries there were."""
@@ -149,8 +243,22 @@ class FeatureStore:
         return entries
 
 
+def _refuse_gone(path: Path, gone: int, of: int) -> None:
+    if gone:
+        raise RemodalError(
+            f"the feature cache {path} was cleared while it was in use: {gone:,} of {of:,} items are gone; "
+            "the same command computes them again"
+        )
+
+
+def _row(value: Any) -> NDArray[Any]:
+    """Stored features ``[1, width]``, without a copy."""
+    row: NDArray[Any] = np.frombuffer(value, np.float16, offset=_HEADER.size)
+    return row[None]
+
+
 def _array(value: Any) -> NDArray[Any]:
-    """What a stored value holds, without a copy."""
+    """Stored tokens, without a copy."""
     shape = _HEADER.unpack_from(value)
     kind = _KINDS[(len(value) - _HEADER.size) // math.prod(shape)]
     array: NDArray[Any] = np.frombuffer(value, kind, offset=_HEADER.size)
@@ -163,9 +271,15 @@ def _opened(path: Path) -> Any:
         file = path / "data.mdb"
         known = _OPEN.get(_identity(file)) if file.exists() else None
         if known is None:
-            known = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
-            _OPEN[_identity(file)] = known
+            with opening(path):
+                known = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
+                _OPEN[_identity(file)] = known
         return known
+
+
+def opening(path: Path) -> FileLock:
+    """While it is held, no process opens the store of the folder ``path``; those that have opened it go on."""
+    return FileLock(path / ".opening")
 
 
 def _identity(file: Path) -> tuple[int, int]:

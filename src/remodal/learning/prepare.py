@@ -12,7 +12,7 @@ from torch import Tensor
 
 from remodal.backbones import Backbone, Tokens
 from remodal.errors import RemodalError
-from remodal.features.extract import Extracted, extract
+from remodal.features.extract import Extracted, NeedsTokens, always, extract
 from remodal.features.progress import Progress
 from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
@@ -89,14 +89,19 @@ class PreparedStream:
 
 
 def prepare(
-    stream: Stream, backbone: Backbone, store: FeatureStore, progress: Progress | None = None
+    stream: Stream,
+    backbone: Backbone,
+    store: FeatureStore,
+    progress: Progress | None = None,
+    needs_tokens: NeedsTokens = always,
 ) -> PreparedStream:
     """Every item through the stem once; items that can't be used are set aside, and so are classes left without any.
 
-    A task left without a class is left out, and so is a step that has nothing left to learn and completes no task.
+    needs_tokens: of whoever learns; otherwise there are frozen features alone, of encoders that keep them. A task left
+    without a class is left out, and so is a step that has nothing left to learn and completes no task.
     """
     items = [item for task in stream for item in (*task.train, *task.test)]
-    extracted = extract(items, backbone, store, progress)
+    extracted = extract(items, backbone, store, progress, needs_tokens)
     stored = _Stored(extracted, backbone, store)
     quarantined = [*stream.quarantined, *(Quarantined(*rejected) for rejected in extracted.rejected)]
     tasks: dict[int | None, PreparedTask] = {}  # by their index in the stream
@@ -145,10 +150,15 @@ def stated_unit(items: Sequence[Item]) -> str | None:
 
 
 def prepare_task(
-    task: Task | Step, index: int, backbone: Backbone, store: FeatureStore, progress: Progress | None = None
+    task: Task | Step,
+    index: int,
+    backbone: Backbone,
+    store: FeatureStore,
+    progress: Progress | None = None,
+    needs_tokens: NeedsTokens = always,
 ) -> TaskData:
     """What a method learns ``task`` from; raises RemodalError where an item can't be used."""
-    extracted = extract(task.train, backbone, store, progress)
+    extracted = extract(task.train, backbone, store, progress, needs_tokens)
     if extracted.rejected:
         first, count = extracted.rejected[0], len(extracted.rejected)
         raise RemodalError(f"{first.id}: {first.reason} ({count} such items among {len(task.train)})")
@@ -156,10 +166,15 @@ def prepare_task(
 
 
 def without_unusable(
-    tasks: Sequence[Task], backbone: Backbone, store: FeatureStore, progress: Progress | None = None
+    tasks: Sequence[Task],
+    backbone: Backbone,
+    store: FeatureStore,
+    progress: Progress | None = None,
+    needs_tokens: NeedsTokens = always,
 ) -> tuple[tuple[Task, ...], tuple[Quarantined, ...]]:
     """The tasks without the items that can't be read or decoded, and these items; no task of nothing to learn."""
-    extracted = extract([item for task in tasks for item in (*task.train, *task.test)], backbone, store, progress)
+    items = [item for task in tasks for item in (*task.train, *task.test)]
+    extracted = extract(items, backbone, store, progress, needs_tokens)
     kept: list[Task] = []
     for task in tasks:
         train, test = (tuple(item for item in items if item.id in extracted.keys) for items in (task.train, task.test))
@@ -171,9 +186,11 @@ def without_unusable(
     return tuple(kept), tuple(Quarantined(*rejected) for rejected in extracted.rejected)
 
 
-def prepare_held_out(task: Task, backbone: Backbone, store: FeatureStore) -> tuple[Tokens, list[str]] | None:
+def prepare_held_out(
+    task: Task, backbone: Backbone, store: FeatureStore, needs_tokens: NeedsTokens = always
+) -> tuple[Tokens, list[str]] | None:
     """The usable held-out items of a task, with the label of each; None where there is none."""
-    extracted = extract(task.test, backbone, store)
+    extracted = extract(task.test, backbone, store, needs_tokens=needs_tokens)
     items = [item for item in task.test if item.id in extracted.keys]
     if not items:
         return None
@@ -193,9 +210,8 @@ class _Stored:
 
     def tokens(self, items: Sequence[Item]) -> Tokens:
         """Of ``items``, all of one tower."""
-        keys = [self.extracted.keys[item.id] for item in items]
-        lengths = [self.extracted.lengths[item.id] for item in items]
-        return self.store.tokens(self.backbone.tower(items[0].read_as).name, keys, lengths)
+        tower = self.backbone.reads[items[0].read_as]
+        return self.extracted.tokens(self.store, tower, [item.id for item in items])
 
     def task_data(self, index: int, modality: str, classes: tuple[str, ...], items: Sequence[Item]) -> TaskData:
         """Of ``items`` of these classes."""

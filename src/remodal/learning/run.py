@@ -18,6 +18,7 @@ from torch import Tensor
 
 from remodal.backbones import Backbone, Engine, load_backbone, registered
 from remodal.errors import RemodalError
+from remodal.features.extract import NeedsTokens
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
 from remodal.files import write_json
@@ -136,8 +137,12 @@ def open_stream_for(
     strict: bool = False,
     engine: Engine | None = None,
     progress: Progress | None = None,
+    needs_tokens: NeedsTokens | None = None,
 ) -> tuple[Backbone, PreparedStream]:
-    """The backbone and the tasks that a run with these settings learns from, whatever its method."""
+    """The backbone and the tasks that a run with these settings learns from.
+
+    needs_tokens: of whichever methods are to learn from them; by default of the settings' own.
+    """
     shown = progress or Silent()
     backbone = load_backbone(settings.backbone, cache, engine, settings.backbone_options)
     if settings.features == "published":
@@ -148,7 +153,7 @@ def open_stream_for(
     if strict:
         _refuse(stream.quarantined)
     with FeatureStore(cache / "features") as store:
-        prepared = prepare(stream, backbone, store, shown)
+        prepared = prepare(stream, backbone, store, shown, needs_tokens or needs_of(settings))
     if prepared.quarantined:
         shown.note(f"skipped: {len(prepared.quarantined):,} that can't be used; the summary lists them")
     if prepared.repeated:
@@ -156,6 +161,13 @@ def open_stream_for(
     if strict:
         _refuse(prepared.quarantined)
     return backbone, prepared
+
+
+def needs_of(*runs: RunSettings) -> NeedsTokens:
+    """Whether any of these runs needs tokens."""
+    methods_ = [methods.get(settings.method) for settings in runs]
+    chosen = [method.options.checked(settings.options) for method, settings in zip(methods_, runs, strict=True)]
+    return lambda tower: any(method.needs_tokens(own, tower) for method, own in zip(methods_, chosen, strict=True))
 
 
 def _seconds(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from remodal.backbones import CHUNK, Backbone, Tokens
+from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.backbones.tokens import chunks
 from remodal.registry import Registry
 from remodal.settings import Settings
@@ -114,9 +114,20 @@ class Method(ABC):
     """Whether tasks' items are stored, so that memory grows with every item."""
     grows_with_tasks: ClassVar[bool] = False
     """Whether something is stored of each task (a prompt, a router), so that memory grows where classes come again."""
+    frozen_alone: ClassVar[bool] = False
+    """Whether nothing is ever asked of items but their frozen features, so that no others need to be stored."""
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         self.backbone, self.settings, self.seed = backbone, settings, seed
+
+    @classmethod
+    def needs_tokens(cls, settings: Settings, tower: Tower) -> bool:
+        """Whether, with these settings, more is asked of the items that ``tower`` reads than their frozen features.
+
+        That is features under prompts, or the frames themselves. Who says no finds :attr:`Tokens.has_frames` false
+        where the encoder keeps features, and is refused the rest. By default what the class says, whatever the tower.
+        """
+        return not cls.frozen_alone
 
     @abstractmethod
     def learn(self, task: TaskData, trainer: Trainer) -> None:

@@ -63,6 +63,7 @@ class Cmcl(RoutedMethod[Map]):
 
     options = CmclSettings
     part = Map
+    frozen_alone = True
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Train the modality's map where earlier tasks don't need it."""
@@ -86,19 +87,14 @@ class Cmcl(RoutedMethod[Map]):
             chosen.learning_rate, chosen.epochs, chosen.batch, len(features), weight_decay=chosen.weight_decay
         )
         trained = trainer.fit("map", {"update": torch.zeros_like(before)}, loss, len(features), recipe)
-        expert = Expert(tower_prompts(tower.layers, tower.width), adapter(trained["update"]), 1.0)
+        expert = Expert(torch.zeros(0), adapter(trained["update"]), 1.0)
         kept = leading(chain([earlier], (own for _, own in in_chunks(features))), RANK)
         self.parts_[task.modality] = Map(expert, kept, leading([names, anchors], RANK))
         self.learn_identity(task, Rows(task.tokens, tower.identity), trainer)
 
     def experts(self) -> Mapping[str, Expert]:
-        """The maps, with prompts that change nothing."""
+        """The maps."""
         return {name: one.expert for name, one in self.parts_.items()}
-
-
-def tower_prompts(layers: int, width: int) -> Tensor:
-    """One key and value a layer, all zero: the frozen model."""
-    return torch.zeros(layers, 2, 1, width)
 
 
 def span(rows: Tensor, least: float) -> Tensor:

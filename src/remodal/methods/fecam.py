@@ -51,6 +51,7 @@ class Fecam(TowerMethod[Gaussians]):
 
     options = FecamSettings
     part = Gaussians
+    frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Gaussians:
         """Of no class."""

@@ -8,7 +8,7 @@ cut off up to ``rank`` items. So the difference between the two is what remember
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import cast
 
 import torch
@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from remodal.adaptation.ridge import LowRankRidge
-from remodal.backbones import Tokens, Tower
+from remodal.backbones import StoredTokens, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.remodal import Modality, Regressions, Remodal, RemodalSettings
 from remodal.streams.base import Column
@@ -34,11 +34,26 @@ class JointSettings(RemodalSettings):
 
 @dataclass
 class Kept:
-    """All items of a modality. frames, lengths: as of ``Tokens``. labels: positions in the modality's columns."""
+    """All items of a modality. frames, lengths, features: as of ``Tokens``; frames or features are empty, ``[0]``.
+
+    labels: positions in the modality's columns.
+    """
 
     frames: Tensor
     lengths: Tensor
+    features: Tensor
     labels: Tensor
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Before there could be features without frames."""
+        return {"features": torch.zeros(0), **tensors}
+
+    def tokens(self, tower: str) -> Tokens:
+        """Of the items, which this tower read."""
+        if self.features.numel():
+            return StoredTokens.of_features(tower, self.lengths, self.features)
+        return Tokens(tower, self.frames, self.lengths)
 
 
 @dataclass
@@ -64,7 +79,10 @@ class Joint(Remodal):
         super().restore(state)
         for part in self.parts_.values():
             mine = cast(KeptRegressions, part)
-            mine.kept = [replace(one, frames=one.frames.cpu(), lengths=one.lengths.cpu()) for one in mine.kept]
+            mine.kept = [
+                replace(one, frames=one.frames.cpu(), lengths=one.lengths.cpu(), features=one.features.cpu())
+                for one in mine.kept
+            ]
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality and no item yet."""
@@ -87,7 +105,7 @@ class Joint(Remodal):
         before = part.modalities[at] if at < len(part.modalities) else None
         columns, _ = task.among(before.columns if before else [])
         names = tuple(column.name for column in columns)
-        whole = replace(task, classes=names, tokens=Tokens(tower.name, mine.frames, mine.lengths), labels=mine.labels)
+        whole = replace(task, classes=names, tokens=mine.tokens(tower.name), labels=mine.labels)
         fresh = self.fresh_modality(tower, whole, self.adapted(part, tower, whole, trainer))
         fitted = self.extended(replace(fresh, near=before.near) if before else fresh, tower, whole)
         return replace(fitted, moments=LowRankRidge.empty(0))  # the items are all that the next fit needs
@@ -96,10 +114,12 @@ class Joint(Remodal):
 def kept(before: Kept | None, task: TaskData, columns: Sequence[Column]) -> Kept:
     """``before``, whose labels are positions in ``columns``, and the task's items."""
     _, labels = task.among(columns)
+    tokens, nothing = task.tokens, torch.zeros(0, device="cpu")
+    if tokens.has_frames:
+        new = Kept(tokens.frames, tokens.lengths, nothing, labels)
+    else:
+        assert tokens.features is not None
+        new = Kept(nothing, tokens.lengths, tokens.features, labels)
     if before is None:
-        return Kept(task.tokens.frames, task.tokens.lengths, labels)
-    return Kept(
-        torch.cat([before.frames, task.tokens.frames]),
-        torch.cat([before.lengths, task.tokens.lengths]),
-        torch.cat([before.labels, labels]),
-    )
+        return new
+    return Kept(*(torch.cat([getattr(one, field.name) for one in (before, new)]) for field in fields(Kept)))

@@ -70,6 +70,7 @@ class MoeAdapters(SessionMethod[Experts]):
 
     options = MoeAdaptersSettings
     part = Experts
+    frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
         """Experts that change nothing."""

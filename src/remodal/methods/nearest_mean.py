@@ -33,6 +33,7 @@ class NearestMean(TowerMethod[Prototypes]):
     """Prototypes of each tower's classes."""
 
     part = Prototypes
+    frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Prototypes:
         """Of no class."""

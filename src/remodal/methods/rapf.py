@@ -61,6 +61,7 @@ class Rapf(TowerMethod[Map]):
 
     options = RapfSettings
     part = Map
+    frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
         """The frozen map."""

@@ -119,6 +119,12 @@ class Remodal(TowerMethod[Regressions]):
         self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
 
+    @classmethod
+    def needs_tokens(cls, settings: Settings, tower: Tower) -> bool:
+        """Where prompts are trained."""
+        adapt_ = cast(RemodalSettings, settings).adapt
+        return tower.layers > 1 if adapt_ is None else adapt_
+
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
         super().restore(state)
@@ -177,7 +183,7 @@ class Remodal(TowerMethod[Regressions]):
         Statistics of several prompts don't add up, which is why they are trained but once.
         """
         start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
-        if not (tower.layers > 1 if self.chosen.adapt is None else self.chosen.adapt):
+        if not self.needs_tokens(self.chosen, tower):
             return torch.zeros(0)
         prompted = [one for one in part.modalities if one.prompts.numel()]
         if prompted and self.chosen.borrow:

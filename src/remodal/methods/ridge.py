@@ -58,6 +58,7 @@ class Ridge(TowerMethod[Regression]):
 
     options: ClassVar[type[Settings]] = RidgeSettings
     part = Regression
+    frozen_alone = True
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)

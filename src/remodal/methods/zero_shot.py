@@ -19,6 +19,8 @@ from remodal.training.trainer import Trainer
 class ZeroShot(Method):
     """The lower bound that needs no data; one name in two modalities gets one score."""
 
+    frozen_alone = True
+
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Nothing to learn."""
 

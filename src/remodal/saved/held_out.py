@@ -1,4 +1,6 @@
-"""A few held-out items a class that stay with a model, as frozen tokens, so that every version can be measured.
+"""A few held-out items a class that stay with a model, so that every version can be measured.
+
+They are stored as its method asks for them: as frozen tokens, or as frozen features where it needs no more.
 
 No method learns from them. They tell what learning on did to what was learned before, wherever the model is.
 """
@@ -11,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from remodal.backbones import Backbone, Tokens
+from remodal.backbones import Backbone, StoredTokens, Tokens, Tower
 from remodal.learning.predictions import Predictions
 from remodal.learning.prepare import BATCH
 from remodal.methods.base import Method, State
@@ -74,7 +77,12 @@ class HeldOut:
         """As plain data."""
         state = State()
         for modality, kept in self.kept.items():
-            state.put(modality, {"frames": kept.tokens.frames, "lengths": kept.tokens.lengths})
+            tokens, lengths = kept.tokens, {"lengths": kept.tokens.lengths}
+            if tokens.has_frames:
+                state.put(modality, {"frames": tokens.frames, **lengths})
+            else:
+                assert tokens.features is not None
+                state.put(modality, {"features": tokens.features, **lengths})
             state.values[modality] = list(kept.labels)
         return state
 
@@ -85,14 +93,28 @@ class HeldOut:
         for modality, labels in state.values.items():
             if not {Column(modality, label) for label in labels} <= set(classes):
                 raise ValueError("held-out items of a class that the model doesn't know")
-            tensors = state.under(modality)
-            frames, lengths = tensors["frames"], tensors["lengths"]
+            tensors, tower = state.under(modality), backbone.tower(modality)
+            lengths = tensors["lengths"]
             if lengths.shape != (len(labels),) or lengths.dtype != torch.int64 or not len(labels):
                 raise ValueError("held-out items: their labels and lengths don't fit")
+            if "features" in tensors:
+                kept[modality] = Kept(_of_features(tensors["features"], lengths, tower), tuple(labels))
+                continue
+            frames = tensors["frames"]
             if frames.dtype not in (torch.uint8, torch.float16) or not frames.isfinite().all():
                 raise ValueError("held-out items: their tokens are neither bytes nor numbers in half precision")
             # the least first: a sum of huge lengths may come round to the right one
             if lengths.min() < 1 or lengths.max() > len(frames) or lengths.sum() != len(frames):
                 raise ValueError("held-out items: their lengths and frames don't fit")
-            kept[modality] = Kept(Tokens(backbone.tower(modality).name, frames, lengths), tuple(labels))
+            kept[modality] = Kept(Tokens(tower.name, frames, lengths), tuple(labels))
         return cls(kept)
+
+
+def _of_features(features: Tensor, lengths: Tensor, tower: Tower) -> Tokens:
+    """ValueError where they can't be frozen features of this tower."""
+    width = tower.encoder.feature_width + tower.encoder.identity_width
+    if not tower.encoder.keeps_features or features.shape != (len(lengths), width) or lengths.min() < 1:
+        raise ValueError("held-out items: their features don't fit the frozen model")
+    if features.dtype != torch.float16 or not features.isfinite().all():
+        raise ValueError("held-out items: their features are no numbers in half precision")
+    return StoredTokens.of_features(tower.name, lengths, features)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from torch import Tensor
+
 from remodal.backbones import CHUNK, Tokens
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.settings import Features
@@ -96,7 +98,15 @@ def about(method: Method, name: str, backbone: str, features: Features, learned:
 
 def _chained(before: str, data: TaskData) -> str:
     digest = hashlib.sha256("\0".join([before, data.modality, *data.classes]).encode())
-    parts = (batch.frames for batch in data.tokens.batches(CHUNK))
+    parts = (_content(batch) for batch in data.tokens.batches(CHUNK))
     for tensor in chain([data.labels, data.tokens.lengths], parts):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
+
+
+def _content(tokens: Tokens) -> Tensor:
+    """All that can be learned from."""
+    if tokens.has_frames:
+        return tokens.frames
+    assert tokens.features is not None
+    return tokens.features

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save
 
 import remodal
@@ -269,6 +270,29 @@ HELD_OUT: dict[str, Callable[[dict[str, torch.Tensor], dict[str, Any]], object]]
 def test_held_out_items_are_items(saved: Path, lite_cache: Path, harm: str) -> None:
     rewritten(saved, "held_out", HELD_OUT[harm])
     assert "don't fit" in refused(saved, lite_cache)
+
+
+HELD_OUT_FEATURES: dict[str, Callable[[dict[str, torch.Tensor]], object]] = {
+    "narrower": lambda tensors: tensors.update({"image/features": tensors["image/features"][:, :7]}),
+    "no numbers": lambda tensors: tensors["image/features"].fill_(torch.nan),
+    "other numbers": lambda tensors: tensors.update({"image/features": tensors["image/features"].double()}),
+    "no frames": lambda tensors: tensors["image/lengths"].fill_(0),
+}
+
+
+def test_held_out_features_are_features(tmp_path: Path) -> None:
+    """Of a method that needs no tokens, where the encoder keeps features."""
+    clip, cache = save_clip(tmp_path / "clip", seed=0), tmp_path / "cache"
+    for number in range(8):
+        (tmp_path / "data/image/red").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16 + number, 16), (200, 9, 9)).save(tmp_path / f"data/image/red/{number}.png")
+    (task,) = remodal.stream(str(tmp_path / "data")).tasks
+    saved = remodal.Model("nearest-mean", str(clip), cache=cache).learn(task).save(tmp_path / "model")
+    for harm, change in HELD_OUT_FEATURES.items():
+        harmed = Path(shutil.copytree(saved, tmp_path / harm))
+        rewritten(harmed, "held_out", lambda tensors, _, change=change: change(tensors))
+        with pytest.raises(RemodalError, match=r"its tensors don't fit .* \(held-out items: their"):
+            remodal.load(harmed, cache=cache, trust_backbone=clip)
 
 
 def wide(folder: Path, method: str, width: int) -> None:
