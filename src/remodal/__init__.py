@@ -2,7 +2,7 @@
 
 >>> import remodal
 >>> remodal.list_backbones()
-['lite', 'vit']
+['lite', 'towers', 'vit']
 """
 
 from __future__ import annotations
