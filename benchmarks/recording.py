@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from remodal.files import write_json
+from remodal.learning.results import installed
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
@@ -34,11 +34,3 @@ def record(name: str, figures: dict[str, Any]) -> None:
     versions = {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}}
     content = {"command": command, **figures, "versions": versions}
     write_json(RESULTS / f"{name}.json", content)
-
-
-def installed(package: str) -> str:
-    """Its version."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from remodal.adaptation.rows import Rows
-from remodal.backbones import CHUNK
 from remodal.backbones.tokens import chunks
 
 PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-6, 2))
@@ -41,8 +40,9 @@ class Drift:
     @classmethod
     def measured(cls, before: Tensor | Rows, after: Tensor | Rows) -> Self:
         """From features ``[n, width]`` of one set of items before and after."""
-        some = chunks(len(before), CHUNK)[0]
-        start, moved = before[some], after[some] - before[some]
+        some = chunks(len(before))[0]
+        start = before[some]
+        moved = after[some] - start
         centre, shift = start.mean(0), moved.mean(0)
         rows, rest = start - centre, (moved - shift).double()
         values, vectors = torch.linalg.eigh((rows @ rows.T).double())

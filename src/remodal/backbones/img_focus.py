@@ -9,8 +9,6 @@ in a picture. It comes as an ONNX graph with a decoder behind it. The decoder is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,9 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
-from transformers.utils import logging
 
 from remodal.backbones.minilm import package_folder
+from remodal.backbones.progress_bar import no_progress_bar
 from remodal.errors import RemodalError
 from remodal.files import replacing
 
@@ -50,7 +48,7 @@ def load_vit(folder: Path) -> Dinov2Model:
         with replacing(file) as part:
             save_file(weights(graph_file()), part)
     config = Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=14 * POSITIONS, use_mask_token=False)
-    with _no_progress_bar():  # the library renames what its version names otherwise
+    with no_progress_bar():  # the library renames what its version names otherwise
         loaded: Any = Dinov2Model.from_pretrained(
             None, config=config, state_dict=load_file(file), dtype=torch.float32, output_loading_info=True
         )
@@ -97,15 +95,3 @@ def weights(graph_file: Path) -> dict[str, Tensor]:
         for name, value in named.items()
         if not name.startswith("decoder.")
     }
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """``transformers`` prints one for a file of a tenth of a second."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

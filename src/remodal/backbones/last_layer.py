@@ -16,6 +16,7 @@ from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.prompting import prompted
 from remodal.backbones.tower import Tower
+from remodal.backbones.view import View
 
 
 class LastLayerEncoder(Encoder):
@@ -54,20 +55,6 @@ class LastLayerEncoder(Encoder):
         return self._whole.pooled(tokens)
 
 
-class LastLayer(Backbone):
+def last_layer(whole: Backbone) -> View:
     """``whole`` with towers that show their last layer alone; the stem, and so the cache, is the same."""
-
-    def __init__(self, whole: Backbone) -> None:
-        self._whole = whole
-        self.name, self.width, self.logit_scale = whole.name, whole.width, whole.logit_scale
-        self.towers = {name: Tower(LastLayerEncoder(tower.encoder)) for name, tower in whole.towers.items()}
-        self.reads, self.engine, self.settings = whole.reads, whole.engine, whole.settings
-
-    @property
-    def fingerprint(self) -> str:
-        """The whole backbone's: its stem makes the tokens."""
-        return self._whole.fingerprint
-
-    def embed_name(self, name: str) -> Tensor:
-        """As the whole backbone."""
-        return self._whole.embed_name(name)
+    return View(whole, {name: Tower(LastLayerEncoder(tower.encoder)) for name, tower in whole.towers.items()})

@@ -20,7 +20,7 @@ from torch.nn import functional
 from remodal.backbones.base import Backbone
 from remodal.backbones.efficientnet import EfficientNetLite0, load_network
 from remodal.backbones.engine import Engine
-from remodal.backbones.last_layer import LastLayer
+from remodal.backbones.last_layer import last_layer
 from remodal.backbones.minilm import WIDTH, MiniLM
 from remodal.backbones.names import anchor, vocabulary
 from remodal.backbones.tower import Tower
@@ -62,7 +62,7 @@ class Lite(Backbone):
 
     def published(self) -> Backbone:
         """The last layer's mean token, without the hypercolumns."""
-        return LastLayer(self)
+        return last_layer(self)
 
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""

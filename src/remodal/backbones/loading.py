@@ -17,6 +17,7 @@ from transformers.utils import logging
 
 from remodal.backbones.anatomies import FAMILIES
 from remodal.backbones.pictures import Preprocessing
+from remodal.backbones.progress_bar import no_progress_bar
 from remodal.backbones.sentences import Wording
 from remodal.errors import LONGEST as MOST_LETTERS
 from remodal.errors import RemodalError
@@ -136,16 +137,14 @@ def _needed(folder: Path, *files: str) -> None:
 @contextmanager
 def _in_one_line(folder: Path, valid: str) -> Iterator[None]:
     """Of a broken file the libraries raise whatever their parts raise, and they tell of their work in many lines."""
-    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with no_progress_bar():
+            yield
     except RemodalError as error:
         raise RemodalError(f"{folder}: {error}") from None
     except Exception as error:
         raise RemodalError(f"{folder}: {' '.join(str(error).split())[:MOST_LETTERS]}; {valid}") from error
     finally:
         logging.set_verbosity(verbosity)
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from torch import Tensor
 from remodal.backbones.base import Backbone
 from remodal.backbones.tokens import Tokens
 from remodal.backbones.tower import Tower
+from remodal.backbones.view import View
 
 
 class OwnVector(Tower):
@@ -34,20 +35,6 @@ class OwnVector(Tower):
         return self._whole.frozen(tokens)
 
 
-class OwnVectors(Backbone):
+def own_vectors(whole: Backbone) -> View:
     """``whole`` with towers that show the models' own vectors alone."""
-
-    def __init__(self, whole: Backbone) -> None:
-        self._whole = whole
-        self.name, self.width, self.logit_scale = whole.name, whole.width, whole.logit_scale
-        self.towers = {name: OwnVector(tower) for name, tower in whole.towers.items()}
-        self.reads, self.engine, self.settings = whole.reads, whole.engine, whole.settings
-
-    @property
-    def fingerprint(self) -> str:
-        """The whole backbone's: the same is stored."""
-        return self._whole.fingerprint
-
-    def embed_name(self, name: str) -> Tensor:
-        """As the whole backbone."""
-        return self._whole.embed_name(name)
+    return View(whole, {name: OwnVector(tower) for name, tower in whole.towers.items()})

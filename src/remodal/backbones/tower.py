@@ -98,10 +98,10 @@ class Tower:
         with torch._C.DisableTorchFunction():
             order, parts = list[Tensor](), list[Tensor]()
             for positions, group in self._groups(tokens, whole=trained):
-                own = prompts if prompts is None or not _one_an_item(prompts) else prompts[engine.home_of(positions)]
-                if own is not None:
-                    own = engine.here(own)
-                if own is not None and trained and self._recorded is not None:
+                own = prompts
+                if prompts is not None:
+                    own = engine.here(prompts[engine.home_of(positions)] if _one_an_item(prompts) else prompts)
+                if self._recorded is not None and own is not None and trained:
                     found = self._recorded(compute, group, own)
                 else:
                     found = compute(group, own)

@@ -18,7 +18,7 @@ from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
 from remodal.backbones.names import TEMPLATES, anchor, vocabulary
-from remodal.backbones.own_vector import OwnVectors
+from remodal.backbones.own_vector import own_vectors
 from remodal.backbones.pretrained import Pretrained
 from remodal.backbones.settings import MODALITIES, PretrainedSettings
 from remodal.backbones.tower import Tower
@@ -96,7 +96,7 @@ class Towers(Backbone):
 
     def published(self) -> Backbone:
         """What each model itself makes of its last layer, alone."""
-        return OwnVectors(self)
+        return own_vectors(self)
 
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""

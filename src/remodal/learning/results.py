@@ -130,12 +130,15 @@ def versions() -> dict[str, str]:
         "platform": f"{sys.platform}-{platform.machine()}",
         "threads": str(torch.get_num_threads()),
     }
-    for package in RECORDED:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return found | {package: installed(package) for package in RECORDED}
+
+
+def installed(package: str) -> str:
+    """Its version, or that it isn't there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def peak_memory_bytes() -> int:
