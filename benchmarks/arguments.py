@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from remodal.backbones import Engine
 
@@ -10,7 +11,7 @@ from remodal.backbones import Engine
 class Asked(argparse.Namespace):
     """stream: names or folders. seeds: one repetition each. backbone, device, dtype: as ``remodal run`` takes them.
 
-    jobs: processes side by side.
+    jobs: processes side by side. keep: folder of what was found, from which the same command goes on.
     """
 
     stream: list[str]
@@ -19,6 +20,7 @@ class Asked(argparse.Namespace):
     device: str = "cpu"
     dtype: str = "float32"
     jobs: int = 1
+    keep: Path | None = None
 
     @property
     def engine(self) -> Engine:
@@ -29,7 +31,7 @@ class Asked(argparse.Namespace):
 def asked(description: str | None, *, any_backbone: bool = False) -> Asked:
     """``--stream`` and ``--seeds``; ``description`` is what ``--help`` says first.
 
-    any_backbone: ``--backbone``, ``--device``, ``--dtype`` and ``--jobs`` too.
+    any_backbone: ``--backbone``, ``--device``, ``--dtype``, ``--jobs`` and ``--keep`` too.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stream", nargs="+", default=["everyday"])
@@ -39,4 +41,5 @@ def asked(description: str | None, *, any_backbone: bool = False) -> Asked:
         parser.add_argument("--device", default=Asked.device)
         parser.add_argument("--dtype", default=Asked.dtype)
         parser.add_argument("--jobs", type=int, default=Asked.jobs)
+        parser.add_argument("--keep", type=Path, help="a folder: what is found stays there, and isn't measured again")
     return parser.parse_args(namespace=Asked())

@@ -211,13 +211,13 @@ def drawn(figures: dict[str, dict[str, Any]], file: Path) -> None:
 def main() -> None:
     """Print a line for each modality and figure, record all and draw it."""
     given = asked(__doc__, any_backbone=True)
-    pieces = [
-        Piece(given, stream, seed, modality)
+    pieces = {
+        f"{Path(stream).name}-{seed}-{modality}": Piece(given, stream, seed, modality)
         for stream, seed in product(given.stream, given.seeds)
         for modality in opened(given, stream, seed)[1]
-    ]
+    }
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for piece, one in zip(pieces, side_by_side(measured, pieces, given.jobs), strict=True):
+    for piece, one in zip(pieces.values(), side_by_side(measured, pieces, given.jobs, given.keep), strict=True):
         for what, accuracy in one.items():
             print(f"{piece.stream} {piece.seed} {piece.modality:6} {what:30} {accuracy:.3f}", flush=True)
             for group in (piece.modality, "each modality"):

@@ -146,12 +146,17 @@ def rows_of(piece: Piece) -> list[tuple[int | None, str, First]]:
 def figures_of(given: Asked, stream: str) -> dict[str, Any]:
     """By modality and number of items: means by start, and what borrowing brings beside both others."""
     modalities = newcomers(opened(given, stream, given.seeds[0], None)[1])
-    pieces = [Piece(given, stream, seed, modality) for seed in given.seeds for modality in modalities]
+    pieces = {
+        f"{Path(stream).name}-{seed}-{modality}": Piece(given, stream, seed, modality)
+        for seed in given.seeds
+        for modality in modalities
+    }
     found: dict[tuple[int | None, str], dict[str, list[First]]] = defaultdict(lambda: defaultdict(list))
-    for piece, rows in zip(pieces, side_by_side(rows_of, pieces, given.jobs), strict=True):
+    every = side_by_side(rows_of, pieces, given.jobs, given.keep)
+    for piece, rows in zip(pieces.values(), every, strict=True):
         for items, start, first in rows:
             for name in (piece.modality, "each modality"):
-                found[items, name][start].append(first)
+                found[items, name][start].append(First(*first))
     return {f"{modality}, {items or 'all'} items a class": compared(by) for (items, modality), by in found.items()}
 
 

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
+from remodal.files import write_json
 from remodal.training.threads import bound_spinning
 
 Piece = TypeVar("Piece")
-Found = TypeVar("Found")
 
 
-def side_by_side(work: Callable[[Piece], Found], pieces: Sequence[Piece], jobs: int) -> Iterator[Found]:
-    """What ``work`` finds of each piece, in their order; ``work`` and pieces can be pickled.
+def side_by_side(
+    work: Callable[[Piece], Any], pieces: Mapping[str, Piece], jobs: int, kept: Path | None = None
+) -> Iterator[Any]:
+    """What ``work`` finds of each piece, as JSON gives it back, in their order; ``work`` and pieces can be pickled.
 
     What it computes doesn't depend on ``jobs``: each piece is computed by one thread, in a process of its own where
-    there are several.
+    there are several. kept: a folder with a file for each piece that was found, by its name; these aren't computed
+    again.
     """
     bound_spinning()
+    found = partial(_found, work, kept)
     if jobs == 1:
         _start()
-        yield from map(work, pieces)
+        yield from map(found, pieces, pieces.values())
         return
     with ProcessPoolExecutor(min(jobs, len(pieces)), get_context("spawn"), initializer=_start) as pool:
-        yield from pool.map(work, pieces)
+        yield from pool.map(found, pieces, pieces.values())
+
+
+def _found(work: Callable[[Piece], Any], kept: Path | None, name: str, piece: Piece) -> Any:
+    file = kept / f"{name}.json" if kept else None
+    if file and file.exists():
+        return json.loads(file.read_text(encoding="utf-8"))["found"]
+    found = json.loads(json.dumps(work(piece)))
+    if file:
+        write_json(file, {"found": found})
+    return found
 
 
 def _start() -> None:

@@ -64,6 +64,7 @@ class Recorded:
             gone = next(iter(self._recordings))
             del self._recordings[gone]
             self._waiting.discard(gone)
+            torch.cuda.empty_cache()  # its activations are nobody else's before
         try:
             return self._record(compute, (tokens.clone(), prompts.detach().clone().requires_grad_()))
         except RuntimeError:

@@ -7,6 +7,7 @@ more, and those that are going on stop where they have a checkpoint.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -82,7 +83,7 @@ def run_side_by_side(
                 next(iter(todo.values())), cache, engine=engine, progress=shown, needs_tokens=needs
             )
             with_tokens = frozenset(name for name, tower in backbone.towers.items() if needs(tower))
-            torch.cuda.empty_cache()  # what it took of a GPU is the other processes' now
+            _share_gpu()
         with progress.work("cells", len(runs)) as count:
             count(len(runs) - len(todo))
             return _run(todo, cache, jobs, progress, count, over, engine, with_tokens)
@@ -196,10 +197,18 @@ def _run_one(
         return _Ran("failed", " ".join(str(error).split()))
     except Exception as error:  # the others can do without this one
         return _Ran("failed", f"{type(error).__name__}: {' '.join(str(error).split())}")
+    finally:
+        _share_gpu()
     shares = (found["summary"][kind]["last"] for kind in ("aware", "agnostic"))
     aware, agnostic = ("–" if share is None else f"{share:.3f}" for share in shares)
     seconds = found["cost"]["seconds"]["learn"]
     return _Ran("finished", f"modality given {aware}, not given {agnostic}, {seconds:.1f} s")
+
+
+def _share_gpu() -> None:
+    """What this process holds of a GPU and no longer needs is the other processes' now."""
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=1)  # what a process remembers between its runs
@@ -215,6 +224,8 @@ def _opened(
     with_tokens: frozenset[str],
 ) -> dict[str, tuple[Backbone, PreparedStream]]:
     """What the runs with these settings share, by kind of features."""
+    _opened.cache_clear()  # or the last runs' would be held beside it
+    _share_gpu()
     own = of_backbone.model_dump()
     asked = RunSettings(
         stream=stream, order=order, seed=seed, backbone=backbone, stream_options=of_stream, backbone_options=own
