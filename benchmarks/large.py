@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.backbones import CHUNK, Backbone
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.cache import cache_folder
 from remodal.features.store import FeatureStore
 from remodal.learning.prepare import prepare

@@ -28,9 +28,9 @@ from torch import Tensor
 
 from remodal import streams
 from remodal.backbones import Tokens, Tower
-from remodal.backbones.efficientnet import HEAD, EfficientNetLite0, load_network
-from remodal.backbones.lite import STEM_VERSION
-from remodal.backbones.test_constants import FIELD, IMAGENET
+from remodal.backbones.lite.efficientnet import HEAD, EfficientNetLite0, load_network
+from remodal.backbones.lite.lite import STEM_VERSION
+from remodal.backbones.lite.test_constants import FIELD, IMAGENET
 from remodal.cache import cache_folder
 from remodal.modalities import Visual, get_modality, get_visual
 from remodal.modalities.base import squeezed

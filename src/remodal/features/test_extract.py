@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from remodal.backbones import Tower
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import BadItem, Stopped
 from remodal.features.extract import HANDFUL, Extracted, extract
 from remodal.features.progress import Counter, Silent, Until

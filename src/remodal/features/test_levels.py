@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from small_models import save_clip
 
 import remodal
 from remodal.backbones import Backbone, load_backbone
-from remodal.backbones.conftest import save_clip
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import RemodalError
 from remodal.features.extract import extract
 from remodal.features.store import FeatureStore, StoreInfo

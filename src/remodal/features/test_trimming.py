@@ -11,7 +11,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import RemodalError, Stopped
 from remodal.features import store as module
 from remodal.features.extract import extract

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import Stopped
 from remodal.features.store import FeatureStore
 from remodal.learning.checkpoint import FileJournal, write_state

@@ -19,10 +19,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save
+from small_models import save_clip
 
 import remodal
 from remodal.backbones import Registered, backbones, registered
-from remodal.backbones.conftest import save_clip
 from remodal.errors import RemodalError
 from remodal.methods import methods
 from remodal.saved import changing, read

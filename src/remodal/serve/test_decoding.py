@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import BadItem
 from remodal.modalities import get_modality
 from remodal.report.charts import WAVE_WIDTH

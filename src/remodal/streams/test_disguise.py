@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import BadItem
 from remodal.features.extract import extract
 from remodal.features.store import FeatureStore

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.backbones import Backbone, Encoder, Engine, Tokens, Tower
-from remodal.backbones.prompting import prompted
+from remodal.backbones.lite.prompting import prompted
 from remodal.learning.prepare import PreparedStep, PreparedStream, PreparedTask, TestData
 from remodal.methods.base import TaskData
 from remodal.training.seeding import generator

@@ -1,7 +1,7 @@
 """A backbone seen as most papers see theirs: what each model itself makes of its last layer, and nothing before it.
 
-The counterpart of :mod:`remodal.backbones.last_layer` for transformers: the stem, the prompts and the store are the
-same, and so are stored features, of which a part is taken.
+The counterpart of :mod:`remodal.backbones.lite.last_layer` for transformers: the stem, the prompts and the store are
+the same, and so are stored features, of which a part is taken.
 """
 
 from __future__ import annotations

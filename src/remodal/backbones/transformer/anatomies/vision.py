@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from remodal.backbones.anatomies.anatomy import Anatomy, Inputs
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs
 from remodal.errors import RemodalError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from remodal.backbones.attention import call_layer
+from remodal.backbones.transformer.attention import call_layer
 
 Inputs = Mapping[str, Tensor]
 """What the model's own ``forward`` takes, by name, as its processor gives it; in the model's dtype."""

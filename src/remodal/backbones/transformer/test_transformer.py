@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from remodal.backbones import Tokens, Tower
-from remodal.backbones.anatomies import take_apart
-from remodal.backbones.pictures import Preprocessing, TransformerVision
+from remodal.backbones.transformer.anatomies import take_apart
+from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
 from remodal.errors import RemodalError
 from remodal.features.extract import stem
 

@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.backbones.base import Backbone
-from remodal.backbones.efficientnet import EfficientNetLite0, load_network
 from remodal.backbones.engine import Engine
-from remodal.backbones.last_layer import last_layer
-from remodal.backbones.minilm import WIDTH, MiniLM
+from remodal.backbones.lite.efficientnet import EfficientNetLite0, load_network
+from remodal.backbones.lite.last_layer import last_layer
+from remodal.backbones.lite.minilm import MiniLM
 from remodal.backbones.names import anchor, vocabulary
+from remodal.backbones.packaged import WIDTH
 from remodal.backbones.tower import Tower
 from remodal.files import replacing
 

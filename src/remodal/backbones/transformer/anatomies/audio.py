@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from remodal.backbones.anatomies.anatomy import Anatomy, Inputs
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs
 
 
 def ast(model: Any) -> dict[str, Anatomy]:

@@ -15,10 +15,10 @@ from transformers import AutoFeatureExtractor, AutoModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
-from remodal.backbones.anatomies import FAMILIES
-from remodal.backbones.pictures import Preprocessing
 from remodal.backbones.progress_bar import no_progress_bar
-from remodal.backbones.sentences import Wording
+from remodal.backbones.transformer.anatomies import FAMILIES
+from remodal.backbones.transformer.pictures import Preprocessing
+from remodal.backbones.transformer.sentences import Wording
 from remodal.errors import LONGEST as MOST_LETTERS
 from remodal.errors import RemodalError
 

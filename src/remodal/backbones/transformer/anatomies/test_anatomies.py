@@ -15,7 +15,7 @@ import transformers as hf
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from remodal.backbones.anatomies import FAMILIES, Anatomy, run, take_apart
+from remodal.backbones.transformer.anatomies import FAMILIES, Anatomy, run, take_apart
 from remodal.errors import RemodalError, UnknownName
 
 LAYERS, WIDTH, LENGTH, WORDS = 3, 32, 5, 60

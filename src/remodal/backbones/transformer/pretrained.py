@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from remodal.backbones import loading
-from remodal.backbones.anatomies import Anatomy, take_apart
-from remodal.backbones.anatomies.vision import cls_token
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
-from remodal.backbones.pictures import TransformerVideo, TransformerVision
-from remodal.backbones.sentences import TransformerText
 from remodal.backbones.settings import PretrainedSettings
-from remodal.backbones.sounds import TransformerAudio
 from remodal.backbones.sources import located
-from remodal.backbones.transformer import Transformer
+from remodal.backbones.transformer import loading
+from remodal.backbones.transformer.anatomies import Anatomy, take_apart
+from remodal.backbones.transformer.anatomies.vision import cls_token
+from remodal.backbones.transformer.layers import Transformer
+from remodal.backbones.transformer.pictures import TransformerVideo, TransformerVision
+from remodal.backbones.transformer.sentences import TransformerText
+from remodal.backbones.transformer.sounds import TransformerAudio
 from remodal.errors import RemodalError, in_one_line
 from remodal.modalities.audio import RATE
 

@@ -13,15 +13,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from small_models import CONTEXT, SHAPE, SIZE, WIDTH, save_clip, save_siglip
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import AutoModel, BertConfig, GPT2Config, PreTrainedTokenizerFast
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from remodal.backbones import Backbone, Encoder, Tokens, Tower, load_backbone
-from remodal.backbones.conftest import CONTEXT, SHAPE, SIZE, WIDTH, save_clip, save_siglip
 from remodal.backbones.names import vocabulary
-from remodal.backbones.towers import EVERY
+from remodal.backbones.transformer.towers import EVERY
 from remodal.errors import RemodalError
 from remodal.features.extract import stem
 

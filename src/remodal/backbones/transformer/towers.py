@@ -18,10 +18,10 @@ from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
 from remodal.backbones.names import TEMPLATES, anchor, vocabulary
-from remodal.backbones.own_vector import own_vectors
-from remodal.backbones.pretrained import Pretrained
 from remodal.backbones.settings import MODALITIES, PretrainedSettings
 from remodal.backbones.tower import Tower
+from remodal.backbones.transformer.own_vector import own_vectors
+from remodal.backbones.transformer.pretrained import Pretrained
 from remodal.errors import RemodalError
 from remodal.files import replacing
 

