@@ -153,11 +153,12 @@ def adapt(
     *,
     borrowed: Borrowed = NOTHING,
     held: Held | None = None,
+    stage: str = "adapt",
 ) -> Adapted:
     """Train from ``start`` by cross-entropy of ``scale * z . anchors`` over the task's classes.
 
     labels: int64 ``[n]``, rows of ``anchors [classes, d]``. borrowed: other modalities' prompts, which act beside
-    those that are trained.
+    those that are trained. stage: what the trainer's journal calls it.
     """
     tokens = tower.resident(tokens)
     features = Rows(tokens, partial(tower.features, prompts=borrowed.beside(start.prompts)))
@@ -171,5 +172,5 @@ def adapt(
             total = total + held.weight * self_regularisation(embedded, held.before[batch])
         return total
 
-    trained = trainer.fit("adapt", {"prompts": start.prompts, "adapter": head.start()}, loss, len(tokens), recipe)
+    trained = trainer.fit(stage, {"prompts": start.prompts, "adapter": head.start()}, loss, len(tokens), recipe)
     return Adapted(trained["prompts"], head.learned(trained["adapter"]))

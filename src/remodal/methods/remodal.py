@@ -30,12 +30,13 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import adapt, aligned, frozen, suited
+from remodal.adaptation.adapt import Adapted, adapt, aligned, frozen, suited
 from remodal.adaptation.calibration import STRENGTHS, Calibration
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.routed import UNKNOWN_MODALITY, embeddings
 from remodal.adaptation.rows import Rows, mean
+from remodal.adaptation.told_apart import confusion, second_half
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -63,9 +64,12 @@ class RemodalSettings(Settings):
     names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
     router_sharpness: float = Field(20.0, gt=0, description="of the softmax over modalities")
     adapt: bool | None = Field(
-        None, description="train prompts on a modality's first task; null: where they act in a transformer's layers"
+        None,
+        description="train prompts on a modality's first task; null: where they act in layers and held-out items gain",
     )
-    borrow: bool = Field(True, description="prompts of a new modality start from those of the modality it looks like")
+    borrow: bool = Field(
+        True, description="prompts of a new modality start from another's where these tell its items apart best"
+    )
     prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
     learning_rate: float | None = Field(None, gt=0, description="of the prompts; null: as suits the encoder")
     steps: int | None = Field(None, ge=1, le=1_000_000, description="of training prompts; null: as suits the encoder")
@@ -177,23 +181,42 @@ class Remodal(TowerMethod[Regressions]):
         return self.extended(self.fresh_modality(tower, task, prompts), tower, task)
 
     def adapted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Tensor:
-        """Prompts of a modality that is seen for the first time, trained on its first task; later tasks keep them.
+        """Prompts of a modality that is seen for the first time, from its first task; later tasks keep them.
 
-        They start from those of the modality that the task's items look most like to the router, if there is one.
-        Statistics of several prompts don't add up, which is why they are trained but once.
+        ``[0]`` where the frozen model serves best. Statistics of several prompts don't add up, which is why they are
+        trained but once. They start from the tower's prompts, those of a modality or none, under which the task's items
+        are told apart best; and are trained where prompts trained on one half of the items serve the other half better
+        than that start does.
         """
-        start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
         if not self.needs_tokens(self.chosen, tower):
             return torch.zeros(0)
-        prompted = [one for one in part.modalities if one.prompts.numel()]
-        if prompted and self.chosen.borrow:
-            routed = [with_bias(tower.identity(task.tokens[rows])) @ part.router for rows in task.chunks()]
-            likeness = torch.cat(routed).mean(0)
-            nearest = max(prompted, key=lambda one: float(likeness[part.place(one.name)]))
-            start = replace(start, prompts=nearest.prompts)
+        some = task.chunks()[0]
+        tokens, labels = task.tokens[some], task.labels[some]
+
+        def confused(prompts: Tensor) -> Tensor:
+            return confusion(self.features(prompts, tower, tokens), labels)
+
+        known = [one.prompts for one in part.modalities if self.chosen.borrow and one.prompts.numel()]
+        errors, start = min(((confused(one), one) for one in (torch.zeros(0), *known)), key=lambda of: of[0].mean())
+        fresh = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
+        begin = replace(fresh, prompts=start) if start.numel() else fresh
+        if self.chosen.adapt is None:
+            held_out = second_half(task.labels)
+            if not held_out[some].any():
+                return start
+            trial = self._trained(tower, task, ~held_out, begin, trainer, "trial")
+            if confused(trial)[held_out[some]].mean() >= errors[held_out[some]].mean():
+                return start
+        return self._trained(tower, task, torch.ones_like(task.labels).bool(), begin, trainer, "adapt")
+
+    def _trained(
+        self, tower: Tower, task: TaskData, chosen: Tensor, start: Adapted, trainer: Trainer, stage: str
+    ) -> Tensor:
+        """Prompts after training on some items of the task; chosen: bool ``[n]``."""
+        tokens, labels = task.tokens[chosen.nonzero()[:, 0]], task.labels[chosen]
         anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        recipe = suited(tower, task.tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
-        return adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer).prompts
+        recipe = suited(tower, tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
+        return adapt(tower, tokens, labels, anchors, start, scale, recipe, trainer, stage=stage).prompts
 
     def features(self, prompts: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """Under a modality's prompts ``[n, features]``; remembered, in half precision, where a network has to run."""

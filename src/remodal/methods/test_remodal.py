@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from remodal.adaptation.calibration import STRENGTHS
+from remodal.backbones import Tower
 from remodal.learning.evaluate import accuracy
 from remodal.methods.base import State
 from remodal.methods.remodal import Remodal, RemodalSettings, mixed
 from remodal.testing import ToyBackbone, toy_stream
+from remodal.testing.toy import ToyEncoder
 from remodal.training.trainer import Trainer
 
 
@@ -81,7 +85,7 @@ def test_prompts_are_trained_on_a_modalitys_first_task_and_stay() -> None:
     assert torch.equal(prompts_of(adapting(5), "image"), first)
 
 
-def test_a_new_modality_starts_from_what_it_looks_like() -> None:
+def test_a_new_modality_starts_from_prompts_that_tell_its_items_apart() -> None:
     """With a step so small that it moves nothing, the prompts are where they started from."""
     still = {"learning_rate": 1e-12}
     image = prompts_of(adapting(1), "image")
@@ -96,6 +100,44 @@ def test_a_new_modality_starts_from_what_it_looks_like() -> None:
     alone.restore(method.state())
     alone.learn(audio_task.train, Trainer(0, 1))
     assert float(prompts_of(alone, "audio")[:, 1].abs().max()) < 1e-6
+
+
+class Lens(ToyEncoder):
+    """Of two layers; prompts are a lens before it, which sharpens what it sees, or blurs it."""
+
+    layers = 2
+
+    def __init__(self, blind: float, seeing: float) -> None:
+        super().__init__("vision")
+        self.blind, self.seeing = blind, seeing
+
+    def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
+        """Features in noise that drowns them, or not, as the prompts' values say."""
+        strength = torch.zeros(()) if prompts is None else prompts[:, 1].abs().sum().tanh()
+        noise = functional.normalize(torch.sin(tokens[:, :, 0].float().sum(1) * 1e4), dim=-1).repeat(1, 2)
+        return super().embed(tokens, None) + (self.blind + (self.seeing - self.blind) * strength) * noise
+
+
+def first_prompts(blind: float, seeing: float, *, items: int = 12, rate: float = 0.1) -> Tensor:
+    """Those of the first task, decided by its items."""
+    backbone = ToyBackbone()
+    backbone.towers["vision"] = Tower(Lens(blind, seeing))
+    (task,) = toy_stream([("image", ["cat", "dog", "owl"])], items=items).tasks
+    method = Remodal(backbone, RemodalSettings(width=64, steps=6, learning_rate=rate), 0)
+    method.learn(task.train, Trainer(0, 0))
+    return prompts_of(method, "image")
+
+
+def test_prompts_are_trained_where_that_helps_items_that_they_were_not_trained_on() -> None:
+    assert first_prompts(blind=30, seeing=0).shape == (2, 2, 8, 12)
+
+
+def test_the_frozen_model_stays_where_training_would_harm() -> None:
+    assert first_prompts(blind=0, seeing=30).numel() == 0
+
+
+def test_of_one_item_a_class_nothing_can_be_told() -> None:
+    assert first_prompts(blind=30, seeing=0, items=1).numel() == 0
 
 
 def test_a_state_of_before_modalities_had_prompts_is_of_the_frozen_model() -> None:
