@@ -72,7 +72,7 @@ def firsts(
     backbone: Backbone, whole: PreparedStream, few: dict[int | None, PreparedStream], modality: str, seed: int
 ) -> Iterator[tuple[int | None, str, First]]:
     """(items a class, start, what it came to)."""
-    state = learned_without(backbone, whole, seed, modality, CommSettings()).state()
+    state = learned_without(Comm(backbone, CommSettings(), seed), whole, modality).state()
     for items, prepared in few.items():
         place, task = next((i, task) for i, task in enumerate(prepared.tasks) if task.train.modality == modality)
         for start in STARTS:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from arguments import asked
@@ -25,6 +25,7 @@ from remodal.comparison.statistics import t_interval
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
+from remodal.methods.base import Method
 from remodal.methods.comm import Comm, CommSettings
 from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
@@ -34,20 +35,20 @@ Shares = dict[tuple[str, str, str], dict[str, float]]
 """(modality, expert's modality, kind of name) -> accuracy by who answers."""
 
 
-def learned_without(
-    backbone: Backbone, prepared: PreparedStream, seed: int, missing: str, settings: CommSettings
-) -> Comm:
-    """``comm`` after every task but those of one modality."""
-    method = Comm(backbone, settings, seed)
+Learner = TypeVar("Learner", bound=Method)
+
+
+def learned_without(method: Learner, prepared: PreparedStream, missing: str) -> Learner:
+    """The method after every task but those of one modality."""
     for index, task in enumerate(prepared.tasks):
         if task.train.modality != missing:
-            method.learn(task.train, Trainer(seed, index))
+            method.learn(task.train, Trainer(method.seed, index))
     return method
 
 
 def shares(backbone: Backbone, prepared: PreparedStream, seed: int, missing: str) -> Shares:
     """Accuracy on the items of the modality that was left out, by expert and kind of name."""
-    method = learned_without(backbone, prepared, seed, missing, CommSettings())
+    method = learned_without(Comm(backbone, CommSettings(), seed), prepared, missing)
     tower = backbone.tower(missing)
     tasks = [task for task in prepared.tasks if task.train.modality == missing]
     classes = [name for task in tasks for name in task.train.classes]

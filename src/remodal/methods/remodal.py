@@ -1,6 +1,8 @@
 """remodal: what the benchmark left standing. A regression a modality and a regression between modalities.
 
-All that is learned are statistics of frozen features, so that nothing is forgotten and the order hardly matters:
+All that is learned are statistics of features that don't change, so that nothing is forgotten and the order hardly
+matters. The features are the frozen model's; of a transformer, under prompts where a modality's first task gains by
+them (:meth:`Remodal.adapted`).
 
 - within a modality, ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the
   modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
