@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.calibration import STRENGTHS
-from remodal.backbones import Tower
+from remodal.backbones import Engine, Tower
 from remodal.learning.evaluate import accuracy
 from remodal.methods.base import State
 from remodal.methods.remodal import Remodal, RemodalSettings, mixed
 from remodal.testing import ToyBackbone, toy_stream
+from remodal.testing.elsewhere import elsewhere
 from remodal.testing.toy import ToyEncoder
 from remodal.training.trainer import Trainer
 
@@ -107,29 +109,37 @@ class Lens(ToyEncoder):
 
     layers = 2
 
-    def __init__(self, blind: float, seeing: float) -> None:
-        super().__init__("vision")
+    def __init__(self, blind: float, seeing: float, engine: Engine | None = None) -> None:
+        super().__init__("vision", engine)
         self.blind, self.seeing = blind, seeing
 
     def embed(self, tokens: Tensor, prompts: Tensor | None) -> Tensor:
         """Features in noise that drowns them, or not, as the prompts' values say."""
-        strength = torch.zeros(()) if prompts is None else prompts[:, 1].abs().sum().tanh()
+        strength = tokens.new_zeros(()).float() if prompts is None else prompts[:, 1].abs().sum().tanh()
         noise = functional.normalize(torch.sin(tokens[:, :, 0].float().sum(1) * 1e4), dim=-1).repeat(1, 2)
         return super().embed(tokens, None) + (self.blind + (self.seeing - self.blind) * strength) * noise
 
 
-def first_prompts(blind: float, seeing: float, *, items: int = 12, rate: float = 0.1) -> Tensor:
+def first_prompts(blind: float, seeing: float, *, items: int = 12, engine: Engine | None = None) -> Tensor:
     """Those of the first task, decided by its items."""
-    backbone = ToyBackbone()
-    backbone.towers["vision"] = Tower(Lens(blind, seeing))
+    backbone = ToyBackbone(engine)
+    backbone.towers["vision"] = Tower(Lens(blind, seeing, engine))
     (task,) = toy_stream([("image", ["cat", "dog", "owl"])], items=items).tasks
-    method = Remodal(backbone, RemodalSettings(width=64, steps=6, learning_rate=rate), 0)
-    method.learn(task.train, Trainer(0, 0))
+    train = replace(task.train, labels=backbone.engine.home_of(task.train.labels))
+    method = Remodal(backbone, RemodalSettings(width=64, steps=6, learning_rate=0.1), 0)
+    with backbone.engine.home:
+        method.learn(train, Trainer(0, 0))
     return prompts_of(method, "image")
 
 
 def test_prompts_are_trained_where_that_helps_items_that_they_were_not_trained_on() -> None:
     assert first_prompts(blind=30, seeing=0).shape == (2, 2, 8, 12)
+
+
+def test_the_choice_is_made_where_features_are() -> None:
+    with elsewhere() as device:
+        chosen = first_prompts(blind=30, seeing=0, engine=Engine(device))
+    assert chosen.device == device
 
 
 def test_the_frozen_model_stays_where_training_would_harm() -> None:
