@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 from remodal.backbones import Engine
 
@@ -26,6 +27,20 @@ class Asked(argparse.Namespace):
     def engine(self) -> Engine:
         """Where the frozen model computes."""
         return Engine.of(self.device, self.dtype)
+
+
+class Piece(NamedTuple):
+    """What one process measures."""
+
+    given: Asked
+    stream: str
+    seed: int
+    modality: str
+
+    @property
+    def name(self) -> str:
+        """Of the file that keeps what was found."""
+        return f"{Path(self.stream).name}-{self.seed}-{self.modality}"
 
 
 def asked(description: str | None, *, any_backbone: bool = False) -> Asked:

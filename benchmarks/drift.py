@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import torch
-from arguments import Asked, asked
+from arguments import Asked, Piece, asked
 from matplotlib import pyplot
 from recording import RESULTS, record
 from regression import regressed, share
@@ -153,15 +153,6 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 """(stored features, the new task's before it and after it) -> stored features from then on."""
 
 
-class Piece(NamedTuple):
-    """What one process measures."""
-
-    given: Asked
-    stream: str
-    seed: int
-    modality: str
-
-
 def opened(given: Asked, stream: str, seed: int) -> tuple[Backbone, dict[str, list[PreparedTask]]]:
     """The tasks of each modality but text."""
     settings = RunSettings(stream=stream, backbone=given.backbone, seed=seed)
@@ -211,13 +202,13 @@ def drawn(figures: dict[str, dict[str, Any]], file: Path) -> None:
 def main() -> None:
     """Print a line for each modality and figure, record all and draw it."""
     given = asked(__doc__, any_backbone=True)
-    pieces = {
-        f"{Path(stream).name}-{seed}-{modality}": Piece(given, stream, seed, modality)
+    pieces = [
+        Piece(given, stream, seed, modality)
         for stream, seed in product(given.stream, given.seeds)
         for modality in opened(given, stream, seed)[1]
-    }
+    ]
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for piece, one in zip(pieces.values(), side_by_side(measured, pieces, given.jobs, given.keep), strict=True):
+    for piece, one in zip(pieces, side_by_side(measured, pieces, given.jobs, given.keep), strict=True):
         for what, accuracy in one.items():
             print(f"{piece.stream} {piece.seed} {piece.modality:6} {what:30} {accuracy:.3f}", flush=True)
             for group in (piece.modality, "each modality"):

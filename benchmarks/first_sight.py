@@ -14,14 +14,14 @@ what is borrowed differs. Accuracy is on the new modality's test items, among it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import torch
-from arguments import Asked, asked
+from arguments import Asked, Piece, asked
 from names import learned_without
 from recording import record
 from regression import regressed, share
@@ -74,7 +74,7 @@ def firsts(
     """(items a class, start, what it came to)."""
     state = learned_without(Comm(backbone, CommSettings(), seed), whole, modality).state()
     for items, prepared in few.items():
-        place, task = next((i, task) for i, task in enumerate(prepared.tasks) if task.train.modality == modality)
+        place, task = of_modality(prepared, modality)
         for start in STARTS:
             method = Watched(backbone, CommSettings(blend=start != "alone"), seed)
             method.restore(scrambled(state, seed) if start == "scrambled" else state)
@@ -126,38 +126,44 @@ def opened(given: Asked, stream: str, seed: int, items: int | None) -> tuple[Bac
     return open_stream_for(settings, cache_folder(), engine=given.engine)
 
 
-class Piece(NamedTuple):
-    """What one process measures."""
-
-    given: Asked
-    stream: str
-    seed: int
-    modality: str
-
-
 def rows_of(piece: Piece) -> list[tuple[int | None, str, First]]:
     """As :func:`firsts` gives them."""
+    backbone, whole, few = opened_few(piece)
+    return list(firsts(backbone, whole, few, piece.modality, piece.seed))
+
+
+def opened_few(piece: Piece) -> tuple[Backbone, PreparedStream, dict[int | None, PreparedStream]]:
+    """The backbone, the stream with all items, and with few, by how many."""
     few = {items: opened(piece.given, piece.stream, piece.seed, items) for items in ITEMS}
-    backbone, whole = few[None]
-    prepared = {items: tasks for items, (_, tasks) in few.items()}
-    return list(firsts(backbone, whole, prepared, piece.modality, piece.seed))
+    return *few[None], {items: tasks for items, (_, tasks) in few.items()}
+
+
+def of_modality(prepared: PreparedStream, modality: str) -> tuple[int, PreparedTask]:
+    """The task of a modality, and which one it is."""
+    return next((i, task) for i, task in enumerate(prepared.tasks) if task.train.modality == modality)
+
+
+def by_start(work: Callable[[Piece], Any], given: Asked, stream: str) -> dict[str, dict[str, list[Any]]]:
+    """What ``work`` finds, by modality and number of items, and by start, over the seeds (and over the modalities).
+
+    work: gives rows (items a class, start, what it came to) of a piece.
+    """
+    modalities = newcomers(opened(given, stream, given.seeds[0], None)[1])
+    pieces = [Piece(given, stream, seed, modality) for seed in given.seeds for modality in modalities]
+    found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for piece, rows in zip(pieces, side_by_side(work, pieces, given.jobs, given.keep), strict=True):
+        for items, start, one in rows:
+            for name in (piece.modality, "each modality"):
+                found[f"{name}, {items or 'all'} items a class"][start].append(one)
+    return found
 
 
 def figures_of(given: Asked, stream: str) -> dict[str, Any]:
     """By modality and number of items: means by start, and what borrowing brings beside both others."""
-    modalities = newcomers(opened(given, stream, given.seeds[0], None)[1])
-    pieces = {
-        f"{Path(stream).name}-{seed}-{modality}": Piece(given, stream, seed, modality)
-        for seed in given.seeds
-        for modality in modalities
+    return {
+        name: compared({start: [First(*one) for one in ones] for start, ones in by.items()})
+        for name, by in by_start(rows_of, given, stream).items()
     }
-    found: dict[tuple[int | None, str], dict[str, list[First]]] = defaultdict(lambda: defaultdict(list))
-    every = side_by_side(rows_of, pieces, given.jobs, given.keep)
-    for piece, rows in zip(pieces.values(), every, strict=True):
-        for items, start, first in rows:
-            for name in (piece.modality, "each modality"):
-                found[items, name][start].append(First(*first))
-    return {f"{modality}, {items or 'all'} items a class": compared(by) for (items, modality), by in found.items()}
 
 
 def newcomers(whole: PreparedStream) -> list[str]:
@@ -172,15 +178,18 @@ def compared(by: dict[str, list[First]]) -> dict[str, Any]:
         for start, ones in by.items()
     }
     gains = {
-        f"borrowed - {other}": {name: gain(by["borrowed"], by[other], name) for name in First._fields[:3]}
+        f"borrowed - {other}": {
+            name: gain(*([getattr(one, name) for one in by[start]] for start in ("borrowed", other)))
+            for name in First._fields[:3]
+        }
         for other in ("alone", "scrambled")
     }
     return {**means, **gains}
 
 
-def gain(ones: Sequence[First], others: Sequence[First], name: str) -> list[float | None]:
+def gain(ones: Sequence[float], others: Sequence[float]) -> list[float | None]:
     """Mean difference, and half of its 95 % interval."""
-    found = t_interval([getattr(one, name) - getattr(other, name) for one, other in zip(ones, others, strict=True)])
+    found = t_interval([one - other for one, other in zip(ones, others, strict=True)])
     return [round(found.mean, 4), None if found.half is None else round(found.half, 4)]
 
 

@@ -207,8 +207,9 @@ def _run_one(
 
 def _share_gpu() -> None:
     """What this process holds of a GPU and no longer needs is the other processes' now."""
-    gc.collect()
-    torch.cuda.empty_cache()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=1)  # what a process remembers between its runs

@@ -206,19 +206,18 @@ class Remodal(TowerMethod[Regressions]):
             held_out = second_half(task.labels)
             if not held_out[some].any():
                 return start
-            trial = self._trained(tower, task, ~held_out, begin, trainer, "trial")
+            half = (~held_out).nonzero()[:, 0]
+            seen = replace(task, tokens=task.tokens[half], labels=task.labels[half])
+            trial = self._trained(tower, seen, begin, trainer, "trial")
             if confused(trial)[held_out[some]].mean() >= errors[held_out[some]].mean():
                 return start
-        return self._trained(tower, task, torch.ones_like(task.labels).bool(), begin, trainer, "adapt")
+        return self._trained(tower, task, begin, trainer, "adapt")
 
-    def _trained(
-        self, tower: Tower, task: TaskData, chosen: Tensor, start: Adapted, trainer: Trainer, stage: str
-    ) -> Tensor:
-        """Prompts after training on some items of the task; chosen: bool ``[n]``."""
-        tokens, labels = task.tokens[chosen.nonzero()[:, 0]], task.labels[chosen]
+    def _trained(self, tower: Tower, task: TaskData, start: Adapted, trainer: Trainer, stage: str) -> Tensor:
+        """Prompts after training from ``start`` on the task's items."""
         anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        recipe = suited(tower, tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
-        return adapt(tower, tokens, labels, anchors, start, scale, recipe, trainer, stage=stage).prompts
+        recipe = suited(tower, task.tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
+        return adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer, stage=stage).prompts
 
     def features(self, prompts: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """Under a modality's prompts ``[n, features]``; remembered, in half precision, where a network has to run."""
