@@ -17,6 +17,7 @@ from remodal.backbones import Encoder, Engine, Tower
 from remodal.backbones.lite.frozen import FrozenNetwork
 from remodal.backbones.pooling import ClipPooling
 from remodal.backbones.transformer.anatomies import take_apart
+from remodal.backbones.transformer.layers import Use
 from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
 from remodal.backbones.transformer.sentences import TransformerText, Wording
 from remodal.features.extract import BATCH_FRAMES, stem
@@ -29,7 +30,7 @@ def vision(engine: Engine, layer: int) -> Encoder:
     torch.manual_seed(0)
     config = Dinov2Config(hidden_size=16, num_attention_heads=2, num_hidden_layers=3, image_size=28, patch_size=7)
     anatomy = take_apart(engine.placed(Dinov2Model(config)))["vision"]
-    return TransformerVision(anatomy, Preprocessing(28, (0.5,) * 3, (0.25,) * 3), (2, 3), 8, layer, engine)
+    return TransformerVision(anatomy, Use((2, 3), 8, layer, engine), Preprocessing(28, (0.5,) * 3, (0.25,) * 3))
 
 
 def text(engine: Engine, layer: int) -> Encoder:

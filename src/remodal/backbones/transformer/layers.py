@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -33,50 +34,54 @@ OF_A_PICTURE = 256
 """Patches, about."""
 
 
+@dataclass(frozen=True)
+class Use:
+    """What a backbone makes of a model.
+
+    levels: layers whose output the features are made of, counted from 1. text_width: ``d`` of the text space. aligned:
+    whether the model's own vector lies in it; otherwise nothing is known of names. prompt_from_layer: layers below
+    belong to the stem: their output is stored, and they take no prompts; 0: what the model is given is stored.
+    """
+
+    levels: Sequence[int]
+    text_width: int
+    prompt_from_layer: int = 0
+    engine: Engine = field(default_factory=Engine)
+    aligned: bool = False
+
+
 class Transformer(Encoder):
     """What encoders of pictures, clips and sounds share; a subclass says what is stored, and what the model is given.
 
-    anatomy: the model, taken apart. levels: layers whose output the features are made of, counted from 1. text_width:
-    ``d`` of the text space. aligned: whether the model's own vector lies in it; otherwise nothing is known of names.
-    prompt_from_layer: layers below belong to the stem: their output is stored, and they take no prompts; 0: what the
-    model is given is stored. Raises RemodalError where there is no such layer.
+    anatomy: the model, taken apart. Raises RemodalError where the model lacks the first layer of prompts.
     """
 
     name = "vision"
     keeps_features = True
     recordable = True
 
-    def __init__(
-        self,
-        anatomy: Anatomy,
-        levels: Sequence[int],
-        text_width: int,
-        prompt_from_layer: int = 0,
-        engine: Engine | None = None,
-        *,
-        aligned: bool = False,
-    ) -> None:
+    def __init__(self, anatomy: Anatomy, use: Use) -> None:
         depth = len(anatomy.layers)
-        if not 0 <= prompt_from_layer < depth:
+        if not 0 <= use.prompt_from_layer < depth:
             valid = f"valid for the {self.name} model: 0 to {depth - 1}"
-            raise RemodalError(f"setting backbone.prompt_from_layer: found {prompt_from_layer}; {valid}")
-        self.engine, self.knows_names = engine or Engine(), aligned
-        self._anatomy, self._below = anatomy, prompt_from_layer
-        self._levels, self._text_width = sorted(levels), text_width
-        self._stored_levels = [level for level in self._levels if level <= prompt_from_layer]
-        self._stem_computes = anatomy.whole or prompt_from_layer > 0
+            raise RemodalError(f"setting backbone.prompt_from_layer: found {use.prompt_from_layer}; {valid}")
+        self.engine, self.knows_names = use.engine, use.aligned
+        self._anatomy, self._below = anatomy, use.prompt_from_layer
+        self._levels, self._text_width = sorted(use.levels), use.text_width
+        self._stored_levels = [level for level in self._levels if level <= self._below]
+        self._stem_computes = anatomy.whole or self._below > 0
         self._times = 1 if anatomy.grid is None else anatomy.grid[0]
         self.cost = 1 if anatomy.grid is None else max(1, round(math.prod(anatomy.grid) / OF_A_PICTURE))
-        self.layers, self.width = depth - prompt_from_layer, anatomy.width
-        self._with_mean = not aligned and anatomy.special > 0
+        self.layers, self.width = depth - self._below, anatomy.width
+        self._with_mean = not use.aligned and anatomy.special > 0
         head = (anatomy.summary_width or self.width) + self._with_mean * self.width
-        self._pooling = ClipPooling([self.width] * len(levels), head).to(self.engine.device)
+        self._pooling = ClipPooling([self.width] * len(self._levels), head).to(self.engine.device)
         self.prompt_training = PromptTraining(rate=2e-2, speed=0.05, steps=100, frames=True, through=head)
         if anatomy.whole:
             self.prompt_training = PromptTraining(through=head)
         self.own = slice(-head, None)
         self.feature_width = self._pooling.feature_width
-        self.identity_width = text_width if aligned else self.width
+        self.identity_width = use.text_width if use.aligned else self.width
         self._signs = [signs(self.width, MOST_PATCHES, seed=seed).to(self.engine.device) for seed in (0, 1)]
 
     @abstractmethod

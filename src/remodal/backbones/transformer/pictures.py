@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from remodal.backbones.engine import Engine
 from remodal.backbones.transformer.anatomies import Anatomy, Inputs
-from remodal.backbones.transformer.layers import Transformer
+from remodal.backbones.transformer.layers import Transformer, Use
 from remodal.errors import RemodalError
 from remodal.modalities import get_visual
 from remodal.modalities.base import FRAMES, squeezed
@@ -80,18 +79,8 @@ class TransformerVision(Transformer):
 
     name = "vision"
 
-    def __init__(
-        self,
-        anatomy: Anatomy,
-        preprocessing: Preprocessing,
-        levels: Sequence[int],
-        text_width: int,
-        prompt_from_layer: int = 0,
-        engine: Engine | None = None,
-        *,
-        aligned: bool = False,
-    ) -> None:
-        super().__init__(anatomy, levels, text_width, prompt_from_layer, engine, aligned=aligned)
+    def __init__(self, anatomy: Anatomy, use: Use, preprocessing: Preprocessing) -> None:
+        super().__init__(anatomy, use)
         self._preprocessing = preprocessing
         constants = preprocessing.mean, preprocessing.deviation
         self._mean, self._deviation = (torch.tensor(one, device=self.engine.device) * 255 for one in constants)
@@ -134,8 +123,8 @@ class TransformerVideo(TransformerVision):
 
     name = "video"
 
-    def __init__(self, *arguments: Any, frames: int, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, anatomy: Anatomy, use: Use, preprocessing: Preprocessing, frames: int) -> None:
+        super().__init__(anatomy, use, preprocessing)
         self._frames, self._stored = frames, min(frames, FRAMES)
 
     def prepare(self, modality: str, medium: Any) -> NDArray[np.uint8]:

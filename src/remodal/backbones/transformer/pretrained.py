@@ -18,7 +18,7 @@ from remodal.backbones.sources import located
 from remodal.backbones.transformer import loading
 from remodal.backbones.transformer.anatomies import Anatomy, take_apart
 from remodal.backbones.transformer.anatomies.vision import cls_token
-from remodal.backbones.transformer.layers import Transformer
+from remodal.backbones.transformer.layers import Transformer, Use
 from remodal.backbones.transformer.pictures import TransformerVideo, TransformerVision
 from remodal.backbones.transformer.sentences import TransformerText
 from remodal.backbones.transformer.sounds import TransformerAudio
@@ -92,16 +92,15 @@ class Pretrained:
         depth = len(anatomy.layers)
         levels = sorted({max(1, int(share * depth + 0.5)) for share in settings.levels})
         below = 0 if anatomy.whole else settings.prompt_from_layer
-        shared: Any = (levels, text_width, below, self._engine)
+        use = Use(levels, text_width, below, self._engine, aligned)
         if kind == "audio":
-            made = TransformerAudio(anatomy, loading.load_extractor(self.folder), *shared, aligned=aligned)
+            made = TransformerAudio(anatomy, use, loading.load_extractor(self.folder))
             return self._fitting(made, anatomy, "audio", np.zeros(RATE, np.float32))
         preprocessing, black = loading.load_preprocessing(self.folder), np.zeros((8, 8, 3), np.uint8)
         if kind == "vision":
-            seen = TransformerVision(anatomy, preprocessing, *shared, aligned=aligned)
+            seen = TransformerVision(anatomy, use, preprocessing)
         else:
-            frames = self._model.config.num_frames
-            seen = TransformerVideo(anatomy, preprocessing, *shared, aligned=aligned, frames=frames)
+            seen = TransformerVideo(anatomy, use, preprocessing, self._model.config.num_frames)
         return self._fitting(seen, anatomy, "image", black)
 
     @torch.no_grad()

@@ -6,7 +6,6 @@ resampled, so that a model of 48 kHz hears nothing above 8 kHz.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from remodal.backbones.engine import Engine
 from remodal.backbones.transformer.anatomies import Anatomy, Inputs
-from remodal.backbones.transformer.layers import Transformer
+from remodal.backbones.transformer.layers import Transformer, Use
 from remodal.modalities.audio import RATE, resampled
 
 SHORTEST = RATE // 10
@@ -31,18 +29,8 @@ class TransformerAudio(Transformer):
 
     name = "audio"
 
-    def __init__(
-        self,
-        anatomy: Anatomy,
-        extractor: Any,
-        levels: Sequence[int],
-        text_width: int,
-        prompt_from_layer: int = 0,
-        engine: Engine | None = None,
-        *,
-        aligned: bool = False,
-    ) -> None:
-        super().__init__(anatomy, levels, text_width, prompt_from_layer, engine, aligned=aligned)
+    def __init__(self, anatomy: Anatomy, use: Use, extractor: Any) -> None:
+        super().__init__(anatomy, use)
         self._extractor = extractor
         self._given: str = extractor.model_input_names[0]
         self._fused = "is_longer" in extractor.model_input_names and extractor.truncation == "fusion"

@@ -13,6 +13,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from remodal.backbones import Tokens, Tower
 from remodal.backbones.transformer.anatomies import take_apart
+from remodal.backbones.transformer.layers import Use
 from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
 from remodal.errors import RemodalError
 from remodal.features.extract import stem
@@ -32,7 +33,9 @@ def network() -> Dinov2Model:
 
 def tower(prompt_from_layer: int = 0) -> Tower:
     anatomy = take_apart(network())["vision"]
-    return Tower(TransformerVision(anatomy, Preprocessing(SIZE, (0.5,) * 3, (0.25,) * 3), (2, 4), 8, prompt_from_layer))
+    return Tower(
+        TransformerVision(anatomy, Use((2, 4), 8, prompt_from_layer), Preprocessing(SIZE, (0.5,) * 3, (0.25,) * 3))
+    )
 
 
 def clips(*lengths: int, seed: int = 0) -> list[NDArray[np.uint8]]:

