@@ -99,6 +99,7 @@ def test_each_is_named_in_one_line_and_everything_else_works(shell: Shell, saved
     assert "half" not in listed.stdout
 
 
+@pytest.mark.long  # the test above finds the same lines quickly
 def test_the_doctor_finds_them(shell: Shell) -> None:
     done = shell("-m", "remodal", "doctor")
     assert done.returncode == 1

@@ -186,6 +186,7 @@ def test_stored_media_are_found_by_words(page: Page) -> None:
     shot(page, "search")
 
 
+@pytest.mark.long  # serve/test_api.py teaches a class and goes back without a page
 def test_a_class_is_taught_and_gone_back_on(page: Page, server: Server, folder: Path) -> None:
     before = server.get("/ready")["version"]
     page.get_by_role("tab", name="Teach").click()

@@ -76,7 +76,7 @@ def alone(server: Server, large: bytes) -> float:
     return seconds(server, files={"files": ("x.png", large)})
 
 
-@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("stays", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_another_client_is_answered_beside_one_that_asks_for_much(
     server: Server, folder: Path, large: bytes, alone: float, *, stays: bool
 ) -> None:
