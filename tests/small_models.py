@@ -113,6 +113,34 @@ def save_bert(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def save_mpnet(folder: Path, seed: int = 0) -> Path:
+    """A small MPNet: no layer of it takes prompts."""
+    words = save_letters(folder, "<pad>", "<s> {} </s>", model_max_length=CONTEXT)
+    save_random(
+        hf.MPNetModel(hf.MPNetConfig(**SHAPE, vocab_size=words, max_position_embeddings=CONTEXT + 2)), folder, seed
+    )
+    return folder
+
+
+def save_swin(folder: Path, seed: int = 0) -> Path:
+    """A small Swin Transformer: windows, and widths that grow."""
+    depths = {"depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+    save_random(
+        hf.SwinModel(hf.SwinConfig(image_size=SIZE, patch_size=4, embed_dim=WIDTH // 2, **depths)), folder, seed
+    )
+    hf.ViTImageProcessor(size={"height": SIZE, "width": SIZE}).save_pretrained(folder)
+    return folder
+
+
+def save_wav2vec2(folder: Path, seed: int = 0) -> Path:
+    """A small wav2vec 2.0: waveforms of any length, a window each 20 ms."""
+    windows = {"conv_dim": (32, 32), "conv_stride": (20, 16), "conv_kernel": (40, 16), "num_feat_extract_layers": 2}
+    places = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "vocab_size": 8}
+    save_random(hf.Wav2Vec2Model(hf.Wav2Vec2Config(**SHAPE, **windows, **places)), folder, seed)
+    hf.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
 def save_letters(folder: Path, filler: str, sentence: str, **said: object) -> int:
     """A tokenizer of letters, and how many word pieces it knows."""
     marks = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -143,8 +171,11 @@ SAVED: dict[str, Callable[[Path], Path]] = {
     "CLAP": save_clap,
     "CLIP": save_clip,
     "DINOv2": save_dinov2,
+    "MPNet": save_mpnet,
     "SigLIP": save_siglip,
     "SigLIP2": save_siglip2,
+    "Swin": save_swin,
     "VideoMAE": save_videomae,
+    "Wav2Vec2": save_wav2vec2,
     "Whisper": save_whisper,
 }

@@ -23,10 +23,14 @@ READ_BY = {
     "DINOv2": {"image": "DINOv2", "depth": "DINOv2", "text": "BERT"},
     "SigLIP": dict.fromkeys(("image", "video", "audio", "depth", "text"), "SigLIP"),
     "SigLIP2": {"image": "SigLIP2", "text": "SigLIP2"},
+    "Swin": {"image": "Swin", "depth": "Swin", "text": "MPNet"},
     "VideoMAE": {"video": "VideoMAE", "depth": "VideoMAE", "text": "BERT"},
+    "Wav2Vec2": {"audio": "Wav2Vec2", "text": "BERT"},
     "Whisper": {"audio": "Whisper", "text": "BERT"},
 }
 """Who reads what, by the family that is tried."""
+WHOLE = {("CLAP", "audio"), ("Swin", "image"), ("Swin", "depth"), ("Swin", "text")}
+"""Where prompts act on the output alone."""
 TONES = {"low": 220.0, "high": 2500.0}
 COLOURS = {"red": (200, 20, 20), "blue": (20, 20, 200)}
 

@@ -159,8 +159,7 @@ class Transformer(Encoder):
     def _summary(self, level: Tensor) -> Tensor:
         """``[n, tokens, width]`` -> ``[n * times, 4, width]``: the patches' mean, deviation, rows and columns."""
         patches = functional.layer_norm(level[:, self._anatomy.special :].float(), (self.width,))
-        side = math.isqrt(patches.shape[1])
-        times, *sides = self._anatomy.grid or (1, side, side)
+        times, *sides = self._anatomy.places(patches.shape[1])
         patches = patches.reshape(len(patches) * times, -1, self.width)
         grid = patches.transpose(1, 2).reshape(len(patches), self.width, *sides)
         mean = patches.mean(1)

@@ -16,7 +16,6 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
 from remodal.backbones.progress_bar import no_progress_bar
-from remodal.backbones.transformer.anatomies import FAMILIES
 from remodal.backbones.transformer.pictures import Preprocessing
 from remodal.backbones.transformer.sentences import Wording
 from remodal.errors import LONGEST as MOST_LETTERS
@@ -30,10 +29,26 @@ WEIGHTS = ("config.json", "*.safetensors")
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 """Of pictures or sounds; newer versions of the library write the second one."""
 WORDING = "tokenizer_config.json"
-POOLINGS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+POOLINGS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_lasttoken": "lasttoken"}
 """Of a sentence's word pieces, by the names that older versions of ``sentence-transformers`` give them."""
 SAFELY = {"local_files_only": True, "trust_remote_code": False}
 """Of code in a folder, the library would ask at the terminal whether to run it, if nothing were said."""
+
+
+@contextmanager
+def in_folder(folder: Path, valid: str) -> Iterator[None]:
+    """Of a broken file the libraries raise whatever their parts raise, and they tell of their work in many lines."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        with no_progress_bar():
+            yield
+    except RemodalError as error:
+        raise RemodalError(f"{folder}: {error}") from None
+    except Exception as error:
+        raise RemodalError(f"{folder}: {' '.join(str(error).split())[:MOST_LETTERS]}; {valid}") from error
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def load_model(folder: Path) -> Any:
@@ -44,12 +59,10 @@ def load_model(folder: Path) -> Any:
     """
     for file in WEIGHTS:
         _needed(folder, file)
-    with _in_one_line(folder, f"valid: a model of transformers, one of {', '.join(sorted(FAMILIES))}"):
+    with in_folder(folder, "valid: an encoder of transformers"):
         model, report = AutoModel.from_pretrained(
             folder, **SAFELY, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-        if type(model).__name__ not in FAMILIES:
-            raise ValueError(f"found a {type(model).__name__}")
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED))
         if missing:  # the library would put random numbers in their place
             raise ValueError(f"found weights without {missing[0]} ({len(missing)} in all are missing)")
@@ -59,14 +72,14 @@ def load_model(folder: Path) -> Any:
 def load_preprocessing(folder: Path) -> Preprocessing:
     """How the model in a folder wants its pictures; RemodalError where the folder doesn't say."""
     _needed(folder, *PROCESSOR)
-    with _in_one_line(folder, f"valid: the {PROCESSOR[0]} of the model"):
+    with in_folder(folder, f"valid: the {PROCESSOR[0]} of the model"):
         return Preprocessing.of(AutoImageProcessor.from_pretrained(folder, **SAFELY))  # type: ignore[no-untyped-call]
 
 
 def load_extractor(folder: Path) -> Any:
     """The feature extractor of the model of sounds in a folder; RemodalError where the folder has none."""
     _needed(folder, *PROCESSOR)
-    with _in_one_line(folder, f"valid: the {PROCESSOR[0]} of the model"), warnings.catch_warnings():
+    with in_folder(folder, f"valid: the {PROCESSOR[0]} of the model"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bands of the lowest pitches that no bin falls in: so AST was trained
         return AutoFeatureExtractor.from_pretrained(folder, **SAFELY)  # type: ignore[no-untyped-call]
 
@@ -74,9 +87,9 @@ def load_extractor(folder: Path) -> Any:
 def load_wording(folder: Path, model: Any) -> Wording:
     """How the model in a folder wants its sentences; RemodalError where the folder doesn't say."""
     config = model.config.get_text_config()
-    context = config.max_position_embeddings
+    context = getattr(config, "max_position_embeddings", LONGEST)
     _needed(folder, "tokenizer.json")
-    with _in_one_line(folder, "valid: the tokenizer.json of the model"):
+    with in_folder(folder, "valid: the tokenizer.json of the model"):
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         if (last := max(tokenizer.get_vocab().values())) >= config.vocab_size:
             raise ValueError(f"found word piece {last:,} for a model of {config.vocab_size:,}")
@@ -92,13 +105,15 @@ def load_wording(folder: Path, model: Any) -> Wording:
 
 
 def load_pooling(folder: Path) -> str:
-    """Whether the word pieces' ``mean`` or the first one, ``cls``, stands for a sentence; ``mean`` if nothing is said.
+    """What stands for a sentence: the ``mean`` of its word pieces, the first, ``cls``, or the last one, ``lasttoken``.
+
+    ``mean`` if nothing is said.
 
     RemodalError where ``sentence-transformers`` would make something else of them.
     """
     if not (folder / "modules.json").is_file():
         return "mean"
-    with _in_one_line(folder, "valid: modules Transformer, Pooling (mean or cls) and Normalize"):
+    with in_folder(folder, "valid: modules Transformer, Pooling (mean, cls or lasttoken) and Normalize"):
         modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
         kinds = [module["type"].rpartition(".")[2] for module in modules]
         for kind in kinds:
@@ -123,7 +138,7 @@ def _told(folder: Path, name: str, otherwise: Any) -> Any:
     file = folder / WORDING
     if not file.is_file():
         return otherwise
-    with _in_one_line(folder, f"valid: the {WORDING} of the model"):
+    with in_folder(folder, f"valid: the {WORDING} of the model"):
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found.get(name, otherwise)
 
@@ -132,19 +147,3 @@ def _needed(folder: Path, *files: str) -> None:
     """RemodalError where a folder has none of these files."""
     if not any(any(folder.glob(file)) for file in files):
         raise RemodalError(f"{folder}: found no {files[0]}; valid: a folder with all files of a model; fetch it too")
-
-
-@contextmanager
-def _in_one_line(folder: Path, valid: str) -> Iterator[None]:
-    """Of a broken file the libraries raise whatever their parts raise, and they tell of their work in many lines."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        with no_progress_bar():
-            yield
-    except RemodalError as error:
-        raise RemodalError(f"{folder}: {error}") from None
-    except Exception as error:
-        raise RemodalError(f"{folder}: {' '.join(str(error).split())[:MOST_LETTERS]}; {valid}") from error
-    finally:
-        logging.set_verbosity(verbosity)

@@ -17,6 +17,7 @@ from remodal.backbones.settings import PretrainedSettings
 from remodal.backbones.sources import located
 from remodal.backbones.transformer import loading
 from remodal.backbones.transformer.anatomies import Anatomy, take_apart
+from remodal.backbones.transformer.anatomies.text import last_word_piece
 from remodal.backbones.transformer.anatomies.vision import cls_token
 from remodal.backbones.transformer.layers import Transformer, Use
 from remodal.backbones.transformer.pictures import TransformerVideo, TransformerVision
@@ -33,6 +34,8 @@ KINDS = {
     "text": ("text",),
 }
 """Kinds of encoders that can read a modality, the better one first."""
+POOLED = {"cls": cls_token, "lasttoken": last_word_piece}
+"""What stands for a sentence where it isn't the mean of the word pieces."""
 READ = (".safetensors", ".json", ".txt", ".model")
 """Endings of what a model depends on: weights, settings, vocabulary."""
 
@@ -44,7 +47,7 @@ class Pretrained:
     the same for all classes: it changes no order and no softmax over them, so it isn't needed.
 
     Raises:
-        RemodalError: It isn't there, isn't whole, or of a class that isn't known.
+        RemodalError: It isn't there, isn't whole, or no encoder.
     """
 
     def __init__(self, source: str, engine: Engine) -> None:
@@ -53,7 +56,8 @@ class Pretrained:
         scale = getattr(model, "logit_scale", getattr(model, "logit_scale_a", None))
         self.logit_scale = None if scale is None else float(scale.detach().exp())
         self._model: Any = engine.placed(model)
-        self._anatomies = take_apart(self._model)
+        with loading.in_folder(self.folder, "valid: an encoder of transformers"):
+            self._anatomies = take_apart(self._model)
 
     @cached_property
     def digest(self) -> str:
@@ -82,8 +86,8 @@ class Pretrained:
         """Its encoder of sentences."""
         self.kind("text")
         anatomy, wording = self._anatomies["text"], loading.load_wording(self.folder, self._model)
-        if anatomy.summary_width is None and loading.load_pooling(self.folder) == "cls":
-            anatomy = replace(anatomy, summary=cls_token, summary_width=anatomy.width)
+        if anatomy.summary_width is None and (pooling := loading.load_pooling(self.folder)) != "mean":
+            anatomy = replace(anatomy, summary=POOLED[pooling], summary_width=anatomy.width)
         return TransformerText(anatomy, wording, max(1, len(anatomy.layers) // 2), self._engine)
 
     def encoder(self, kind: str, settings: PretrainedSettings, text_width: int, *, aligned: bool) -> Encoder:
@@ -109,6 +113,6 @@ class Pretrained:
         with in_one_line(f"{self.folder}: what it says of media doesn't fit its model"):
             stored = self._engine.here(torch.from_numpy(encoder.prepare(modality, medium)))
             patches = anatomy.embed(encoder.inputs(stored)).shape[1] - anatomy.special
-            if patches != (math.isqrt(patches) ** 2 if anatomy.grid is None else math.prod(anatomy.grid)):
+            if patches != math.prod(anatomy.places(patches)):
                 raise ValueError(f"found {patches} patches")
         return encoder

@@ -204,8 +204,8 @@ def test_a_processor_that_a_newer_version_has_saved_counts_too(folder: Path, tmp
         ("model.safetensors", None, r"found no \*\.safetensors"),
         ("model.safetensors", b"version https://git-lfs", "header"),
         ("config.json", None, "found no config.json"),
-        ("config.json", b"{", "valid: a model of transformers"),
-        ("config.json", OTHER.to_json_string().encode(), "found a GPT2Model; valid: a model of transformers"),
+        ("config.json", b"{", "valid: an encoder of transformers"),
+        ("config.json", OTHER.to_json_string().encode(), "weights without"),
         ("config.json", BertConfig(**SHAPE, vocab_size=8).to_json_string().encode(), "weights without"),
         ("tokenizer.json", None, "found no tokenizer.json"),
         ("tokenizer.json", b"[]", "valid: the tokenizer.json"),
@@ -231,7 +231,7 @@ def test_weights_that_are_cut_short_or_missing_are_named(folder: Path, tmp_path:
     weights = copy / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RemodalError, match="valid: a model of transformers"):
+    with pytest.raises(RemodalError, match="valid: an encoder of transformers"):
         load_backbone(str(copy), tmp_path)
     state = plain.state_dict()
     del state["logit_scale"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,11 +48,27 @@ class Anatomy:
     causal: bool = False
     """Whether a token sees only itself and those before it."""
     grid: tuple[int, int, int] | None = None
-    """Times, rows and columns of the patches, which stand in that order; None: one time, as many rows as columns."""
+    """Times, rows and columns of the patches, which stand in that order; None: one time, as many rows as columns.
+
+    Columns 0: as many as there are.
+    """
     whole: bool = False
     """Whether :attr:`embed` is the whole network, and its output all that takes prompts."""
     beside: Callable[[Tensor, Inputs], dict[str, Any]] = nothing
     """Tokens, inputs -> what each layer's ``forward`` takes beside the tokens: masks, positions."""
+
+    def places(self, patches: int) -> tuple[int, int, int]:
+        """Times, rows and columns where there are so many patches; their product is another number if none fit.
+
+        >>> from torch.nn import Identity
+        >>> square, row = (Anatomy(Tensor, (), Identity(), Tensor, 8, grid=grid) for grid in (None, (1, 1, 0)))
+        >>> square.places(16), row.places(16)
+        ((1, 4, 4), (1, 1, 16))
+        """
+        if self.grid is None:
+            return 1, math.isqrt(patches), math.isqrt(patches)
+        times, rows, columns = self.grid
+        return times, rows, columns or patches // (times * rows)
 
 
 def run(

@@ -1,14 +1,14 @@
-"""Encoders of sound: the Audio Spectrogram Transformer and Whisper's encoder.
+"""Encoders of sound: the Audio Spectrogram Transformer, Whisper's encoder, wav2vec 2.0 and HuBERT.
 
 Papers: Gong et al., "AST", Interspeech 2021; Radford et al., "Robust speech recognition via large-scale weak
-supervision", ICML 2023.
+supervision", ICML 2023; Baevski et al., "wav2vec 2.0", NeurIPS 2020; Hsu et al., "HuBERT", TASLP 2021.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs
@@ -47,6 +47,29 @@ def whisper(model: Any) -> dict[str, Anatomy]:
             summary=lambda last, inputs: last.mean(1),
             width=model.config.d_model,
             grid=(1, 1, model.config.max_source_positions),
+            beside=lambda tokens, inputs: {"attention_mask": None},
+        )
+    }
+
+
+def wav2vec2(model: Any) -> dict[str, Anatomy]:
+    """A ``Wav2Vec2Model`` or ``HubertModel``: waveforms of any length. Its summary is the mean over time."""
+    encoder, normed_last = model.encoder, model.config.do_stable_layer_norm
+
+    def embed(inputs: Inputs) -> Tensor:
+        projected = model.feature_projection(model.feature_extractor(inputs["input_values"]).mT)
+        windows = projected[0] if isinstance(projected, tuple) else projected
+        tokens: Tensor = windows + encoder.pos_conv_embed(windows)
+        return tokens if normed_last else encoder.layer_norm(tokens)
+
+    return {
+        "audio": Anatomy(
+            embed=embed,
+            layers=tuple(encoder.layers),
+            norm=encoder.layer_norm if normed_last else nn.Identity(),
+            summary=lambda last, inputs: last.mean(1),
+            width=model.config.hidden_size,
+            grid=(1, 1, 0),
             beside=lambda tokens, inputs: {"attention_mask": None},
         )
     }

@@ -15,8 +15,8 @@ import transformers as hf
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from remodal.backbones.transformer.anatomies import FAMILIES, Anatomy, run, take_apart
-from remodal.errors import RemodalError, UnknownName
+from remodal.backbones.transformer.anatomies import Anatomy, run, take_apart
+from remodal.errors import RemodalError
 
 LAYERS, WIDTH, LENGTH, WORDS = 3, 32, 5, 60
 SHAPE = {"hidden_size": WIDTH, "intermediate_size": 48, "num_attention_heads": 4, "num_hidden_layers": LAYERS}
@@ -130,10 +130,21 @@ def whisper() -> nn.Module:
     return hf.WhisperModel(hf.WhisperConfig(**shape, **small, num_mel_bins=8, max_source_positions=12, **MARKS))
 
 
+def wav2vec2(model: Callable[[Any], nn.Module], config: Callable[..., Any], **settings: Any) -> nn.Module:
+    convolutions = {"conv_dim": (8, 8), "conv_stride": (4, 2), "conv_kernel": (8, 4), "num_feat_extract_layers": 2}
+    positions = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "vocab_size": WORDS}
+    return model(config(**SHAPE, **convolutions, **positions, **settings))
+
+
+def metaclip2() -> nn.Module:
+    return hf.MetaClip2Model(hf.MetaClip2Config(text_config=ENDED, vision_config=PICTURE, projection_dim=16))
+
+
 def videomae(**settings: Any) -> nn.Module:
     return hf.VideoMAEModel(hf.VideoMAEConfig(**PICTURE, num_frames=4, **settings))
 
 
+WAVES = {"input_values": random(3, 400)}
 CLIPS = {"pixel_values": random(3, 4, 3, 32, 32)}
 PADDED_PICTURES = {
     "pixel_values": random(3, 12, 192),
@@ -144,12 +155,15 @@ CASES = {
     "CLIP, vision": Case(clip, "vision", pictures(), image_features, special=1),
     "CLIP, text": Case(clip, "text", sentences(), text_features),
     "CLIP as once saved, text": Case(older_clip, "text", sentences(), text_features),
+    "MetaCLIP 2, vision": Case(metaclip2, "vision", pictures(), image_features, special=1),
+    "MetaCLIP 2, text": Case(metaclip2, "text", sentences(), text_features),
     "SigLIP, vision": Case(siglip, "vision", pictures(), image_features),
     "SigLIP, text": Case(siglip, "text", {"input_ids": sentences()["input_ids"]}, text_features),
     "SigLIP2, vision": Case(siglip2, "vision", PADDED_PICTURES, image_features),
     "SigLIP2, text": Case(siglip2, "text", sentences(), text_features),
     "CLAP, text": Case(clap, "text", sentences(), text_features),
     "ViT": Case(lambda: hf.ViTModel(hf.ViTConfig(**PICTURE)), "vision", pictures(), first_token, special=1),
+    "DeiT": Case(lambda: hf.DeiTModel(hf.DeiTConfig(**PICTURE)), "vision", pictures(), first_token, special=2),
     "DINOv2": Case(dinov2, "vision", pictures(), pooled, special=1),
     "DINOv2, giant": Case(lambda: dinov2(use_swiglu_ffn=True), "vision", pictures(), pooled, special=1),
     "DINOv2 with registers": Case(with_registers, "vision", pictures(), pooled, special=3),
@@ -168,11 +182,22 @@ CASES = {
         special=2,
     ),
     "Whisper": Case(whisper, "audio", {"input_features": random(3, 8, 24)}, mean_token),
+    "wav2vec 2.0": Case(lambda: wav2vec2(hf.Wav2Vec2Model, hf.Wav2Vec2Config), "audio", WAVES, mean_token),
+    "wav2vec 2.0, large": Case(
+        lambda: wav2vec2(
+            hf.Wav2Vec2Model, hf.Wav2Vec2Config, do_stable_layer_norm=True, feat_extract_norm="layer", conv_bias=True
+        ),
+        "audio",
+        WAVES,
+        mean_token,
+    ),
+    "HuBERT": Case(lambda: wav2vec2(hf.HubertModel, hf.HubertConfig), "audio", WAVES, mean_token),
     "VideoMAE": Case(videomae, "video", CLIPS, mean_token),
     "VideoMAE before fine-tuning": Case(lambda: videomae(use_mean_pooling=False), "video", CLIPS, mean_token),
     "BERT": Case(lambda: hf.BertModel(hf.BertConfig(**TEXT)), "text", sentences(), mean_word_piece),
     "RoBERTa": Case(lambda: hf.RobertaModel(hf.RobertaConfig(**TEXT)), "text", sentences(), mean_word_piece),
     "XLM-RoBERTa": Case(lambda: hf.XLMRobertaModel(hf.XLMRobertaConfig(**TEXT)), "text", sentences(), mean_word_piece),
+    "CamemBERT": Case(lambda: hf.CamembertModel(hf.CamembertConfig(**TEXT)), "text", sentences(), mean_word_piece),
     "DistilBERT": Case(
         lambda: hf.DistilBertModel(
             hf.DistilBertConfig(vocab_size=WORDS, dim=WIDTH, n_layers=LAYERS, n_heads=4, hidden_dim=48)
@@ -183,7 +208,7 @@ CASES = {
     ),
 }
 PADDED = [name for name, case in CASES.items() if case.reads == "text" and not name.startswith("SigLIP")]
-ANY_SIZE = ["CLIP, vision", "SigLIP, vision", "ViT", "DINOv2", "DINOv2 with registers", "DINOv3"]
+ANY_SIZE = ["CLIP, vision", "MetaCLIP 2, vision", "SigLIP, vision", "ViT", "DINOv2", "DINOv2 with registers", "DINOv3"]
 
 
 @cache
@@ -218,7 +243,7 @@ def test_the_parts_together_are_the_model(name: str) -> None:
     own_last = encoder.norm(ran(encoder, case.inputs))
     own_vectors = encoder.summary(own_last, case.inputs)
     assert (encoder.width, len(encoder.layers), encoder.special) == (WIDTH, LAYERS, case.special)
-    assert vectors.std(0).mean() > 1e-3  # the items differ, so that equal vectors say something
+    assert vectors.std(0).mean() > 1e-4  # the items differ by more than the tolerance
     if name == "CLAP, text":  # the library runs it with another attention, and normalises its vectors
         torch.testing.assert_close(own_last, last)
         torch.testing.assert_close(normalize(own_vectors, dim=-1), vectors)
@@ -323,7 +348,7 @@ def test_a_causal_model_stays_causal_under_prompts(name: str, padded: bool) -> N
     outputs = [ran(encoder, {**inputs, "input_ids": pieces}, prompts_of()) for pieces in (inputs["input_ids"], changed)]
     before = [[item[:end] for item, end in zip(output, ends, strict=True)] for output in outputs]
     assert all(torch.allclose(*pair, atol=1e-4) == encoder.causal for pair in zip(*before, strict=True))
-    assert encoder.causal == name.startswith("CLIP")
+    assert encoder.causal == name.startswith(("CLIP", "MetaCLIP"))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -376,9 +401,74 @@ def test_sixteen_bits_say_nearly_the_same() -> None:
     assert similarity.min() > 0.99
 
 
-def test_another_class_of_model_is_one_clear_line() -> None:
-    with pytest.raises(
-        UnknownName, match="unknown class of model 'ViTForImageClassification'.* valid: ASTModel"
-    ) as error:
-        take_apart(hf.ViTForImageClassification(hf.ViTConfig(**PICTURE)))
-    assert all(known in str(error.value) for known in FAMILIES)
+WHOLE = {
+    "ConvNeXt": Case(
+        lambda: hf.ConvNextModel(hf.ConvNextConfig(hidden_sizes=[8, 8, 8, WIDTH], depths=[1] * 4)),
+        "vision",
+        pictures(64, 64),
+        first_token,
+    ),
+    "Swin": Case(
+        lambda: hf.SwinModel(
+            hf.SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)
+        ),
+        "vision",
+        pictures(),
+        first_token,
+    ),
+    "BEiT": Case(lambda: hf.BeitModel(hf.BeitConfig(**PICTURE)), "vision", pictures(), first_token, special=1),
+    "MPNet": Case(lambda: hf.MPNetModel(hf.MPNetConfig(**TEXT)), "text", sentences(), mean_word_piece),
+    "GPT-2": Case(
+        lambda: hf.GPT2Model(hf.GPT2Config(vocab_size=WORDS, n_positions=16, n_embd=WIDTH, n_layer=LAYERS, n_head=4)),
+        "text",
+        sentences(),
+        mean_word_piece,
+    ),
+    "WavLM": Case(lambda: wav2vec2(hf.WavLMModel, hf.WavLMConfig), "audio", WAVES, mean_token),
+    "Speech2Text": Case(
+        lambda: hf.Speech2TextModel(
+            hf.Speech2TextConfig(
+                vocab_size=WORDS, d_model=WIDTH, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=48,
+                decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=16, input_feat_per_channel=8, **MARKS,
+            )
+        ),
+        "audio",
+        {"input_features": random(3, 40, 8)},
+        mean_token,
+    ),
+}  # fmt: skip
+"""Classes that nobody here knows."""
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_prompts_of_any_other_class_act_on_its_output(name: str) -> None:
+    case = WHOLE[name]
+    torch.manual_seed(0)
+    model: Any = case.model().eval()
+    own = model.get_encoder() if name == "Speech2Text" else model
+    last = own(**case.inputs).last_hidden_state
+    last = last.flatten(2).mT if last.dim() == 4 else last
+    encoder = take_apart(deepcopy(model))[case.reads]
+    tokens, prompts = encoder.embed(case.inputs), random(1, 2, LENGTH, WIDTH)
+    torch.testing.assert_close(tokens, last[:, case.special :])
+    assert (encoder.whole, encoder.width, len(encoder.layers)) == (True, WIDTH, 1)
+    assert math.prod(encoder.places(tokens.shape[1])) == tokens.shape[1] or case.reads == "text"
+    keys, values = prompts[0]
+    written_out = tokens + (tokens @ keys.T / WIDTH**0.5).softmax(-1) @ values
+    torch.testing.assert_close(ran(encoder, case.inputs, prompts), written_out)
+    vectors = encoder.summary(encoder.norm(tokens), case.inputs)
+    lengths = case.inputs["attention_mask"].sum(1) if case.reads == "text" else [tokens.shape[1]] * 3
+    means = [item[:length].mean(0) for item, length in zip(tokens, lengths, strict=True)]
+    torch.testing.assert_close(vectors, torch.stack(means))
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (lambda: hf.ChineseCLIPModel(hf.ChineseCLIPConfig(text_config=TEXT, vision_config=PICTURE)), "valid: an enc"),
+        (lambda: hf.ViTForImageClassification(hf.ViTConfig(**PICTURE)), "which gives no last_hidden_state; valid: an "),
+    ],
+)  # fmt: skip
+def test_what_is_no_encoder_is_one_clear_line(model: Callable[[], nn.Module], says: str) -> None:
+    with pytest.raises(RemodalError, match=f"found a {type(built := model()).__name__}.*{says}"):
+        take_apart(built)["vision"].embed(pictures())

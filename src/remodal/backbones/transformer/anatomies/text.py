@@ -1,7 +1,8 @@
-"""Encoders of text in BERT's shape: BERT, RoBERTa, XLM-RoBERTa, DistilBERT.
+"""Encoders of text in BERT's shape: BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT.
 
 Papers: Devlin et al., "BERT", NAACL 2019; Liu et al., "RoBERTa", arXiv 1907.11692, 2019; Conneau et al., "Unsupervised
-cross-lingual representation learning at scale", ACL 2020; Sanh et al., "DistilBERT", arXiv 1910.01108, 2019. Their mean
+cross-lingual representation learning at scale", ACL 2020; Martin et al., "CamemBERT", ACL 2020; Sanh et al.,
+"DistilBERT", arXiv 1910.01108, 2019. Their mean
 as a sentence's embedding: Reimers & Gurevych, "Sentence-BERT", EMNLP 2019.
 """
 
@@ -20,6 +21,12 @@ def mean_of_word_pieces(last: Tensor, inputs: Inputs) -> Tensor:
     mask = inputs.get("attention_mask", torch.ones(last.shape[:2], device=last.device))
     weight = mask[..., None].to(last.dtype)
     return (last * weight).sum(1) / weight.sum(1)
+
+
+def last_word_piece(last: Tensor, inputs: Inputs) -> Tensor:
+    """The last word piece that isn't padding, which has seen all others where a model is causal."""
+    mask = inputs.get("attention_mask", torch.ones(last.shape[:2], device=last.device))
+    return last[torch.arange(len(last), device=last.device), mask.sum(1).long() - 1]
 
 
 def bert(model: Any) -> dict[str, Anatomy]:

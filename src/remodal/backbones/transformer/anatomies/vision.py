@@ -1,6 +1,7 @@
-"""Encoders of pictures and of clips: ViT, DINOv2 (with registers), DINOv3, VideoMAE.
+"""Encoders of pictures and of clips: ViT, DeiT, DINOv2 (with registers), DINOv3, VideoMAE.
 
-Papers: Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021; Oquab et al., "DINOv2", TMLR 2024; Darcet et
+Papers: Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021; Touvron et al., "Training data-efficient image
+transformers", ICML 2021; Oquab et al., "DINOv2", TMLR 2024; Darcet et
 al., "Vision transformers need registers", ICLR 2024; Siméoni et al., "DINOv3", arXiv 2508.10104, 2025; Tong et al.,
 "VideoMAE", NeurIPS 2022.
 """
@@ -22,7 +23,10 @@ def cls_token(last: Tensor, inputs: Inputs) -> Tensor:
 
 
 def vit(model: Any) -> dict[str, Anatomy]:
-    """A ``ViTModel``; pictures of any size in whole patches. Its summary is the CLS token, not the pooler's output."""
+    """A ``ViTModel`` or ``DeiTModel``; pictures of any size in whole patches.
+
+    Its summary is the CLS token, not the pooler's output.
+    """
     return {
         "vision": Anatomy(
             embed=lambda inputs: model.embeddings(inputs["pixel_values"], interpolate_pos_encoding=True),
@@ -30,7 +34,7 @@ def vit(model: Any) -> dict[str, Anatomy]:
             norm=model.layernorm,
             summary=cls_token,
             width=model.config.hidden_size,
-            special=1,
+            special=1 + hasattr(model.embeddings, "distillation_token"),
         )
     }
 
