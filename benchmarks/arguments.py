@@ -40,7 +40,8 @@ class Piece(NamedTuple):
     @property
     def name(self) -> str:
         """Of the file that keeps what was found."""
-        return f"{Path(self.stream).name}-{self.seed}-{self.modality}"
+        given = f"{Path(self.given.backbone).name}-{self.given.dtype}-{Path(self.stream).name}"
+        return f"{given}-{self.seed}-{self.modality}"
 
 
 def asked(description: str | None, *, any_backbone: bool = False) -> Asked:
