@@ -36,9 +36,8 @@ class TransformerAudio(Transformer):
         self._extractor = extractor
         self._given: str = extractor.model_input_names[0]
         self._fused = "is_longer" in extractor.model_input_names and extractor.truncation == "fusion"
-        self._any_length = False
-        self._any_length = self._shape_of(1) != self._shape_of(2)
-        self._shape = self._shape_of(1)
+        self._any_length = self._heard(np.zeros(RATE)).shape != self._heard(np.zeros(2 * RATE)).shape
+        self._shape = self._extracted(np.zeros(RATE, np.float32)).shape[1:]
 
     def prepare(self, modality: str, medium: NDArray[np.float32]) -> NDArray[np.uint8]:
         """What the extractor gives of a sound, as bytes ``[1, rows, 2 * columns]``: two a number."""
@@ -52,10 +51,6 @@ class TransformerAudio(Transformer):
         # of a single sound, the extractor says so whether it is or not: in training some of each batch were
         return {**given, "is_longer": stored.new_ones(len(stored), 1, dtype=torch.bool)} if self._fused else given
 
-    def _shape_of(self, seconds: int) -> tuple[int, ...]:
-        """Of what the extractor gives of so much silence."""
-        return self._extracted(np.zeros(seconds * RATE, np.float32)).shape[1:]
-
     def _extracted(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         rate: int = self._extractor.sampling_rate
         wave = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
@@ -63,6 +58,10 @@ class TransformerAudio(Transformer):
             wave = resampled(wave, RATE, rate)
         if self._any_length:
             wave = np.resize(wave, SECONDS * rate)
+        return self._heard(wave)
+
+    def _heard(self, wave: NDArray[Any]) -> NDArray[np.float32]:
+        """What the extractor gives of a sound at the model's own rate."""
         most = getattr(self._extractor, "nb_max_samples", None)  # CLAP's would take a part of a longer one at random
-        found = self._extractor(wave[:most], sampling_rate=rate, return_tensors="np")
+        found = self._extractor(wave[:most], sampling_rate=self._extractor.sampling_rate, return_tensors="np")
         return np.asarray(found[self._given], np.float32)
