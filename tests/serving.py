@@ -52,16 +52,24 @@ class Server:
 
     def memory(self) -> int:
         """Bytes that the process and those that decode for it hold now."""
-        own = self.process.pid
-        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
-        return sum(resident(process) for process in (own, *children))
+        return sum(resident(process) for process in (self.process.pid, *self.children()))
+
+    def children(self) -> dict[int, bytes]:
+        """The commands of the processes that it has begun and that are still there, by number."""
+        own, found = self.process.pid, dict[int, bytes]()
+        for child in Path(f"/proc/{own}/task/{own}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes()
+        return found
 
 
-def resident(process: int | str) -> int:
-    """Bytes that a process holds now."""
-    status = Path(f"/proc/{process}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) * 1024
+def resident(process: int) -> int:
+    """Bytes that a process holds now; 0 where it has ended, or is about to."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
 @contextmanager

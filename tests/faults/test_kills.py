@@ -37,10 +37,9 @@ def lesson(folder: Path) -> list[tuple[str, tuple[str, bytes]]]:
 def learner(server: Server) -> int:
     """The process that learns, once there is one."""
     for _ in range(600):
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-        for child in children:
-            if b"remodal.serve.learner" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
+        for child, command in server.children().items():
+            if b"remodal.serve.learner" in command:
+                return child
         time.sleep(0.05)
     raise AssertionError("no process that learns")
 

@@ -65,9 +65,7 @@ def seconds(server: Server, **asked: Any) -> float:
 
 def decoders(server: Server) -> list[int]:
     """The processes that decode."""
-    own = server.process.pid
-    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
-    return [int(one) for one in children if b"serve.decoder" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [child for child, command in server.children().items() if b"serve.decoder" in command]
 
 
 @pytest.fixture(scope="module")
