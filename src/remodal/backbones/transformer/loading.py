@@ -31,6 +31,8 @@ PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 WORDING = "tokenizer_config.json"
 POOLINGS = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_lasttoken": "lasttoken"}
 """Of a sentence's word pieces, by the names that older versions of ``sentence-transformers`` give them."""
+VALID = "valid: an encoder of transformers"
+"""What a folder may hold."""
 SAFELY = {"local_files_only": True, "trust_remote_code": False}
 """Of code in a folder, the library would ask at the terminal whether to run it, if nothing were said."""
 
@@ -59,7 +61,7 @@ def load_model(folder: Path) -> Any:
     """
     for file in WEIGHTS:
         _needed(folder, file)
-    with in_folder(folder, "valid: an encoder of transformers"):
+    with in_folder(folder, VALID):
         model, report = AutoModel.from_pretrained(
             folder, **SAFELY, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )

@@ -56,7 +56,7 @@ class Pretrained:
         scale = getattr(model, "logit_scale", getattr(model, "logit_scale_a", None))
         self.logit_scale = None if scale is None else float(scale.detach().exp())
         self._model: Any = engine.placed(model)
-        with loading.in_folder(self.folder, "valid: an encoder of transformers"):
+        with loading.in_folder(self.folder, loading.VALID):
             self._anatomies = take_apart(self._model)
 
     @cached_property

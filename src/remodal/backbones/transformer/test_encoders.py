@@ -269,8 +269,7 @@ def test_towers_compute_where_their_engine_says_and_there_alone(
     with elsewhere() as device:
         given = found(Engine(device))
     for one, other in zip(given, expected, strict=True):
-        # a deviation is a root: near zero, its error is up to five hundred times that of its argument
-        torch.testing.assert_close(one, other, atol=5e-4, rtol=1e-4)
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_a_model_of_pictures_of_any_shape_is_given_squares(models: Path, cache: Path) -> None:

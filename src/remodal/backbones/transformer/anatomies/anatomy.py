@@ -71,6 +71,11 @@ class Anatomy:
         return times, rows, columns or patches // (times * rows)
 
 
+def mean_token(last: Tensor, inputs: Inputs) -> Tensor:
+    """The mean over all tokens of the last layer."""
+    return last.mean(1)
+
+
 def run(
     layers: Sequence[nn.Module],
     tokens: Tensor,

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, mean_token
 
 
 def ast(model: Any) -> dict[str, Anatomy]:
@@ -44,7 +44,7 @@ def whisper(model: Any) -> dict[str, Anatomy]:
             embed=embed,
             layers=tuple(encoder.layers),
             norm=encoder.layer_norm,
-            summary=lambda last, inputs: last.mean(1),
+            summary=mean_token,
             width=model.config.d_model,
             grid=(1, 1, model.config.max_source_positions),
             beside=lambda tokens, inputs: {"attention_mask": None},
@@ -67,7 +67,7 @@ def wav2vec2(model: Any) -> dict[str, Anatomy]:
             embed=embed,
             layers=tuple(encoder.layers),
             norm=encoder.layer_norm if normed_last else nn.Identity(),
-            summary=lambda last, inputs: last.mean(1),
+            summary=mean_token,
             width=model.config.hidden_size,
             grid=(1, 1, 0),
             beside=lambda tokens, inputs: {"attention_mask": None},

@@ -84,6 +84,8 @@ class Case:
     own: Own
     """Model, inputs -> the library's ``last_hidden_state`` and one vector an input."""
     special: int = 0
+    spread: float = 0.3
+    """Of the random weights: with less, what an encoder of waveforms says hardly depends on the wave."""
 
 
 def clip() -> nn.Module:
@@ -131,7 +133,7 @@ def whisper() -> nn.Module:
 
 
 def wav2vec2(model: Callable[[Any], nn.Module], config: Callable[..., Any], **settings: Any) -> nn.Module:
-    convolutions = {"conv_dim": (8, 8), "conv_stride": (4, 2), "conv_kernel": (8, 4), "num_feat_extract_layers": 2}
+    convolutions = {"conv_dim": (32, 32), "conv_stride": (4, 2), "conv_kernel": (8, 4), "num_feat_extract_layers": 2}
     positions = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "vocab_size": WORDS}
     return model(config(**SHAPE, **convolutions, **positions, **settings))
 
@@ -182,7 +184,7 @@ CASES = {
         special=2,
     ),
     "Whisper": Case(whisper, "audio", {"input_features": random(3, 8, 24)}, mean_token),
-    "wav2vec 2.0": Case(lambda: wav2vec2(hf.Wav2Vec2Model, hf.Wav2Vec2Config), "audio", WAVES, mean_token),
+    "wav2vec 2.0": Case(lambda: wav2vec2(hf.Wav2Vec2Model, hf.Wav2Vec2Config), "audio", WAVES, mean_token, spread=1.0),
     "wav2vec 2.0, large": Case(
         lambda: wav2vec2(
             hf.Wav2Vec2Model, hf.Wav2Vec2Config, do_stable_layer_norm=True, feat_extract_norm="layer", conv_bias=True
@@ -190,8 +192,9 @@ CASES = {
         "audio",
         WAVES,
         mean_token,
+        spread=1.0,
     ),
-    "HuBERT": Case(lambda: wav2vec2(hf.HubertModel, hf.HubertConfig), "audio", WAVES, mean_token),
+    "HuBERT": Case(lambda: wav2vec2(hf.HubertModel, hf.HubertConfig), "audio", WAVES, mean_token, spread=1.0),
     "VideoMAE": Case(videomae, "video", CLIPS, mean_token),
     "VideoMAE before fine-tuning": Case(lambda: videomae(use_mean_pooling=False), "video", CLIPS, mean_token),
     "BERT": Case(lambda: hf.BertModel(hf.BertConfig(**TEXT)), "text", sentences(), mean_word_piece),
@@ -217,7 +220,7 @@ def model_of(name: str) -> nn.Module:
     torch.manual_seed(0)
     model = CASES[name].model().eval().requires_grad_(False)
     for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.3)
+        nn.init.normal_(parameter, std=CASES[name].spread)
     return model
 
 
@@ -243,7 +246,7 @@ def test_the_parts_together_are_the_model(name: str) -> None:
     own_last = encoder.norm(ran(encoder, case.inputs))
     own_vectors = encoder.summary(own_last, case.inputs)
     assert (encoder.width, len(encoder.layers), encoder.special) == (WIDTH, LAYERS, case.special)
-    assert vectors.std(0).mean() > 1e-4  # the items differ by more than the tolerance
+    assert vectors.std(0).mean() > 1e-3  # the items differ, so that equal vectors say something
     if name == "CLAP, text":  # the library runs it with another attention, and normalises its vectors
         torch.testing.assert_close(own_last, last)
         torch.testing.assert_close(normalize(own_vectors, dim=-1), vectors)

@@ -2,8 +2,8 @@
 
 Papers: Devlin et al., "BERT", NAACL 2019; Liu et al., "RoBERTa", arXiv 1907.11692, 2019; Conneau et al., "Unsupervised
 cross-lingual representation learning at scale", ACL 2020; Martin et al., "CamemBERT", ACL 2020; Sanh et al.,
-"DistilBERT", arXiv 1910.01108, 2019. Their mean
-as a sentence's embedding: Reimers & Gurevych, "Sentence-BERT", EMNLP 2019.
+"DistilBERT", arXiv 1910.01108, 2019. Their mean as a sentence's embedding: Reimers & Gurevych, "Sentence-BERT", EMNLP
+2019.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, mas
 
 def mean_of_word_pieces(last: Tensor, inputs: Inputs) -> Tensor:
     """Mean over the word pieces that aren't padding."""
-    mask = inputs.get("attention_mask", torch.ones(last.shape[:2], device=last.device))
-    weight = mask[..., None].to(last.dtype)
+    weight = _real(last, inputs)[..., None].to(last.dtype)
     return (last * weight).sum(1) / weight.sum(1)
 
 
 def last_word_piece(last: Tensor, inputs: Inputs) -> Tensor:
     """The last word piece that isn't padding, which has seen all others where a model is causal."""
-    mask = inputs.get("attention_mask", torch.ones(last.shape[:2], device=last.device))
-    return last[torch.arange(len(last), device=last.device), mask.sum(1).long() - 1]
+    return last[torch.arange(len(last), device=last.device), _real(last, inputs).sum(1).long() - 1]
+
+
+def _real(last: Tensor, inputs: Inputs) -> Tensor:
+    """1 where a word piece isn't padding, ``[n, pieces]``."""
+    return inputs.get("attention_mask", torch.ones(last.shape[:2], device=last.device))
 
 
 def bert(model: Any) -> dict[str, Anatomy]:

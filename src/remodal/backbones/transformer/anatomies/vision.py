@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, mean_token
 from remodal.errors import RemodalError
 
 
@@ -89,7 +89,7 @@ def videomae(model: Any) -> dict[str, Anatomy]:
             embed=lambda inputs: model.embeddings(inputs["pixel_values"], None),
             layers=tuple(model.encoder.layer),
             norm=model.layernorm or nn.Identity(),
-            summary=lambda last, inputs: last.mean(1),
+            summary=mean_token,
             width=config.hidden_size,
             grid=(config.num_frames // config.tubelet_size, side, side),
         )

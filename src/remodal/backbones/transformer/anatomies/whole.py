@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs
+from remodal.backbones.transformer.anatomies.anatomy import Anatomy, Inputs, mean_token
 from remodal.backbones.transformer.anatomies.text import mean_of_word_pieces
 from remodal.backbones.transformer.attention import PromptedOutput
 from remodal.errors import RemodalError
@@ -49,7 +49,7 @@ def whole(model: Any) -> dict[str, Anatomy]:
             embed=network,
             layers=(PromptedOutput(),),
             norm=nn.Identity(),
-            summary=mean_of_word_pieces if kind == "text" else lambda last, inputs: last.mean(1),
+            summary=mean_of_word_pieces if kind == "text" else mean_token,
             width=width,
             grid=(1, 1, 0) if kind == "audio" else None,
             whole=True,
