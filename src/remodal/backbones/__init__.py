@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
-from remodal.backbones.engine import Engine
+from remodal.backbones.engine import WEIGHTLESS, Engine
 from remodal.backbones.settings import LiteSettings, PretrainedSettings, TowersSettings, VitSettings
 from remodal.backbones.sources import SUFFIXES, is_id, settings_in
 from remodal.backbones.tokens import CHUNK, StoredTokens, Tokens
@@ -19,6 +19,7 @@ from remodal.settings import Settings
 
 __all__ = [
     "CHUNK",
+    "WEIGHTLESS",
     "Backbone",
     "Encoder",
     "Engine",
@@ -113,7 +114,8 @@ def load_backbone(
 ) -> Backbone:
     """The backbone that ``name`` stands for, as of :func:`registered`.
 
-    cache: folder for what a backbone computes once. engine: where it computes; the CPU by default. settings: the
+    cache: folder for what a backbone computes once. engine: where it computes; the CPU by default, and
+    nowhere if ``WEIGHTLESS``. settings: the
     backbone's own, by name; those that aren't named have their defaults.
 
     Raises:

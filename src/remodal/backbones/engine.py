@@ -62,6 +62,11 @@ class Engine:
         return torch.device("cpu") if self.device.type == "mps" else self.device
 
     @property
+    def weightless(self) -> bool:
+        """Whether networks have shapes and no weights here."""
+        return self.device.type == "meta"
+
+    @property
     def name(self) -> str:
         """The dtype's, as in ``DTYPES``."""
         return next(name for name, dtype in DTYPES.items() if dtype is self.dtype)
@@ -105,6 +110,10 @@ class Engine:
         finally:
             torch.set_deterministic_debug_mode(before)
             memory.fill_uninitialized_memory = filled
+
+
+WEIGHTLESS = Engine(torch.device("meta"))
+"""For who only prepares media for a backbone: it loads no weights, and can do nothing else."""
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:

@@ -16,7 +16,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from remodal.backbones import Backbone, load_backbone
+from remodal.backbones import WEIGHTLESS, Backbone, load_backbone
 from remodal.errors import BadItem
 from remodal.media import decoded, given
 from remodal.modalities import get_modality
@@ -34,7 +34,7 @@ def main(backbone: str, settings: str, cache: str) -> None:
     os.dup2(2, 1)
     warnings.filterwarnings("ignore", module="PIL")
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
-    loaded = load_backbone(backbone, Path(cache), settings=json.loads(settings))
+    loaded = load_backbone(backbone, Path(cache), WEIGHTLESS, json.loads(settings))
     out.write(frames.packed({"ready": True}))
     out.flush()
     while frame := frames.read(sys.stdin.buffer):

@@ -48,6 +48,8 @@ class Lite(Backbone):
         self._vision, self._text = EfficientNetLite0(folder, self.engine), MiniLM(folder, self.engine)
         self.towers = {one.name: Tower(one) for one in (self._vision, self._text)}
         self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
+        if self.engine.weightless:
+            return
         alignment = self._alignment(folder / "alignment.safetensors")
         self._vision.to_text = self.engine.home_of(alignment["to_text"])
         self._text.centre = self.engine.home_of(alignment["centre"])

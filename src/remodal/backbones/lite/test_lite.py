@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from remodal.adaptation.prompts import fresh_prompts
-from remodal.backbones import Tokens, backbones, load_backbone
+from remodal.backbones import WEIGHTLESS, Tokens, backbones, load_backbone
 from remodal.backbones.lite.efficientnet import normalised
 from remodal.backbones.lite.lite import Lite
 from remodal.errors import RemodalError, UnknownName
@@ -271,6 +271,14 @@ def test_nothing_is_reported_to_anyone(lite_cache: Path, tmp_path: Path) -> None
     assert [
         path for path in tmp_path.rglob("*") if "onnx" in path.name.lower() or "microsoft" in path.name.lower()
     ] == []
+
+
+@pytest.mark.parametrize("modality", MEDIA)
+def test_without_its_weights_it_prepares_the_same(lite: Lite, modality: str, tmp_path: Path) -> None:
+    weightless = load_backbone("lite", tmp_path / "cache", WEIGHTLESS)
+    prepared = weightless.tower(modality).encoder.prepare(modality, MEDIA[modality])
+    np.testing.assert_array_equal(prepared, lite.tower(modality).encoder.prepare(modality, MEDIA[modality]))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_an_unknown_backbone_or_modality_is_a_users_mistake(lite: Lite, tmp_path: Path) -> None:

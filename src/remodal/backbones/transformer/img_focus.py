@@ -37,17 +37,21 @@ POSITION_PARTS = ("onnx::Concat_1957", "onnx::Reshape_1962")
 """The position embeddings as the export cut them: of the CLS token, ``[1, 1, 384]``, and of the patches."""
 
 
-def load_vit(folder: Path) -> Dinov2Model:
+def load_vit(folder: Path, *, weightless: bool = False) -> Dinov2Model:
     """The network with its weights, float32, in evaluation mode: pictures ``[n, 3, height, width]`` -> tokens.
 
-    folder: where the converted weights are kept, so that the graph is read once. Raises RemodalError where the package
-    is needed and isn't installed, or isn't the one that is known here.
+    folder: where the converted weights are kept, so that the graph is read once. weightless: its shapes alone.
+
+    Raises RemodalError where the package is needed and isn't installed, or isn't the one that is known here.
     """
+    config = Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=14 * POSITIONS, use_mask_token=False)
+    if weightless:
+        with torch.device("meta"):
+            return Dinov2Model(config)
     file = folder / FILE
     if not file.exists():
         with replacing(file) as part:
             save_file(weights(graph_file()), part)
-    config = Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=14 * POSITIONS, use_mask_token=False)
     with no_progress_bar():  # the library renames what its version names otherwise
         loaded: Any = Dinov2Model.from_pretrained(
             None, config=config, state_dict=load_file(file), dtype=torch.float32, output_loading_info=True

@@ -52,9 +52,9 @@ class Pretrained:
 
     def __init__(self, source: str, engine: Engine) -> None:
         self.folder, self._source, self._engine = located(source), source, engine
-        model = loading.load_model(self.folder)
+        model = loading.load_model(self.folder, engine)
         scale = getattr(model, "logit_scale", getattr(model, "logit_scale_a", None))
-        self.logit_scale = None if scale is None else float(scale.detach().exp())
+        self.logit_scale = None if scale is None or engine.weightless else float(scale.detach().exp())
         self._model: Any = engine.placed(model)
         with loading.in_folder(self.folder, loading.VALID):
             self._anatomies = take_apart(self._model)
@@ -110,6 +110,8 @@ class Pretrained:
     @torch.no_grad()
     def _fitting(self, encoder: Transformer, anatomy: Anatomy, modality: str, medium: Any) -> Encoder:
         """The encoder, once it has read something: what a folder says of media may be of another model."""
+        if self._engine.weightless:
+            return encoder
         with in_one_line(f"{self.folder}: what it says of media doesn't fit its model"):
             stored = self._engine.here(torch.from_numpy(encoder.prepare(modality, medium)))
             patches = anatomy.embed(encoder.inputs(stored)).shape[1] - anatomy.special

