@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, takewhile
 from pathlib import Path
+from shutil import rmtree
 from threading import Lock
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -33,6 +34,8 @@ from remodal.errors import RemodalError
 
 MAP_SIZE = 1 << 38
 """Bytes of address space; the file itself grows only as it is filled."""
+READY = ".ready"
+"""The folder of files that are about to take the store's place."""
 COPIED = 1024
 """Entries that are copied at a time."""
 _HEADER = struct.Struct("<3I")
@@ -272,6 +275,7 @@ def _opened(path: Path) -> Any:
         known = _OPEN.get(_identity(file)) if file.exists() else None
         if known is None:
             with opening(path):
+                replace_files(path)
                 known = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=0, readahead=False)
                 _OPEN[_identity(file)] = known
         return known
@@ -280,6 +284,19 @@ def _opened(path: Path) -> Any:
 def opening(path: Path) -> FileLock:
     """While it is held, no process opens the store of the folder ``path``; those that have opened it go on."""
     return FileLock(path / ".opening")
+
+
+def replace_files(path: Path) -> None:
+    """Let the files of a smaller store, which lie ``READY``, take their places in the folder ``path``.
+
+    Called while the store is :func:`opening`. Data and lock belong together; where a process is killed between the two,
+    whoever opens the store next goes on.
+    """
+    ready = path / READY
+    for file in ("data.mdb", "lock.mdb"):
+        if (ready / file).exists():
+            (ready / file).replace(path / file)
+    rmtree(ready, ignore_errors=True)
 
 
 def _identity(file: Path) -> tuple[int, int]:

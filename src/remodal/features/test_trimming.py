@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from remodal.errors import RemodalError, Stopped
 from remodal.features import store as module
 from remodal.features.extract import extract
 from remodal.features.progress import Silent, Until
-from remodal.features.store import FeatureStore, features_key, opening
+from remodal.features.store import READY, FeatureStore, features_key, opening
 from remodal.features.test_extract import sentence
 from remodal.features.trimming import PARTS, bytes_of, trimmed
 
@@ -194,6 +195,37 @@ def test_what_a_killed_process_left_goes(store: FeatureStore) -> None:
     (store.path / f"{PARTS}1234" / "data.mdb").write_bytes(b"half")
     trimmed(store.path, 10_000_000)
     assert not list(store.path.glob(f"{PARTS}*"))
+
+
+# Makes a store smaller, and is killed instead of putting the file in place that its argument names.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from remodal.features.trimming import trimmed
+replace = Path.replace
+def replaced(self, target):
+    if Path(target).name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+Path.replace = replaced
+trimmed(Path(sys.argv[1]), 0)
+"""
+
+
+@pytest.mark.parametrize("at", ["data.mdb", "lock.mdb"])
+def test_one_killed_while_it_put_the_smaller_store_in_place_leaves_a_whole_one(
+    tmp_path: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of data and lock never one from before and one from after: processes that read would not know of each other."""
+    with FeatureStore(tmp_path) as store:
+        fill(store, "old", at=1, monkeypatch=monkeypatch)
+    before = {file: (tmp_path / file).stat().st_ino for file in ("data.mdb", "lock.mdb")}
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), at], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / READY / "lock.mdb").exists()
+    assert left(tmp_path, "old") == (0, 0)
+    assert all((tmp_path / file).stat().st_ino != number for file, number in before.items())
+    assert not (tmp_path / READY).exists()
 
 
 @pytest.mark.parametrize("text", ["", "20", "GB", "-1GB", "20gigabytes", "1e3MB", "NaN GB"])

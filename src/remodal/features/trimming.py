@@ -17,7 +17,16 @@ from tempfile import mkdtemp
 import lmdb
 
 from remodal.errors import RemodalError
-from remodal.features.store import START, FeatureStore, StoreInfo, features_key, is_features, opening
+from remodal.features.store import (
+    READY,
+    START,
+    FeatureStore,
+    StoreInfo,
+    features_key,
+    is_features,
+    opening,
+    replace_files,
+)
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(UNITS)})", re.IGNORECASE)
@@ -53,8 +62,8 @@ def trimmed(folder: Path, limit: int) -> tuple[StoreInfo, StoreInfo]:
         try:
             _fill(part, store, sizes, used, limit)
             with opening(folder):
-                for file in ("data.mdb", "lock.mdb"):
-                    (part / file).replace(folder / file)
+                part.rename(folder / READY)
+                replace_files(folder)
         except (OSError, lmdb.Error) as error:
             found = f"the feature cache {folder} can't be made smaller ({error}); what stays needs room beside it"
             raise RemodalError(f"{found}; a smaller SIZE needs less, and remodal cache clear none") from None
