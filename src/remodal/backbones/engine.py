@@ -22,7 +22,7 @@ class Engine:
     """A device, and the precision of a network on it.
 
     dtype: of the layers; features and everything that is learned are float32 with each. A network that was made for one
-    precision keeps it (``lite``).
+    precision keeps it (``lite``). weightless: whether networks have shapes alone, and nothing is computed.
 
     >>> Engine.of("cpu", "bfloat16").dtype
     torch.bfloat16
@@ -34,6 +34,7 @@ class Engine:
 
     device: torch.device = CPU
     dtype: torch.dtype = torch.float32
+    weightless: bool = False
 
     @classmethod
     def of(cls, device: str = "cpu", dtype: str = "float32") -> Self:
@@ -60,11 +61,6 @@ class Engine:
     def home(self) -> torch.device:
         """Where features go, and whatever is learned from them: statistics need float64, which ``mps`` doesn't have."""
         return torch.device("cpu") if self.device.type == "mps" else self.device
-
-    @property
-    def weightless(self) -> bool:
-        """Whether networks have shapes and no weights here."""
-        return self.device.type == "meta"
 
     @property
     def name(self) -> str:
@@ -112,7 +108,7 @@ class Engine:
             memory.fill_uninitialized_memory = filled
 
 
-WEIGHTLESS = Engine(torch.device("meta"))
+WEIGHTLESS = Engine(torch.device("meta"), weightless=True)
 """For who only prepares media for a backbone: it loads no weights, and can do nothing else."""
 
 

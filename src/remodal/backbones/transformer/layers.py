@@ -71,7 +71,7 @@ class Transformer(Encoder):
         self._stored_levels = [level for level in self._levels if level <= self._below]
         self._stem_computes = anatomy.whole or self._below > 0
         self._times = 1 if anatomy.grid is None else anatomy.grid[0]
-        self.cost = 1 if anatomy.grid is None else max(1, round(math.prod(anatomy.grid) / OF_A_PICTURE))
+        self.cost = 1 if anatomy.grid is None else cost_of(math.prod(anatomy.grid))
         self.layers, self.width = depth - self._below, anatomy.width
         self._with_mean = not use.aligned and anatomy.special > 0
         head = (anatomy.summary_width or self.width) + self._with_mean * self.width
@@ -174,6 +174,15 @@ class Transformer(Encoder):
     def _at(levels: Sequence[int]) -> list[int]:
         """Positions of the layers after which the levels are."""
         return [level - 1 for level in levels]
+
+
+def cost_of(patches: int) -> int:
+    """What so many patches cost, in pictures.
+
+    >>> cost_of(196), cost_of(499)
+    (1, 2)
+    """
+    return max(1, round(patches / OF_A_PICTURE))
 
 
 def _codes(sign: Tensor, count: int) -> Tensor:

@@ -19,7 +19,7 @@ from remodal.backbones.transformer import loading
 from remodal.backbones.transformer.anatomies import Anatomy, take_apart
 from remodal.backbones.transformer.anatomies.text import last_word_piece
 from remodal.backbones.transformer.anatomies.vision import cls_token
-from remodal.backbones.transformer.layers import Transformer, Use
+from remodal.backbones.transformer.layers import Transformer, Use, cost_of
 from remodal.backbones.transformer.pictures import TransformerVideo, TransformerVision
 from remodal.backbones.transformer.sentences import TransformerText
 from remodal.backbones.transformer.sounds import TransformerAudio
@@ -117,4 +117,6 @@ class Pretrained:
             patches = anatomy.embed(encoder.inputs(stored)).shape[1] - anatomy.special
             if patches != math.prod(anatomy.places(patches)):
                 raise ValueError(f"found {patches} patches")
+        if modality == "audio":  # where a model takes any length, its grid doesn't say how many there are
+            encoder.cost = cost_of(patches)
         return encoder

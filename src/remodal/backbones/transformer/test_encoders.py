@@ -73,6 +73,11 @@ def test_an_item_does_not_depend_on_its_company(family: str, modality: str, mode
         torch.testing.assert_close(tower.identity(alone)[0], identity[at], atol=1e-4, rtol=1e-3)
 
 
+def test_a_sound_costs_what_its_windows_cost(models: Path, cache: Path) -> None:
+    """Ten seconds are 499 of 20 ms, twice as many as a picture has patches: a network takes half as many at a time."""
+    assert loaded("Wav2Vec2", models, cache).tower("audio").encoder.cost == 2
+
+
 @pytest.mark.parametrize("family", READ_BY)
 def test_without_its_weights_it_prepares_the_same(family: str, models: Path, tmp_path: Path) -> None:
     """As a process does that only decodes: models of any size fit beside each other there."""
