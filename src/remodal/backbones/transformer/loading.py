@@ -15,7 +15,6 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
-from remodal.backbones.engine import Engine
 from remodal.backbones.progress_bar import no_progress_bar
 from remodal.backbones.transformer.pictures import Preprocessing
 from remodal.backbones.transformer.sentences import Wording
@@ -54,8 +53,8 @@ def in_folder(folder: Path, valid: str) -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def load_model(folder: Path, engine: Engine) -> Any:
-    """The ``PreTrainedModel`` in a folder, float32; of a weightless engine its shapes alone.
+def load_model(folder: Path, *, weightless: bool = False) -> Any:
+    """The ``PreTrainedModel`` in a folder, float32, or its shapes alone.
 
     Raises:
         RemodalError: A file is missing or damaged, weights are missing, or it is of a class that isn't known.
@@ -63,9 +62,10 @@ def load_model(folder: Path, engine: Engine) -> Any:
     for file in WEIGHTS:
         _needed(folder, file)
     with in_folder(folder, VALID):
-        if engine.weightless:
-            with engine.device:
-                return AutoModel.from_config(AutoConfig.from_pretrained(folder, **SAFELY))  # type: ignore[no-untyped-call]
+        if weightless:
+            config = AutoConfig.from_pretrained(folder, **SAFELY)
+            with torch.device("meta"):
+                return AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
         model, report = AutoModel.from_pretrained(
             folder, **SAFELY, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )

@@ -52,7 +52,7 @@ class Pretrained:
 
     def __init__(self, source: str, engine: Engine) -> None:
         self.folder, self._source, self._engine = located(source), source, engine
-        model = loading.load_model(self.folder, engine)
+        model = loading.load_model(self.folder, weightless=engine.weightless)
         scale = getattr(model, "logit_scale", getattr(model, "logit_scale_a", None))
         self.logit_scale = None if scale is None or engine.weightless else float(scale.detach().exp())
         self._model: Any = engine.placed(model)
