@@ -74,5 +74,14 @@ def read(tower: Tower, modality: str, media: list[Any]) -> Tokens:
     return stem([(modality, tower.encoder.prepare(modality, one)) for one in media], tower.encoder)
 
 
+def prepared(backbone: Backbone) -> list[Any]:
+    """What its towers make of each medium of every modality."""
+    return [
+        backbone.tower(modality).encoder.prepare(modality, medium)
+        for modality in sorted(backbone.reads)
+        for medium in media_of(modality)
+    ]
+
+
 def prompts_of(tower: Tower, *first: int) -> Tensor:
     return torch.randn(*first, tower.layers, 2, LENGTH, tower.width, generator=torch.Generator().manual_seed(0))

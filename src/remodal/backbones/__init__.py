@@ -114,9 +114,8 @@ def load_backbone(
 ) -> Backbone:
     """The backbone that ``name`` stands for, as of :func:`registered`.
 
-    cache: folder for what a backbone computes once. engine: where it computes; the CPU by default, and
-    nowhere if ``WEIGHTLESS``. settings: the
-    backbone's own, by name; those that aren't named have their defaults.
+    cache: folder for what a backbone computes once. engine: where it computes; the CPU by default, and nowhere if
+    ``WEIGHTLESS``. settings: the backbone's own, by name; those that aren't named have their defaults.
 
     Raises:
         RemodalError: There is none, a setting isn't known or valid, or what it needs isn't installed.

@@ -287,7 +287,7 @@ def opening(path: Path) -> FileLock:
 
 
 def replace_files(path: Path) -> None:
-    """Let the files of a smaller store, which lie ``READY``, take their places in the folder ``path``.
+    """Let the files of a smaller store, if there are any that lie ``READY``, take their places in the folder ``path``.
 
     Called while the store is :func:`opening`. Data and lock belong together; where a process is killed between the two,
     whoever opens the store next goes on.

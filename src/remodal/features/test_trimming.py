@@ -228,6 +228,17 @@ def test_one_killed_while_it_put_the_smaller_store_in_place_leaves_a_whole_one(
     assert not (tmp_path / READY).exists()
 
 
+@pytest.mark.parametrize("at", ["data.mdb", "lock.mdb"])
+def test_who_had_it_open_then_can_make_it_smaller_too(
+    store: FeatureStore, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, "old", at=1, monkeypatch=monkeypatch)
+    subprocess.run([sys.executable, "-c", KILLED, str(store.path), at], check=False)
+    assert trimmed(store.path, 0)[1].entries == 0
+    assert left(store.path, "old") == (0, 0)
+    assert not (store.path / READY).exists()
+
+
 @pytest.mark.parametrize("text", ["", "20", "GB", "-1GB", "20gigabytes", "1e3MB", "NaN GB"])
 def test_a_size_that_is_none_is_a_users_mistake(text: str) -> None:
     with pytest.raises(RemodalError, match=r"size: found .*; valid: a number and one of KB, MB, GB, TB, such as 20GB"):

@@ -62,6 +62,7 @@ def trimmed(folder: Path, limit: int) -> tuple[StoreInfo, StoreInfo]:
         try:
             _fill(part, store, sizes, used, limit)
             with opening(folder):
+                replace_files(folder)  # what another process began: this one may have opened the store before that
                 part.rename(folder / READY)
                 replace_files(folder)
         except (OSError, lmdb.Error) as error:
