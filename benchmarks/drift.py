@@ -30,8 +30,10 @@ from regression import regressed, share
 from side_by_side import side_by_side
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, Held, adapt, aligned, frozen, suited
+from remodal.adaptation.adapt import Adapted, Held, adapt, frozen, suited
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.drift import Drift
+from remodal.adaptation.lesson import Lesson
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Backbone, Tokens, Tower
@@ -89,7 +91,8 @@ class Modality:
         start = start or frozen(self.tower, self.backbone.width, PROMPT_LENGTH, trainer)
         recipe = suited(self.tower, task.tokens, BATCH_FRAMES, None, None)
         anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        return adapt(self.tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer, held=held)
+        lesson = Lesson(self.tower, task.tokens, task.labels, anchors, scale)
+        return adapt(lesson, start, recipe, trainer, held=held)
 
 
 def figures(modality: Modality) -> Iterator[tuple[str, float]]:

@@ -28,7 +28,7 @@ from regression import regressed, share
 from side_by_side import side_by_side
 from torch import Tensor
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.routed import Expert
 from remodal.backbones import Backbone, Tower
 from remodal.cache import cache_folder

@@ -18,7 +18,7 @@ import torch
 from arguments import asked
 from recording import record
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.backbones import Backbone
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval

@@ -19,7 +19,7 @@ from arguments import asked
 from recording import record
 from torch import Generator, Tensor
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.realign import Anchors, Draw, realign
 from remodal.adaptation.statistics import leading, orthonormal, pseudo_features

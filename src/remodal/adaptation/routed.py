@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.router import Router
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.streams.base import Column

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from remodal.adaptation.lesson import Lesson
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.backbones.tokens import chunks
 from remodal.registry import Registry
@@ -156,6 +157,11 @@ class Method(ABC):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave."""
+
+    def lesson(self, task: TaskData) -> Lesson:
+        """The task, to be learned by gradient: its items shall come to the text anchors of their classes."""
+        tower, anchors = self.backbone.tower(task.modality), self.backbone.anchors(task.classes)
+        return Lesson(tower, task.tokens, task.labels, anchors, self.backbone.logit_scale)
 
     def trainable_parameters(self) -> int:
         """Numbers that gradients or statistics fit for one task's modality; by default all that is stored."""

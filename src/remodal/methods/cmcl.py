@@ -16,14 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import cast
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
-from torch.nn import functional
+from torch import Tensor
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.routed import Expert
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import leading, orthonormal
@@ -62,15 +60,15 @@ class Cmcl(RoutedMethod[Map]):
     """One map a modality."""
 
     options = CmclSettings
+    settings: CmclSettings
     part = Map
     frozen_alone = True
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Train the modality's map where earlier tasks don't need it."""
-        chosen, tower = cast(CmclSettings, self.settings), self.backbone.tower(task.modality)
+        chosen, tower = self.settings, self.backbone.tower(task.modality)
         known = self.parts_.get(task.modality)
-        features, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
-        width = self.backbone.width
+        features, width = Rows(task.tokens, tower.features), self.backbone.width
         before = known.expert.adapter if known else torch.zeros(width, tower.feature_width)
         earlier = known.features if known else torch.zeros(0, tower.feature_width)
         names = known.names if known else torch.zeros(0, width)
@@ -79,17 +77,18 @@ class Cmcl(RoutedMethod[Map]):
         def adapter(update: Tensor) -> Tensor:
             return before + update - left @ (left.T @ update @ right) @ right.T
 
-        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
-            embedded = aligned(tower, adapter(parameters["update"]), features[batch])
-            return functional.cross_entropy(self.backbone.logit_scale * embedded @ anchors.T, task.labels[batch])
+        def embedded(parameters: Parameters, batch: Tensor) -> Tensor:
+            return aligned(tower, adapter(parameters["update"]), features[batch])
 
         recipe = Recipe.passes(
             chosen.learning_rate, chosen.epochs, chosen.batch, len(features), weight_decay=chosen.weight_decay
         )
-        trained = trainer.fit("map", {"update": torch.zeros_like(before)}, loss, len(features), recipe)
+        start = {"update": torch.zeros_like(before)}
+        lesson = self.lesson(task)
+        trained = lesson.fit("map", start, embedded, recipe, trainer)
         expert = Expert(torch.zeros(0), adapter(trained["update"]), 1.0)
         kept = leading(chain([earlier], (own for _, own in in_chunks(features))), RANK)
-        self.parts_[task.modality] = Map(expert, kept, leading([names, anchors], RANK))
+        self.parts_[task.modality] = Map(expert, kept, leading([names, lesson.anchors], RANK))
         self.learn_identity(task, Rows(task.tokens, tower.identity), trainer)
 
     def experts(self) -> Mapping[str, Expert]:

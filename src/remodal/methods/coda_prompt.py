@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import Head, aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
@@ -58,22 +57,21 @@ class CodaPrompt(TowerMethod[Components]):
     """Components of each tower."""
 
     options = CodaPromptSettings
+    settings: CodaPromptSettings
     part = Components
     grows_with_tasks = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
         """No component yet."""
-        length = cast(CodaPromptSettings, self.settings).prompt_length
+        length = self.settings.prompt_length
         none = torch.zeros(0, tower.identity_width)
         prompts = torch.zeros(0, tower.layers, 2, length, tower.width)
         return Components(none, none, prompts, torch.zeros(self.backbone.width, tower.feature_width))
 
     def learned(self, part: Components, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
         """Add components and train them, with the alignment, on the task alone."""
-        chosen, draws = cast(CodaPromptSettings, self.settings), trainer.generator("components")
+        chosen, draws = self.settings, trainer.generator("components")
         queries = Rows(task.tokens, tower.identity)
-        frozen, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
-        head = Head.on(tower, frozen, part.adapter, anchors, task.labels, self.backbone.logit_scale)
 
         def joined(parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
             """Old components as they are, new ones in training."""
@@ -84,12 +82,14 @@ class CodaPrompt(TowerMethod[Components]):
                 torch.cat([part.prompts, prompts]),
             )
 
-        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
+        def own(parameters: Parameters, batch: Tensor) -> Tensor:
+            return weighted(queries[batch], *joined(parameters))
+
+        def skew(parameters: Parameters, *_: Tensor) -> Tensor:
             attention, keys, prompts = joined(parameters)
-            own = weighted(queries[batch], attention, keys, prompts)
-            logits = head.logits(tower.features(task.tokens[batch], own), parameters["adapter"])
-            skew = unorthogonal(attention) + unorthogonal(keys) + unorthogonal(prompts.flatten(1))
-            return functional.cross_entropy(logits, task.labels[batch]) + chosen.orthogonality * skew
+            return chosen.orthogonality * (
+                unorthogonal(attention) + unorthogonal(keys) + unorthogonal(prompts.flatten(1))
+            )
 
         def drawn(before: Tensor) -> Tensor:
             shape = (chosen.components, *before.shape[1:])
@@ -100,11 +100,10 @@ class CodaPrompt(TowerMethod[Components]):
             "keys": drawn(part.keys),
             "prompt_keys": drawn(part.prompts[:, :, 0]),
             "prompt_values": part.prompts.new_zeros(chosen.components, *part.prompts[:, :, 1].shape[1:]),
-            "adapter": head.start(),
         }
         recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
-        trained = trainer.fit("components", start, loss, len(task.tokens), recipe)
-        return Components(*joined(trained), head.learned(trained["adapter"]))
+        trained = self.lesson(task).fit_prompts("components", start, own, part.adapter, recipe, trainer, skew)
+        return Components(*joined(trained), trained["adapter"])
 
     def part_scores(self, part: Components | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor`` under the item's own prompt."""

@@ -21,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import NOTHING, Adapted, Borrowed, Held, adapt, aligned, frozen, suited
+from remodal.adaptation.adapt import NOTHING, Adapted, Borrowed, Held, adapt, frozen, suited
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.blend import relevance
 from remodal.adaptation.drift import Drift
 from remodal.adaptation.merge import merge, merge_rate
@@ -35,7 +35,7 @@ from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperatur
 from remodal.adaptation.routed import Expert
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
-from remodal.backbones import Backbone, Tower
+from remodal.backbones import Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.routed import RoutedMethod
 from remodal.settings import Settings
@@ -77,11 +77,8 @@ class Comm(RoutedMethod[_Modality]):
     """The reconstruction of COMM, nothing added."""
 
     options = CommSettings
+    settings: CommSettings
     part = _Modality
-
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self.chosen = cast(CommSettings, settings)
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
@@ -91,9 +88,9 @@ class Comm(RoutedMethod[_Modality]):
         weights = self.borrowing(task.modality, identity)
         start = self._start(task, tower, known, weights, trainer)
         borrowed = NOTHING
-        if self.chosen.blend and self.chosen.blend_weight:
+        if self.settings.blend and self.settings.blend_weight:
             others = [self.parts_[name].own for name in weights]
-            borrowed = Borrowed(others, [self.chosen.blend_weight * weight for weight in weights.values()])
+            borrowed = Borrowed(others, [self.settings.blend_weight * weight for weight in weights.values()])
 
         before = None
         if known is not None:
@@ -101,19 +98,19 @@ class Comm(RoutedMethod[_Modality]):
         learned = self._adapt(task, tower, start, borrowed, before, known, trainer)
 
         own, adapter = learned.prompts, learned.adapter
-        if known is not None and self.chosen.self_regularise:
+        if known is not None and self.settings.self_regularise:
             seen = {*known.statistics.classes, *task.classes}
             rate = merge_rate(len(task.classes), len(seen))
             own, adapter = merge(known.own, own, rate), merge(known.expert.adapter, adapter, rate)
         snapshot = borrowed.beside(own)
-        statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.chosen.rank)
+        statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.settings.rank)
         after = Rows(task.tokens, partial(tower.features, prompts=snapshot))
-        if before is not None and self.chosen.realign:
+        if before is not None and self.settings.realign:
             statistics.moved(Drift.measured(before, after))
         statistics.add(after, task.labels, task.classes)
         modality = _Modality(own, Expert(snapshot, adapter, 1.0), statistics)
         self.parts_[task.modality] = modality
-        if self.chosen.realign:
+        if self.settings.realign:
             modality.expert = self._realigned(modality, tower, trainer)
         self.learn_identity(task, identity, trainer)
 
@@ -142,8 +139,8 @@ class Comm(RoutedMethod[_Modality]):
         """Q: the modality's own prompts; on first sight those of the most relevant other modality, if there is one."""
         if known is not None:
             return Adapted(known.own, known.expert.adapter)
-        start = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
-        if weights and self.chosen.blend:
+        start = frozen(tower, self.backbone.width, self.settings.prompt_length, trainer)
+        if weights and self.settings.blend:
             nearest = max(weights, key=lambda name: weights[name])
             start = Adapted(self.parts_[nearest].own, start.adapter)
         return start
@@ -159,16 +156,12 @@ class Comm(RoutedMethod[_Modality]):
         trainer: Trainer,
     ) -> Adapted:
         held = None
-        if self.chosen.self_regularise and known is not None and before is not None:
+        if self.settings.self_regularise and known is not None and before is not None:
             adapter = known.expert.adapter
             embedded = Rows(task.tokens, lambda tokens: aligned(tower, adapter, before.compute(tokens)))
-            held = Held(embedded, self.chosen.self_weight)
-        recipe = suited(tower, task.tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
-        anchors = self.backbone.anchors(task.classes)
-        scale = self.backbone.logit_scale
-        return adapt(
-            tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer, borrowed=borrowed, held=held
-        )
+            held = Held(embedded, self.settings.self_weight)
+        recipe = suited(tower, task.tokens, self.settings.batch, self.settings.learning_rate, self.settings.steps)
+        return adapt(self.lesson(task), start, recipe, trainer, borrowed=borrowed, held=held)
 
     def _realigned(self, modality: _Modality, tower: Tower, trainer: Trainer) -> Expert:
         stored = modality.statistics
@@ -176,9 +169,9 @@ class Comm(RoutedMethod[_Modality]):
         anchors = Anchors.of(self.backbone, stored.classes, names)
         scale = self.backbone.logit_scale
         basis = stored.basis()
-        draw = pseudo_draw(stored, basis, self.chosen.realign_draws)
+        draw = pseudo_draw(stored, basis, self.settings.realign_draws)
         left = modality.expert.adapter
-        adapter = realign(tower, basis, draw, anchors, scale, self.chosen.realign_steps, trainer, left)
+        adapter = realign(tower, basis, draw, anchors, scale, self.settings.realign_steps, trainer, left)
         draws = trainer.generator("temperature")
         features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
         calibrated = temperature(scale * aligned(tower, adapter, features) @ anchors.own.T, labels)

@@ -15,12 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.prompts import values_times
 from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Tokens, Tower
@@ -56,11 +55,12 @@ class Diki(SessionMethod[Sessions]):
     """Sessions of each tower."""
 
     options = PromptSettings
+    settings: PromptSettings
     part = Sessions
 
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """Prompts of the task's own, and the Gaussian of its frozen features."""
-        learned = trained(self.backbone, task, cast(PromptSettings, self.settings), trainer)
+        learned = trained(self.lesson(task), self.settings, trainer)
         identity = Rows(task.tokens, tower.identity)
         centre = mean(identity)
         variance = mean(Rows(task.tokens, lambda tokens: (tower.identity(tokens) - centre).square()))

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import Head, aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.prompts import fresh_prompts, values_times
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
@@ -59,40 +58,39 @@ class DualPrompt(TowerMethod[Prompts]):
     """General and expert prompts of each tower."""
 
     options = DualPromptSettings
+    settings: DualPromptSettings
     part = Prompts
     grows_with_tasks = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Prompts:
         """A general prompt that changes nothing, and no expert yet."""
-        length = cast(DualPromptSettings, self.settings).prompt_length
+        length = self.settings.prompt_length
         general = fresh_prompts(tower, length, trainer.generator("general"))
         keys = torch.zeros(0, tower.identity_width)
         return Prompts(general, general[None][:0], keys, torch.zeros(self.backbone.width, tower.feature_width))
 
     def learned(self, part: Prompts, tower: Tower, task: TaskData, trainer: Trainer) -> Prompts:
         """Train the general prompt, a new expert with its key, and the alignment."""
-        chosen, draws = cast(DualPromptSettings, self.settings), trainer.generator("expert")
+        chosen, draws = self.settings, trainer.generator("expert")
         queries = Rows(task.tokens, tower.identity)
-        frozen, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
-        head = Head.on(tower, frozen, part.adapter, anchors, task.labels, self.backbone.logit_scale)
 
-        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
-            prompts = _both(parameters["general"], parameters["expert"][None])[0]
-            logits = head.logits(tower.features(task.tokens[batch], prompts), parameters["adapter"])
+        def prompts(parameters: Parameters, _: Tensor) -> Tensor:
+            return _both(parameters["general"], parameters["expert"][None])[0]
+
+        def pull(parameters: Parameters, batch: Tensor, _: Tensor) -> Tensor:
             apart = 1 - functional.cosine_similarity(queries[batch], parameters["key"][None], dim=-1)
-            return functional.cross_entropy(logits, task.labels[batch]) + chosen.pull * apart.mean()
+            return chosen.pull * apart.mean()
 
         start = {
             "general": part.general,
             "expert": fresh_prompts(tower, chosen.prompt_length, draws),
             "key": uniform(tower.identity_width, draws=draws),
-            "adapter": head.start(),
         }
         recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
-        trained = trainer.fit("prompts", start, loss, len(task.tokens), recipe)
+        trained = self.lesson(task).fit_prompts("prompts", start, prompts, part.adapter, recipe, trainer, pull)
         experts = torch.cat([part.experts, trained["expert"][None]])
         keys = torch.cat([part.keys, functional.normalize(trained["key"], dim=0)[None]])
-        return Prompts(trained["general"], experts, keys, head.learned(trained["adapter"]))
+        return Prompts(trained["general"], experts, keys, trained["adapter"])
 
     def part_scores(self, part: Prompts | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor`` under the general prompt and the expert with the nearest key."""

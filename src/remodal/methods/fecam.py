@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from pydantic import Field
@@ -50,12 +49,13 @@ class Fecam(TowerMethod[Gaussians]):
     """Gaussians of each tower's classes; nothing is trained."""
 
     options = FecamSettings
+    settings: FecamSettings
     part = Gaussians
     frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Gaussians:
         """Of no class."""
-        return Gaussians(ClassGaussians.empty(tower.feature_width, cast(FecamSettings, self.settings).rank))
+        return Gaussians(ClassGaussians.empty(tower.feature_width, self.settings.rank))
 
     def learned(self, part: Gaussians, tower: Tower, task: TaskData, trainer: Trainer) -> Gaussians:
         """Add the task's statistics."""
@@ -66,7 +66,7 @@ class Fecam(TowerMethod[Gaussians]):
         """Minus the squared distance."""
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
-        features, shrinkage = transformed(tower, tokens), cast(FecamSettings, self.settings).shrinkage
+        features, shrinkage = transformed(tower, tokens), self.settings.shrinkage
         classes = zip(part.classes.means, part.classes.factors, strict=True)
         distances = [mahalanobis(features - mean, factor, shrinkage) for mean, factor in classes]
         return placed(-torch.stack(distances, dim=1), part.classes.columns, columns)

@@ -7,12 +7,12 @@ held back, nothing replayed, nothing known of modalities. What it learned before
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, aligned, frozen
+from remodal.adaptation.adapt import Adapted, frozen
+from remodal.adaptation.alignment import aligned
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -32,15 +32,16 @@ class Finetune(TowerMethod[Adapted]):
     """Each task starts where the last one ended."""
 
     options = FinetuneSettings
+    settings: FinetuneSettings
     part = Adapted
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Adapted:
         """The frozen model."""
-        return frozen(tower, self.backbone.width, cast(FinetuneSettings, self.settings).prompt_length, trainer)
+        return frozen(tower, self.backbone.width, self.settings.prompt_length, trainer)
 
     def learned(self, part: Adapted, tower: Tower, task: TaskData, trainer: Trainer) -> Adapted:
         """Train on the task's classes alone."""
-        return trained(self.backbone, task, cast(FinetuneSettings, self.settings), trainer, part)
+        return trained(self.lesson(task), self.settings, trainer, part)
 
     def part_scores(self, part: Adapted | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``, whatever the candidate's modality."""

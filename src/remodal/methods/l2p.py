@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import Head, aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.prompts import fresh_prompts, side_by_side
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
@@ -57,33 +56,30 @@ class L2P(TowerMethod[Pool]):
     """One pool a tower."""
 
     options = L2PSettings
+    settings: L2PSettings
     part = Pool
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
         """Random keys; prompts that change nothing."""
-        chosen, draws = cast(L2PSettings, self.settings), trainer.generator("pool")
+        chosen, draws = self.settings, trainer.generator("pool")
         prompts = [fresh_prompts(tower, chosen.prompt_length, draws) for _ in range(chosen.pool)]
         keys = uniform(chosen.pool, tower.identity_width, draws=draws)
         return Pool(keys, torch.stack(prompts), torch.zeros(self.backbone.width, tower.feature_width))
 
     def learned(self, part: Pool, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
         """Train pool and alignment on the task alone."""
-        chosen = cast(L2PSettings, self.settings)
-        queries = Rows(task.tokens, tower.identity)
-        anchors = self.backbone.anchors(task.classes)
-        head = Head.on(
-            tower, Rows(task.tokens, tower.features), part.adapter, anchors, task.labels, self.backbone.logit_scale
-        )
+        chosen, queries = self.settings, Rows(task.tokens, tower.identity)
 
-        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
-            nearness, prompts = self._picked(parameters["keys"], parameters["prompts"], queries[batch])
-            logits = head.logits(tower.features(task.tokens[batch], prompts), parameters["adapter"])
-            return functional.cross_entropy(logits, task.labels[batch]) - chosen.pull * nearness.sum(1).mean()
+        def prompts(parameters: Parameters, batch: Tensor) -> Tensor:
+            return self._picked(parameters["keys"], parameters["prompts"], queries[batch])[1]
 
-        start = {"keys": part.keys, "prompts": part.prompts, "adapter": head.start()}
+        def pull(parameters: Parameters, batch: Tensor, _: Tensor) -> Tensor:
+            nearness = self._picked(parameters["keys"], parameters["prompts"], queries[batch])[0]
+            return -chosen.pull * nearness.sum(1).mean()
+
+        start = {"keys": part.keys, "prompts": part.prompts}
         recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
-        trained = trainer.fit("prompts", start, loss, len(task.tokens), recipe)
-        return Pool(trained["keys"], trained["prompts"], head.learned(trained["adapter"]))
+        return Pool(**self.lesson(task).fit_prompts("prompts", start, prompts, part.adapter, recipe, trainer, pull))
 
     def part_scores(self, part: Pool | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor`` under the item's own prompts."""
@@ -93,6 +89,6 @@ class L2P(TowerMethod[Pool]):
 
     def _picked(self, keys: Tensor, prompts: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines of the picked keys ``[n, top]`` and their prompts ``[n, layers, 2, top * length, width]``."""
-        top = min(cast(L2PSettings, self.settings).top, len(keys))
+        top = min(self.settings.top, len(keys))
         nearness, positions = (queries @ functional.normalize(keys, dim=-1).T).topk(top, dim=1)
         return nearness, side_by_side(prompts[positions])

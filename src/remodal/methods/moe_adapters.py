@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.rows import Rows, in_chunks, mean
@@ -69,28 +68,28 @@ class MoeAdapters(SessionMethod[Experts]):
     """Experts of each tower."""
 
     options = MoeAdaptersSettings
+    settings: MoeAdaptersSettings
     part = Experts
     frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
         """Experts that change nothing."""
-        chosen, draws = cast(MoeAdaptersSettings, self.settings), trainer.generator("experts")
+        chosen, draws = self.settings, trainer.generator("experts")
         down = normal(chosen.experts, chosen.rank, tower.feature_width, draws=draws)
         up = torch.zeros(chosen.experts, self.backbone.width, chosen.rank)
         return Experts(down / tower.feature_width**0.5, up, torch.ones(chosen.experts), [])
 
     def learned(self, part: Experts, tower: Tower, task: TaskData, trainer: Trainer) -> Experts:
         """Train idle experts and a router of the task's own, then freeze what it uses most."""
-        chosen = cast(MoeAdaptersSettings, self.settings)
-        features, anchors = Rows(task.tokens, tower.features), self.backbone.anchors(task.classes)
+        chosen = self.settings
+        features = Rows(task.tokens, tower.features)
         idle = (part.idle if part.idle.any() else torch.ones_like(part.idle))[:, None, None]
 
         def experts(parameters: Parameters) -> tuple[Tensor, Tensor]:
             return part.down + idle * parameters["down"], part.up + idle * parameters["up"]
 
-        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
-            embedded = self._embedded(tower, features[batch], parameters["router"], *experts(parameters))
-            return functional.cross_entropy(self.backbone.logit_scale * embedded @ anchors.T, task.labels[batch])
+        def embedded(parameters: Parameters, batch: Tensor) -> Tensor:
+            return self._embedded(tower, features[batch], parameters["router"], *experts(parameters))
 
         draws = trainer.generator("router")
         start = {
@@ -99,7 +98,7 @@ class MoeAdapters(SessionMethod[Experts]):
             "router": 0.1 * normal(chosen.experts, tower.feature_width, draws=draws),
         }
         recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(features))
-        trained = trainer.fit("experts", start, loss, len(features), recipe)
+        trained = self.lesson(task).fit("experts", start, embedded, recipe, trainer)
         weights = Rows(task.tokens, lambda tokens: self._weights(tower.features(tokens), trained["router"]))
         used = mean(weights).topk(min(chosen.top, chosen.experts)).indices
         identity = Rows(task.tokens, tower.identity)
@@ -112,7 +111,7 @@ class MoeAdapters(SessionMethod[Experts]):
     def _weights(self, features: Tensor, router: Tensor) -> Tensor:
         """``[n, experts]``: softmax over the best few, 0 for the others."""
         logits = features @ router.T
-        top = min(cast(MoeAdaptersSettings, self.settings).top, logits.shape[1])
+        top = min(self.settings.top, logits.shape[1])
         least = logits.topk(top, dim=1).values[:, -1:]
         return logits.masked_fill(logits < least, -torch.inf).softmax(1)
 

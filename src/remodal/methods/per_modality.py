@@ -7,7 +7,6 @@ held back either. Where the modality isn't given, the router that all methods he
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from remodal.adaptation.adapt import Adapted
 from remodal.adaptation.routed import Expert
@@ -24,13 +23,14 @@ class PerModality(RoutedMethod[Expert]):
     """One expert a modality, naively fine-tuned."""
 
     options = FinetuneSettings
+    settings: FinetuneSettings
     part = Expert
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Train the modality's expert on the task alone."""
         before = self.parts_.get(task.modality)
         start = Adapted(before.prompts, before.adapter) if before else None
-        learned = trained(self.backbone, task, cast(FinetuneSettings, self.settings), trainer, start)
+        learned = trained(self.lesson(task), self.settings, trainer, start)
         self.parts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
         self.learn_identity(task, Rows(task.tokens, self.backbone.tower(task.modality).identity), trainer)
 

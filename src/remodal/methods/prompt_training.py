@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from remodal.adaptation.adapt import Adapted, adapt, frozen
-from remodal.backbones import Backbone
-from remodal.methods.base import TaskData
+from remodal.adaptation.lesson import Lesson
 from remodal.settings import Settings
 from remodal.training.trainer import Recipe, Trainer
 
@@ -24,11 +23,7 @@ class PromptSettings(Settings):
         return Recipe.passes(self.learning_rate, self.epochs, self.batch, samples)
 
 
-def trained(
-    backbone: Backbone, task: TaskData, settings: PromptSettings, trainer: Trainer, start: Adapted | None = None
-) -> Adapted:
-    """Prompts and alignment after ``task``, from ``start`` or from the frozen model."""
-    tower = backbone.tower(task.modality)
-    start = start or frozen(tower, backbone.width, settings.prompt_length, trainer)
-    anchors, recipe = backbone.anchors(task.classes), settings.recipe(len(task.tokens))
-    return adapt(tower, task.tokens, task.labels, anchors, start, backbone.logit_scale, recipe, trainer)
+def trained(lesson: Lesson, settings: PromptSettings, trainer: Trainer, start: Adapted | None = None) -> Adapted:
+    """Prompts and alignment after ``lesson``, from ``start`` or from the frozen model."""
+    start = start or frozen(lesson.tower, lesson.anchors.shape[1], settings.prompt_length, trainer)
+    return adapt(lesson, start, settings.recipe(len(lesson.tokens)), trainer)

@@ -8,8 +8,6 @@ choice was the same or worse (``docs/experiments.md``).
 
 from __future__ import annotations
 
-from typing import cast
-
 from pydantic import Field
 from torch import Tensor
 
@@ -17,13 +15,12 @@ from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import mean_features
-from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, extended, squared_errors
-from remodal.settings import Settings
+from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, RidgeSettings, extended, squared_errors
 from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 
-class RanpacSettings(Settings):
+class RanpacSettings(RidgeSettings):
     """Settings of ``ranpac``."""
 
     width: int = Field(3000, ge=4, le=20_000, description="random features at most; half and a quarter are tried too")
@@ -34,10 +31,11 @@ class Ranpac(Ridge):
     """Ridge regression of a chosen width."""
 
     options = RanpacSettings
+    settings: RanpacSettings
 
     def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
         """The width that does best on a fifth of the task."""
-        most = cast(RanpacSettings, self.settings).width
+        most = self.settings.width
         centre = mean_features(tower, task)
         order = shuffled(len(task.labels), trainer.generator("width")) % HELD_OUT
         learned, held = ((order != 0).nonzero()[:, 0], (order == 0).nonzero()[:, 0])

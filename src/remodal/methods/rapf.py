@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.realign import hinge
 from remodal.adaptation.rows import Rows
@@ -60,17 +59,18 @@ class Rapf(TowerMethod[Map]):
     """One map a tower."""
 
     options = RapfSettings
+    settings: RapfSettings
     part = Map
     frozen_alone = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
         """The frozen map."""
-        none = ClassGaussians.empty(tower.feature_width, cast(RapfSettings, self.settings).rank)
+        none = ClassGaussians.empty(tower.feature_width, self.settings.rank)
         return Map(torch.zeros(self.backbone.width, tower.feature_width), none)
 
     def learned(self, part: Map, tower: Tower, task: TaskData, trainer: Trainer) -> Map:
         """Train the map on the task and pseudo-samples, fuse it, add statistics."""
-        chosen, scale = cast(RapfSettings, self.settings), self.backbone.logit_scale
+        chosen, scale = self.settings, self.backbone.logit_scale
         features = Rows(task.tokens, tower.features)
         known, labels = task.among(part.classes.columns)
         anchors = self.backbone.anchors([column.name for column in known])

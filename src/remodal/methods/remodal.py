@@ -32,7 +32,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import Adapted, adapt, aligned, frozen, suited
+from remodal.adaptation.adapt import Adapted, adapt, frozen, suited
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.calibration import STRENGTHS, Calibration
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
@@ -118,11 +119,11 @@ class Remodal(TowerMethod[Regressions]):
     """Regressions of each tower."""
 
     options: ClassVar[type[Settings]] = RemodalSettings
+    settings: RemodalSettings
     part: ClassVar[type[Regressions]] = Regressions
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
-        self.chosen = cast(RemodalSettings, settings)
         self._projections: dict[str, Tensor] = {}
 
     @classmethod
@@ -139,7 +140,7 @@ class Remodal(TowerMethod[Regressions]):
             for modality in part.modalities:  # before W is drawn
                 found = tuple(modality.weights.shape)
                 if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
-                    raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.chosen.width:,}")
+                    raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.settings.width:,}")
                 shape, found = self._prompt_shape(self.backbone.towers[name]), tuple(modality.prompts.shape)
                 if found not in ((0,), shape):
                     raise ValueError(f"prompts of the shape {found} for {modality.name}; valid: {shape}")
@@ -148,7 +149,7 @@ class Remodal(TowerMethod[Regressions]):
                 modality.near.check(len(modality.columns))
 
     def _prompt_shape(self, tower: Tower) -> tuple[int, int, int, int]:
-        return tower.layers, 2, self.chosen.prompt_length, tower.width
+        return tower.layers, 2, self.settings.prompt_length, tower.width
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
@@ -163,16 +164,16 @@ class Remodal(TowerMethod[Regressions]):
         moments = part.identity.sketch
         for rows in self._chunks(task):
             if len(moments.factor) > IDENTITIES:
-                moments = moments.cut(self.chosen.rank)
+                moments = moments.cut(self.settings.rank)
             identity = with_bias(tower.identity(task.tokens[rows]))
             moments = moments.added(identity, labels[rows], len(modalities))
-        kept = moments.cut(self.chosen.rank)
-        router = kept.solve(self.chosen.router_strength * moments.mean_square())
+        kept = moments.cut(self.settings.rank)
+        router = kept.solve(self.settings.router_strength * moments.mean_square())
         return replace(part, identity=kept.rounded(), router=router, modalities=modalities)
 
     def _chunks(self, task: TaskData) -> list[slice]:
         """About as many items at a time as directions are kept: cutting off costs more in smaller steps."""
-        return task.chunks(max(CHUNK, self.chosen.rank))
+        return task.chunks(max(CHUNK, self.settings.rank))
 
     def fitted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
         """The task's modality after it: what was stored of it, and the task."""
@@ -190,7 +191,7 @@ class Remodal(TowerMethod[Regressions]):
         are told apart best; and are trained where prompts trained on one half of the items serve the other half better
         than that start does.
         """
-        if not self.needs_tokens(self.chosen, tower):
+        if not self.needs_tokens(self.settings, tower):
             return torch.zeros(0)
         some = task.chunks()[0]
         tokens, labels = task.tokens[some], task.labels[some]
@@ -198,11 +199,11 @@ class Remodal(TowerMethod[Regressions]):
         def confused(prompts: Tensor) -> Tensor:
             return confusion(self.features(prompts, tower, tokens), labels)
 
-        known = [one.prompts for one in part.modalities if self.chosen.borrow and one.prompts.numel()]
+        known = [one.prompts for one in part.modalities if self.settings.borrow and one.prompts.numel()]
         errors, start = min(((confused(one), one) for one in (torch.zeros(0), *known)), key=lambda of: of[0].mean())
-        fresh = frozen(tower, self.backbone.width, self.chosen.prompt_length, trainer)
+        fresh = frozen(tower, self.backbone.width, self.settings.prompt_length, trainer)
         begin = replace(fresh, prompts=start) if start.numel() else fresh
-        if self.chosen.adapt is None:
+        if self.settings.adapt is None:
             held_out = second_half(task.labels)
             if not held_out[some].any():
                 return start
@@ -215,9 +216,8 @@ class Remodal(TowerMethod[Regressions]):
 
     def _trained(self, tower: Tower, task: TaskData, start: Adapted, trainer: Trainer, stage: str) -> Tensor:
         """Prompts after training from ``start`` on the task's items."""
-        anchors, scale = self.backbone.anchors(task.classes), self.backbone.logit_scale
-        recipe = suited(tower, task.tokens, self.chosen.batch, self.chosen.learning_rate, self.chosen.steps)
-        return adapt(tower, task.tokens, task.labels, anchors, start, scale, recipe, trainer, stage=stage).prompts
+        recipe = suited(tower, task.tokens, self.settings.batch, self.settings.learning_rate, self.settings.steps)
+        return adapt(self.lesson(task), start, recipe, trainer, stage=stage).prompts
 
     def features(self, prompts: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """Under a modality's prompts ``[n, features]``; remembered, in half precision, where a network has to run."""
@@ -242,7 +242,7 @@ class Remodal(TowerMethod[Regressions]):
         counts = torch.bincount(labels, minlength=len(known)).float()
         counts[: len(modality.columns)] += modality.moments.sums[:, -1]  # the bias is 1 in every item
         near = modality.near.grown(anchors)
-        mixing = near.mixing(counts, self.chosen.names, self.chosen.balance)
+        mixing = near.mixing(counts, self.settings.names, self.settings.balance)
         moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
         chunks = self._chunks(task)
         for rows in chunks:
@@ -255,7 +255,7 @@ class Remodal(TowerMethod[Regressions]):
                 left_out = moments.left_out(own, [strength * square for strength in self._strengths], step)
                 nearness = aligned(tower, None, tower.features(task.tokens[rows][::step])) @ anchors.T
                 calibration = calibration.added(mixed(left_out, mixing), nearness, own[::step])
-            moments, total = moments.cut(self.chosen.rank), total + square * len(own)
+            moments, total = moments.cut(self.settings.rank), total + square * len(own)
         penalty = self._strengths[calibration.strength] * total / len(labels)
         weights = mixed(moments.solve(penalty), mixing)
         kept = moments.rounded()
@@ -264,10 +264,10 @@ class Remodal(TowerMethod[Regressions]):
     @property
     def _strengths(self) -> tuple[float, ...]:
         """The penalties that are tried."""
-        return STRENGTHS if self.chosen.strength is None else (self.chosen.strength,)
+        return STRENGTHS if self.settings.strength is None else (self.settings.strength,)
 
     def _lifted_width(self, tower: Tower) -> int:
-        return tower.feature_width + self.chosen.width + 1
+        return tower.feature_width + self.settings.width + 1
 
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
@@ -280,7 +280,7 @@ class Remodal(TowerMethod[Regressions]):
         return with_bias(torch.cat([features - modality.centre, random], dim=1))
 
     def _rectified(self, projected: Tensor, modality: Modality) -> Tensor:
-        random: Tensor = (projected - modality.threshold).relu() / self.chosen.width**0.5
+        random: Tensor = (projected - modality.threshold).relu() / self.settings.width**0.5
         return random
 
     def _random(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
@@ -294,7 +294,7 @@ class Remodal(TowerMethod[Regressions]):
         """W ``[features, k]``, from the seed."""
         if tower.name not in self._projections:
             draws = generator(self.seed, "remodal", tower.name)
-            self._projections[tower.name] = normal(tower.feature_width, self.chosen.width, draws=draws)
+            self._projections[tower.name] = normal(tower.feature_width, self.settings.width, draws=draws)
         return self._projections[tower.name]
 
     def _outputs(self, modality: Modality, tower: Tower, tokens: Tokens, classes: Sequence[int]) -> Tensor:
@@ -318,7 +318,7 @@ class Remodal(TowerMethod[Regressions]):
             out[:, new] = UNKNOWN_MODALITY + (self.backbone.logit_scale * nearness).log_softmax(1)
         if part is not None:
             routed = with_bias(tower.identity(tokens)) @ part.router
-            prior = (self.chosen.router_sharpness * routed).log_softmax(1)
+            prior = (self.settings.router_sharpness * routed).log_softmax(1)
         for index, modality in enumerate(modalities):
             places = {column: at for at, column in enumerate(modality.columns)}
             asked = [at for at, column in enumerate(columns) if column in places]

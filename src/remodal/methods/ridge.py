@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -57,6 +57,7 @@ class Ridge(TowerMethod[Regression]):
     """One streaming ridge regression a tower."""
 
     options: ClassVar[type[Settings]] = RidgeSettings
+    settings: RidgeSettings
     part = Regression
     frozen_alone = True
 
@@ -66,7 +67,7 @@ class Ridge(TowerMethod[Regression]):
 
     def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
         """Number of random features of a tower whose first task is ``task``."""
-        return cast(RidgeSettings, self.settings).width
+        return self.settings.width
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """No class yet; the centre is the first task's mean."""
@@ -97,7 +98,7 @@ class Ridge(TowerMethod[Regression]):
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where it is wider than the settings say."""
         super().restore(state)
-        most = cast(RidgeSettings, self.settings).width
+        most = self.settings.width
         for part in self.parts_.values():
             if len(part.weights) > most:  # W would be drawn as wide
                 raise ValueError(f"weights of {len(part.weights):,} random features; valid: at most width={most:,}")

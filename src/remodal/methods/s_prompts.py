@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
@@ -60,12 +59,13 @@ class SPrompts(SessionMethod[Sessions]):
     """Sessions of each tower."""
 
     options = SPromptsSettings
+    settings: SPromptsSettings
     part = Sessions
 
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """A session of its own, from the frozen model."""
-        chosen = cast(SPromptsSettings, self.settings)
-        learned = trained(self.backbone, task, chosen, trainer)
+        chosen = self.settings
+        learned = trained(self.lesson(task), chosen, trainer)
         some = Rows(task.tokens[:: -(-len(task.tokens) // KMEANS_ITEMS)], tower.identity)
         identity = torch.cat([own for _, own in in_chunks(some)])
         centres = kmeans(identity, chosen.centres, trainer.generator("centres"))

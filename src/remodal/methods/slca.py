@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from pydantic import Field
@@ -63,18 +62,19 @@ class Slca(TowerMethod[Learner]):
     """A learner of each tower."""
 
     options = SlcaSettings
+    settings: SlcaSettings
     part = Learner
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Learner:
         """The frozen model, and no class."""
-        chosen, width = cast(SlcaSettings, self.settings), tower.feature_width
+        chosen, width = self.settings, tower.feature_width
         prompts = fresh_prompts(tower, chosen.prompt_length, trainer.generator("prompts"))
         none = ClassGaussians.empty(width, chosen.rank)
         return Learner(prompts, torch.zeros(0, width), torch.zeros(0), [], none)
 
     def learned(self, part: Learner, tower: Tower, task: TaskData, trainer: Trainer) -> Learner:
         """Learn the task slowly, add its statistics, align the whole classifier."""
-        chosen = cast(SlcaSettings, self.settings)
+        chosen = self.settings
         known = list(dict.fromkeys([*part.classes.columns, *task.columns]))
         grown = len(known) - len(part.bias)
         weights = torch.cat([part.weights, part.weights.new_zeros(grown, part.weights.shape[1])])
@@ -106,7 +106,7 @@ class Slca(TowerMethod[Learner]):
         self, weights: Tensor, bias: Tensor, brought: list[int], classes: ClassGaussians, trainer: Trainer
     ) -> tuple[Tensor, Tensor]:
         """The classifier trained on pseudo-features of all classes."""
-        chosen = cast(SlcaSettings, self.settings)
+        chosen = self.settings
         nearer = 0.9 + 0.1 * (torch.tensor(brought) + 1) / (max(brought) + 1)
         drawn = ClassGaussians(classes.columns, classes.counts, nearer[:, None] * classes.means, classes.factors)
         every = torch.arange(len(bias))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from remodal.adaptation.adapt import aligned
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.routed import readable
 from remodal.backbones import Tokens
 from remodal.methods.base import Method, State, TaskData, methods
