@@ -178,7 +178,7 @@ def test_a_run_that_stops_wherever_it_may_does_nothing_twice_and_counts_all_its_
         return score(*arguments)
 
     monkeypatch.setattr("remodal.training.trainer.JOURNAL_SECONDS", -1.0)
-    monkeypatch.setattr("remodal.training.trainer.adamw", slow_step)
+    monkeypatch.setattr("remodal.training.adamw.adamw", slow_step)
     monkeypatch.setattr("remodal.learning.run.accuracy", counted_accuracy)
     monkeypatch.setattr("remodal.learning.predictions.score", counted_score)
     while not (parts / "results.json").exists():

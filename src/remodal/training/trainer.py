@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from remodal.features.progress import Progress, Silent
-from remodal.training.adamw import adamw, clip_gradients, fresh_moments
+from remodal.training import adamw, sgd
 from remodal.training.seeding import generator, shuffled
 
 Parameters = dict[str, Tensor]
@@ -31,14 +31,18 @@ JOURNAL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stage is trained: AdamW, cosine schedule with linear warm-up, gradient clipping."""
+    """How a stage is trained: cosine schedule with linear warm-up, gradient clipping.
+
+    momentum: of stochastic gradient descent; None: AdamW. clip: largest norm of the gradients together; None: any.
+    """
 
     learning_rate: float
     steps: int
     batch: int
     weight_decay: float = 0.0
+    momentum: float | None = None
     warm_up: float = 0.05
-    clip: float = 1.0
+    clip: float | None = 1.0
 
     @classmethod
     def passes(cls, learning_rate: float, epochs: int, batch: int, samples: int, weight_decay: float = 0.0) -> Self:
@@ -52,10 +56,23 @@ class Recipe:
             return self.learning_rate * (step + 1) / warm
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
+    def fresh_moments(self, parameters: Parameters) -> dict[str, Tensor]:
+        """What the optimiser remembers of each parameter, before the first step."""
+        return adamw.fresh_moments(parameters) if self.momentum is None else sgd.fresh_velocities(parameters)
+
+    def move(self, parameters: Parameters, moments: dict[str, Tensor], step: int) -> None:
+        """Take ``step``, from 0: move ``parameters`` by their gradients, in place."""
+        if self.clip is not None:
+            adamw.clip_gradients(parameters, self.clip)
+        if self.momentum is None:
+            adamw.adamw(parameters, moments, step + 1, self.rate(step), self.weight_decay)
+        else:
+            sgd.sgd(parameters, moments, self.rate(step), self.momentum, self.weight_decay)
+
 
 @dataclass
 class StageState:
-    """All that a stage needs to go on: position, parameters, AdamW's moments, generator, and its records."""
+    """All that a stage needs to go on: position, parameters, the optimiser's moments, generator, and its records."""
 
     step: int
     parameters: Parameters
@@ -117,7 +134,7 @@ class Trainer:
         """
         steps, epoch_steps = recipe.steps, math.ceil(samples / recipe.batch)
         parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
-        moments = fresh_moments(parameters)
+        moments = recipe.fresh_moments(parameters)
         draws = generator(self.seed, self.task, stage)
         first, records = 0, list[Record]()
         if (state := self._journal.load(stage)) is not None:
@@ -132,8 +149,7 @@ class Trainer:
                     parameter.grad = None
                 value = loss(parameters, batch, draws)
                 value.backward()  # type: ignore[no-untyped-call]
-                clip_gradients(parameters, recipe.clip)
-                adamw(parameters, moments, step + 1, recipe.rate(step), recipe.weight_decay)
+                recipe.move(parameters, moments, step)
                 count()
                 if (step + 1) % epoch_steps == 0 or step + 1 == steps:
                     record = {"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1}
