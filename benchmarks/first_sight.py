@@ -29,7 +29,7 @@ from side_by_side import side_by_side
 from torch import Tensor
 
 from remodal.adaptation.alignment import aligned
-from remodal.adaptation.routed import Expert
+from remodal.adaptation.expert import Expert
 from remodal.backbones import Backbone, Tower
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval

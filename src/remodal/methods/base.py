@@ -168,5 +168,10 @@ class Method(ABC):
         return sum(tensor.numel() for tensor in self.state().tensors.values())
 
 
+def readable(tokens: Tokens, columns: Sequence[Column], backbone: Backbone) -> Tensor:
+    """Which candidates are of a modality that the tokens' tower reads, bool ``[len(columns)]``."""
+    return torch.tensor([backbone.reads.get(column.modality) == tokens.tower for column in columns], dtype=torch.bool)
+
+
 methods = Registry[type[Method]]("method")
 """All methods by name."""

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from remodal.adaptation.alignment import aligned
-from remodal.adaptation.routed import Expert
+from remodal.adaptation.expert import Expert
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import leading, orthonormal
 from remodal.methods.base import TaskData, methods

@@ -30,9 +30,9 @@ from remodal.adaptation.adapt import NOTHING, Adapted, Borrowed, Held, adapt, fr
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.blend import relevance
 from remodal.adaptation.drift import Drift
+from remodal.adaptation.expert import Expert
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
-from remodal.adaptation.routed import Expert
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
 from remodal.backbones import Tower

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
 import torch
 from torch import Tensor
 
-from remodal.adaptation.routed import readable
 from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Backbone, Tokens, Tower
-from remodal.methods.base import Method, State, TaskData
+from remodal.methods.base import Method, State, TaskData, readable
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from remodal.adaptation.adapt import Adapted
-from remodal.adaptation.routed import Expert
+from remodal.adaptation.expert import Expert
 from remodal.adaptation.rows import Rows
 from remodal.methods.base import TaskData, methods
 from remodal.methods.finetune import FinetuneSettings

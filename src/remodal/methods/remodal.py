@@ -35,14 +35,15 @@ from torch.nn import functional
 from remodal.adaptation.adapt import Adapted, adapt, frozen, suited
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.calibration import STRENGTHS, Calibration
+from remodal.adaptation.expert import embeddings
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
-from remodal.adaptation.routed import UNKNOWN_MODALITY, embeddings
 from remodal.adaptation.rows import Rows, mean
 from remodal.adaptation.told_apart import confusion, second_half
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod
+from remodal.methods.routed import UNKNOWN_MODALITY
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator, normal

@@ -6,24 +6,28 @@ of frames), and is fitted to statistics of it by class and modality.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
-from remodal.adaptation.routed import Expert, routed_scores
+from remodal.adaptation.expert import Expert, embeddings
 from remodal.adaptation.router import Router
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones import Backbone, Tokens
-from remodal.methods.base import State, TaskData
+from remodal.methods.base import State, TaskData, readable
 from remodal.methods.parts import PartsMethod, put_parts, taken_parts
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 IDENTITY_RANK = 64
+UNKNOWN_MODALITY = math.log(1e-6)
+"""Log-probability of a modality that no task has shown yet."""
 
 Part = TypeVar("Part")
 
@@ -41,8 +45,21 @@ class RoutedMethod(PartsMethod[Part]):
         """What answers within each modality seen so far."""
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
-        """``log p(modality) + log softmax`` within each modality; unseen modalities are scored by the frozen model."""
-        return routed_scores(self.backbone, self.routers_[tokens.tower], self.experts(), tokens, columns)
+        """``log p(m) + log softmax_c(scale * h_m . w_c / T_m)`` over the candidates c of each modality m.
+
+        A modality without an expert is scored by the frozen model.
+        """
+        tower, router = self.backbone.towers[tokens.tower], self.routers_[tokens.tower]
+        own, experts = readable(tokens, columns, self.backbone), self.experts()
+        out = torch.full((len(tokens), len(columns)), -torch.inf)
+        prior = router.log_probability(tower.identity(tokens)) if router.modalities else {}
+        for modality in dict.fromkeys(column.modality for column, mine in zip(columns, own) if mine):
+            positions = [index for index, column in enumerate(columns) if column.modality == modality]
+            expert = experts.get(modality)
+            logits = self.backbone.logits(embeddings(tower, tokens, expert), [columns[at].name for at in positions])
+            within = (logits / (expert.temperature if expert else 1.0)).log_softmax(dim=1)
+            out[:, positions] = prior.get(modality, torch.full((len(tokens),), UNKNOWN_MODALITY))[:, None] + within
+        return out
 
     def learn_identity(self, task: TaskData, identity: Rows, trainer: Trainer) -> None:
         """Store statistics of the task's ``identity`` ``[n, identity_width]``, and fit its tower's router again."""

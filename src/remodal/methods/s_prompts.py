@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from remodal.adaptation.routed import Expert, embeddings
+from remodal.adaptation.expert import Expert, embeddings
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from remodal.adaptation.alignment import aligned
-from remodal.adaptation.routed import readable
 from remodal.backbones import Tokens
-from remodal.methods.base import Method, State, TaskData, methods
+from remodal.methods.base import Method, State, TaskData, methods, readable
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 

@@ -9,11 +9,10 @@ from unittest import SkipTest
 import torch
 from torch import Tensor
 
-from remodal.adaptation.routed import readable
 from remodal.backbones import Tokens
 from remodal.learning.evaluate import best
 from remodal.learning.prepare import PreparedStream
-from remodal.methods.base import Method
+from remodal.methods.base import Method, readable
 from remodal.streams.base import Column
 from remodal.testing.candidate import Candidate, apart
 from remodal.testing.toy import toy_stream

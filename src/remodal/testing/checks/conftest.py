@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.routed import readable
 from remodal.backbones import Backbone, Tokens
-from remodal.methods.base import Method, State, TaskData
+from remodal.methods.base import Method, State, TaskData, readable
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.testing import CHECKS, Candidate

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.routed import readable
 from remodal.backbones import Tokens
-from remodal.methods.base import TaskData
+from remodal.methods.base import TaskData, readable
 from remodal.streams.base import Column
 from remodal.testing.checks.conftest import Broken, Honest, assert_caught, broken_in, caught_by
 from remodal.training.trainer import Trainer

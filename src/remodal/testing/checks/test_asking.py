@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from remodal.adaptation.routed import readable
 from remodal.backbones import Tokens
+from remodal.methods.base import readable
 from remodal.streams.base import Column
 from remodal.testing.checks.conftest import Broken, Honest, assert_caught, broken_in, caught_by
 
