@@ -39,7 +39,7 @@ class CmclSettings(Settings):
 
     learning_rate: float = Field(1e-3, gt=0, description="of the maps")
     weight_decay: float = Field(1e-3, ge=0, description="of the update")
-    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
+    steps: int = Field(390, ge=1, le=1_000_000, description="of a task")
     batch: int = Field(64, ge=1, le=100_000, description="items a step")
     least: float = Field(
         0.001, gt=0, lt=1, description="eigenvalue over the largest from which a direction is kept still"
@@ -80,9 +80,7 @@ class Cmcl(RoutedMethod[Map]):
         def embedded(parameters: Parameters, batch: Tensor) -> Tensor:
             return aligned(tower, adapter(parameters["update"]), features[batch])
 
-        recipe = Recipe.passes(
-            chosen.learning_rate, chosen.epochs, chosen.batch, len(features), weight_decay=chosen.weight_decay
-        )
+        recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch, chosen.weight_decay)
         start = {"update": torch.zeros_like(before)}
         lesson = self.lesson(task)
         trained = lesson.fit("map", start, embedded, recipe, trainer)

@@ -1,13 +1,14 @@
 """CODA-Prompt: each item's prompt is a weighted sum of components that tasks add.
 
 Smith et al., "CODA-Prompt: continual decomposed attention-based prompting", CVPR 2023.
-``alpha_k = cos(q * A_k, K_k)``, ``P(x) = sum_k alpha_k P_k``; each task adds components, orthogonalised against the
-ones before (Gram-Schmidt), which stay as they are. Loss: cross-entropy over the task's classes plus
-``orthogonality * (|K K^T - I|^2 + |A A^T - I|^2 + |P P^T - I|^2)``, means over entries.
+In each layer ``alpha_k = cos(q * A_k, K_k)``, ``P(x) = sum_k alpha_k P_k``; each task adds components, orthogonalised
+against the ones before (Gram-Schmidt), which stay as they are. Loss: cross-entropy over the task's classes plus
+``orthogonality * (|K K^T - I|^2 + |A A^T - I|^2 + |P P^T - I|^2)``, means over entries and layers.
 
 Deviations: the number of tasks isn't known beforehand, so each task adds ``components`` instead of a share of 100;
-prompts are residual prefixes; values start at zero, so that training starts at the frozen model, and Gram-Schmidt is
-applied to A, K and the prompts' keys, up to their width; the classifier is the learned alignment to the text anchors.
+prompts are residual prefixes in all layers (the paper: the first five); values start at zero, so that training starts
+at the frozen model, and Gram-Schmidt is applied to A, K and the prompts' keys, up to their width; the classifier is the
+learned alignment to the text anchors. The paper's prompts of length 8 are four keys and four values.
 """
 
 from __future__ import annotations
@@ -30,26 +31,36 @@ from remodal.streams.base import Column
 from remodal.training.seeding import normal
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
+SMALLEST = 1e-12
+"""That a length is divided by."""
+
 
 class CodaPromptSettings(Settings):
     """Settings of ``coda-prompt``."""
 
     components: int = Field(5, ge=1, le=1_000, description="that a task adds")
-    prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
+    prompt_length: int = Field(4, ge=1, le=1_000, description="keys and values a layer")
     orthogonality: float = Field(0.1, ge=0, description="weight of the orthogonality of components")
     learning_rate: float = Field(1e-3, gt=0, description="of the components")
-    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
-    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    steps: int = Field(800, ge=1, le=1_000_000, description="of a task")
+    batch: int = Field(128, ge=1, le=100_000, description="items a step")
 
 
 @dataclass
 class Components:
-    """attention, keys: ``[k, identity_width]``. prompts: ``[k, layers, 2, length, width]``."""
+    """attention, keys: ``[k, layers, identity_width]``. prompts: ``[k, layers, 2, length, width]``."""
 
     attention: Tensor
     keys: Tensor
     prompts: Tensor
     adapter: Tensor
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Before each layer had attention and keys of its own."""
+        layers = tensors["prompts"].shape[1]
+        of_all = {name: tensors[name] for name in ("attention", "keys") if tensors[name].dim() == 2}
+        return {**tensors, **{name: one[:, None].repeat(1, layers, 1) for name, one in of_all.items()}}
 
 
 @methods.add("coda-prompt")
@@ -64,7 +75,7 @@ class CodaPrompt(TowerMethod[Components]):
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
         """No component yet."""
         length = self.settings.prompt_length
-        none = torch.zeros(0, tower.identity_width)
+        none = torch.zeros(0, tower.layers, tower.identity_width)
         prompts = torch.zeros(0, tower.layers, 2, length, tower.width)
         return Components(none, none, prompts, torch.zeros(self.backbone.width, tower.feature_width))
 
@@ -87,9 +98,7 @@ class CodaPrompt(TowerMethod[Components]):
 
         def skew(parameters: Parameters, *_: Tensor) -> Tensor:
             attention, keys, prompts = joined(parameters)
-            return chosen.orthogonality * (
-                unorthogonal(attention) + unorthogonal(keys) + unorthogonal(prompts.flatten(1))
-            )
+            return chosen.orthogonality * (unorthogonal(attention) + unorthogonal(keys) + unorthogonal(prompts))
 
         def drawn(before: Tensor) -> Tensor:
             shape = (chosen.components, *before.shape[1:])
@@ -101,7 +110,7 @@ class CodaPrompt(TowerMethod[Components]):
             "prompt_keys": drawn(part.prompts[:, :, 0]),
             "prompt_values": part.prompts.new_zeros(chosen.components, *part.prompts[:, :, 1].shape[1:]),
         }
-        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
+        recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
         trained = self.lesson(task).fit_prompts("components", start, own, part.adapter, recipe, trainer, skew)
         return Components(*joined(trained), trained["adapter"])
 
@@ -115,27 +124,33 @@ class CodaPrompt(TowerMethod[Components]):
 
 
 def weighted(queries: Tensor, attention: Tensor, keys: Tensor, prompts: Tensor) -> Tensor:
-    """``sum_k cos(q * A_k, K_k) P_k`` ``[n, layers, 2, length, width]``."""
-    attended = functional.normalize(queries[:, None] * attention, dim=-1)
-    weights = (attended * functional.normalize(keys, dim=-1)).sum(-1)
-    mixed: Tensor = weights @ prompts.flatten(1)
-    return mixed.view(-1, *prompts.shape[1:])
+    """``sum_k cos(q * A_k, K_k) P_k`` of each layer ``[n, layers, 2, length, width]``, for queries ``[n, width]``."""
+    products = torch.einsum("nw,klw->nkl", queries, attention * keys)
+    squares = torch.einsum("nw,klw->nkl", queries.square(), attention.square())
+    weights = products / ((squares + SMALLEST).sqrt() * keys.norm(dim=-1).clamp(min=SMALLEST))
+    return torch.einsum("nkl,kl...->nl...", weights, prompts)
 
 
 def orthogonalised(rows: Tensor, before: Tensor) -> Tensor:
-    """``rows`` made orthogonal to ``before`` and to each other (Gram-Schmidt), of unit length; both ``[k, ...]``.
+    """``rows`` made orthogonal to ``before`` and to each other (Gram-Schmidt) in each layer, of unit length.
 
-    Where there are as many as their width already, a further row keeps its direction: nothing but rounding would be
-    left of it.
+    Both ``[k, layers, ...]``. Where there are as many as their width already, a further row keeps its direction:
+    nothing but rounding would be left of it.
     """
-    done = list(functional.normalize(before.flatten(1), dim=1))
-    for row in functional.normalize(rows.flatten(1), dim=1):
+    layers = zip(rows.flatten(2).unbind(1), before.flatten(2).unbind(1), strict=True)
+    return torch.stack([_orthogonalised(new, old) for new, old in layers], dim=1).view_as(rows)
+
+
+def _orthogonalised(rows: Tensor, before: Tensor) -> Tensor:
+    done = list(functional.normalize(before, dim=1))
+    for row in functional.normalize(rows, dim=1):
         for other in done if len(done) < len(row) else ():
             row = row - (row @ other) * other
         done.append(functional.normalize(row, dim=0))
-    return torch.stack(done[len(before) :]).view_as(rows)
+    return torch.stack(done[len(before) :])
 
 
 def unorthogonal(rows: Tensor) -> Tensor:
-    """Mean square of the entries of ``R R^T - I``."""
-    return (rows @ rows.T - torch.eye(len(rows))).square().mean()
+    """Mean square of the entries of ``R R^T - I`` over the layers; rows: ``[k, layers, ...]``."""
+    by_layer = rows.flatten(2).transpose(0, 1)
+    return (by_layer @ by_layer.mT - torch.eye(len(rows))).square().mean()

@@ -7,7 +7,7 @@ times ``sigmoid(log N(x) / d - 1)``.
 
 Deviations: the Gaussian is diagonal, of the router's features (L2-normalised), shrunk toward their mean variance by
 1e-2; the prompts bring the task's alignment to the text anchors with them. All layers that take prompts are used (eight
-in the paper).
+in the paper). The paper's rate of 5 is for prompts alone; the alignment, which learns beside them here, diverges at it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from remodal.adaptation.alignment import aligned
@@ -27,9 +28,21 @@ from remodal.methods.base import TaskData, methods
 from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
 from remodal.streams.base import Column
-from remodal.training.trainer import Trainer
+from remodal.training.trainer import Recipe, Trainer
 
 SHRINKAGE = 1e-2
+
+
+class DikiSettings(PromptSettings):
+    """Settings of ``diki``."""
+
+    learning_rate: float = Field(0.5, gt=0, description="of the prompts")
+    steps: int = Field(270, ge=1, le=1_000_000, description="of a task")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The paper's: plain gradient descent."""
+        return Recipe(self.learning_rate, self.steps, self.batch, momentum=0.0, clip=None)
 
 
 @dataclass
@@ -54,8 +67,8 @@ class Sessions:
 class Diki(SessionMethod[Sessions]):
     """Sessions of each tower."""
 
-    options = PromptSettings
-    settings: PromptSettings
+    options = DikiSettings
+    settings: DikiSettings
     part = Sessions
 
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:

@@ -6,7 +6,8 @@ the one whose key is nearest to the query ``q(x)`` (cosine). Loss: cross-entropy
 ``+ pull * (1 - cos(q, key))``.
 
 Deviations: a backbone with fewer than five layers that take prompts has both in all of them; prompts are residual
-prefixes (the paper's are prefixes within the softmax); the classifier is the learned alignment to the text anchors.
+prefixes (the paper's are prefixes within the softmax); the classifier is the learned alignment to the text anchors; the
+rate falls along a cosine. As in the authors' code, a new expert prompt starts as the last one.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ class DualPromptSettings(Settings):
     """Settings of ``dualprompt``."""
 
     prompt_length: int = Field(5, ge=1, le=1_000, description="keys and values a layer, of each of the two prompts")
-    pull: float = Field(0.1, ge=0, description="weight of the pull of a key to its task's queries")
-    learning_rate: float = Field(3e-4, gt=0, description="of prompts and keys")
-    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
-    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    pull: float = Field(1.0, ge=0, description="weight of the pull of a key to its task's queries")
+    learning_rate: float = Field(2.8125e-3, gt=0, description="of prompts and keys")
+    steps: int = Field(1045, ge=1, le=1_000_000, description="of a task")
+    batch: int = Field(24, ge=1, le=100_000, description="items a step")
 
 
 @dataclass
@@ -83,10 +84,10 @@ class DualPrompt(TowerMethod[Prompts]):
 
         start = {
             "general": part.general,
-            "expert": fresh_prompts(tower, chosen.prompt_length, draws),
+            "expert": part.experts[-1] if len(part.experts) else fresh_prompts(tower, chosen.prompt_length, draws),
             "key": uniform(tower.identity_width, draws=draws),
         }
-        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
+        recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
         trained = self.lesson(task).fit_prompts("prompts", start, prompts, part.adapter, recipe, trainer, pull)
         experts = torch.cat([part.experts, trained["expert"][None]])
         keys = torch.cat([part.keys, functional.normalize(trained["key"], dim=0)[None]])

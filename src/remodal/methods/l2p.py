@@ -6,6 +6,7 @@ task's classes ``- pull * sum cos(q, k)`` over the picked keys.
 
 Deviations: prompts are residual prefixes of keys and values, as for every method here, instead of leading tokens; the
 classifier is the learned alignment to the text anchors. An item picks for itself, not for its batch. One pool a tower.
+The rate falls along a cosine; budget, rate and sizes are those of the authors' own code for CIFAR-100.
 """
 
 from __future__ import annotations
@@ -29,17 +30,20 @@ from remodal.streams.base import Column
 from remodal.training.seeding import uniform
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
+KEYS = 0.01
+"""Keys start between 0 and this: near each other and short, so that the pull can turn them."""
+
 
 class L2PSettings(Settings):
     """Settings of ``l2p``."""
 
     pool: int = Field(10, ge=1, le=1_000, description="prompts")
-    prompt_length: int = Field(5, ge=1, le=1_000, description="keys and values a layer, each prompt")
-    top: int = Field(5, ge=1, le=1_000, description="prompts that an item picks")
-    pull: float = Field(0.1, ge=0, description="weight of the pull of keys to queries")
-    learning_rate: float = Field(6e-4, gt=0, description="of prompts and keys")
-    epochs: int = Field(5, ge=1, le=100_000, description="passes over a task's items")
-    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    prompt_length: int = Field(10, ge=1, le=1_000, description="keys and values a layer, each prompt")
+    top: int = Field(4, ge=1, le=1_000, description="prompts that an item picks")
+    pull: float = Field(1.0, ge=0, description="weight of the pull of keys to queries")
+    learning_rate: float = Field(1.875e-3, gt=0, description="of prompts and keys")
+    steps: int = Field(1565, ge=1, le=1_000_000, description="of a task")
+    batch: int = Field(16, ge=1, le=100_000, description="items a step")
 
 
 @dataclass
@@ -63,7 +67,7 @@ class L2P(TowerMethod[Pool]):
         """Random keys; prompts that change nothing."""
         chosen, draws = self.settings, trainer.generator("pool")
         prompts = [fresh_prompts(tower, chosen.prompt_length, draws) for _ in range(chosen.pool)]
-        keys = uniform(chosen.pool, tower.identity_width, draws=draws)
+        keys = KEYS * uniform(chosen.pool, tower.identity_width, draws=draws).abs()
         return Pool(keys, torch.stack(prompts), torch.zeros(self.backbone.width, tower.feature_width))
 
     def learned(self, part: Pool, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
@@ -78,7 +82,7 @@ class L2P(TowerMethod[Pool]):
             return -chosen.pull * nearness.sum(1).mean()
 
         start = {"keys": part.keys, "prompts": part.prompts}
-        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(task.tokens))
+        recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
         return Pool(**self.lesson(task).fit_prompts("prompts", start, prompts, part.adapter, recipe, trainer, pull))
 
     def part_scores(self, part: Pool | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:

@@ -38,8 +38,8 @@ class MoeAdaptersSettings(Settings):
     top: int = Field(2, ge=1, le=1_000, description="experts that an item uses")
     rank: int = Field(32, ge=1, le=4_000, description="of an expert's map")
     directions: int = Field(16, ge=1, le=4_000, description="principal directions that tell a task")
-    learning_rate: float = Field(3e-3, gt=0, description="of experts and routers")
-    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
+    learning_rate: float = Field(1e-3, gt=0, description="of experts and routers")
+    steps: int = Field(1000, ge=1, le=1_000_000, description="of a task")
     batch: int = Field(64, ge=1, le=100_000, description="items a step")
 
 
@@ -97,7 +97,7 @@ class MoeAdapters(SessionMethod[Experts]):
             "up": torch.zeros_like(part.up),
             "router": 0.1 * normal(chosen.experts, tower.feature_width, draws=draws),
         }
-        recipe = Recipe.passes(chosen.learning_rate, chosen.epochs, chosen.batch, len(features))
+        recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
         trained = self.lesson(task).fit("experts", start, embedded, recipe, trainer)
         weights = Rows(task.tokens, lambda tokens: self._weights(tower.features(tokens), trained["router"]))
         used = mean(weights).topk(min(chosen.top, chosen.experts)).indices

@@ -15,15 +15,16 @@ class PromptSettings(Settings):
 
     prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
     learning_rate: float = Field(1e-3, gt=0, description="of the prompts")
-    epochs: int = Field(10, ge=1, le=100_000, description="passes over a task's items")
-    batch: int = Field(64, ge=1, le=100_000, description="items a step")
+    steps: int = Field(800, ge=1, le=1_000_000, description="of a task")
+    batch: int = Field(128, ge=1, le=100_000, description="items a step")
 
-    def recipe(self, samples: int) -> Recipe:
-        """For the trainer, on so many items."""
-        return Recipe.passes(self.learning_rate, self.epochs, self.batch, samples)
+    @property
+    def recipe(self) -> Recipe:
+        """For the trainer."""
+        return Recipe(self.learning_rate, self.steps, self.batch)
 
 
 def trained(lesson: Lesson, settings: PromptSettings, trainer: Trainer, start: Adapted | None = None) -> Adapted:
     """Prompts and alignment after ``lesson``, from ``start`` or from the frozen model."""
     start = start or frozen(lesson.tower, lesson.anchors.shape[1], settings.prompt_length, trainer)
-    return adapt(lesson, start, settings.recipe(len(lesson.tokens)), trainer)
+    return adapt(lesson, start, settings.recipe, trainer)

@@ -4,7 +4,8 @@ Wang et al., "S-Prompts learning with pre-trained transformers: an Occam's razor
 NeurIPS 2022. Each session trains prompts of its own from the frozen model, and keeps ``centres`` K-means centres of its
 frozen features; an item is answered by the session of the nearest centre (L1), over that session's classes.
 
-Deviations: prompts are residual prefixes; each session's classifier is its own learned alignment to the text anchors.
+Deviations: prompts are residual prefixes (the paper: tokens beside an item's own); each session's classifier is its own
+learned alignment to the text anchors, in place of trained words.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
 from remodal.streams.base import Column
 from remodal.training.seeding import shuffled
-from remodal.training.trainer import Trainer
+from remodal.training.trainer import Recipe, Trainer
 
 KMEANS_ROUNDS = 25
 KMEANS_ITEMS = 4096
@@ -35,7 +36,13 @@ class SPromptsSettings(PromptSettings):
     """Settings of ``s-prompts``."""
 
     prompt_length: int = Field(10, ge=1, le=1_000, description="keys and values a layer")
+    learning_rate: float = Field(1e-2, gt=0, description="of the prompts")
     centres: int = Field(5, ge=1, le=1_000, description="K-means centres a session")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The paper's: stochastic gradient descent."""
+        return Recipe(self.learning_rate, self.steps, self.batch, momentum=0.9)
 
 
 @dataclass

@@ -32,7 +32,7 @@ def test_what_is_drawn_and_fused_does_not_depend_on_rounding(name: str) -> None:
 
 def test_components_beyond_the_width_keep_their_direction() -> None:
     draws = torch.Generator().manual_seed(0)
-    rows = torch.randn(5, 3, generator=draws)
-    found = orthogonalised(rows, torch.zeros(0, 3))
+    rows = torch.randn(5, 1, 3, generator=draws)
+    (found,) = orthogonalised(rows, torch.zeros(0, 1, 3)).unbind(1)
     torch.testing.assert_close(found[:3] @ found[:3].T, torch.eye(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(found[3:], torch.nn.functional.normalize(rows[3:]))
+    torch.testing.assert_close(found[3:], torch.nn.functional.normalize(rows[3:, 0]))

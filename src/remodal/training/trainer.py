@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -43,11 +43,6 @@ class Recipe:
     momentum: float | None = None
     warm_up: float = 0.05
     clip: float | None = 1.0
-
-    @classmethod
-    def passes(cls, learning_rate: float, epochs: int, batch: int, samples: int, weight_decay: float = 0.0) -> Self:
-        """As many steps as ``epochs`` passes over ``samples`` samples are."""
-        return cls(learning_rate, epochs * math.ceil(samples / batch), batch, weight_decay)
 
     def rate(self, step: int) -> float:
         """Learning rate of ``step``, from 0."""

@@ -40,7 +40,7 @@ class Honest(Method):
             return functional.cross_entropy(fixed[batch] + parameters["bias"], task.labels[batch])
 
         start = {"bias": torch.zeros(len(task.classes))}
-        bias = trainer.fit("bias", start, loss, len(task.tokens), Recipe.passes(0.01, 3, 8, len(task.tokens)))["bias"]
+        bias = trainer.fit("bias", start, loss, len(task.tokens), Recipe(0.01, 9, 8))["bias"]
         self.biases.update(zip(task.columns, bias))
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:

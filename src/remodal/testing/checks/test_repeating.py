@@ -88,12 +88,10 @@ class CountsItsOwnSteps(Honest):
 
         def loss(parameters: Parameters, batch: Tensor, _: torch.Generator) -> Tensor:
             steps.append(batch)
-            return (parameters["bias"] - len(steps)).square()
+            return parameters["bias"] * (-1) ** (len(steps) // 2)
 
         start = {"bias": torch.zeros(())}
-        self.biases[task.columns[0]] = trainer.fit(
-            "count", start, loss, len(task.tokens), Recipe.passes(0.1, 3, 8, len(task.tokens))
-        )["bias"]
+        self.biases[task.columns[0]] = trainer.fit("count", start, loss, len(task.tokens), Recipe(0.1, 9, 8))["bias"]
 
 
 @caught_by("resumes-in-mid-task", "after a kill at step")
@@ -105,7 +103,7 @@ class NamesTwoStagesAlike(Honest):
             return (parameters["bias"] - 1).square().sum()
 
         start = {"bias": torch.zeros(len(task.classes))}
-        more = trainer.fit("bias", start, loss, len(task.tokens), Recipe.passes(0.01, 3, 8, len(task.tokens)))["bias"]
+        more = trainer.fit("bias", start, loss, len(task.tokens), Recipe(0.01, 9, 8))["bias"]
         self.biases.update({column: self.biases[column] + one for column, one in zip(task.columns, more)})
 
 
