@@ -10,6 +10,7 @@ from remodal.methods import (
     dualprompt,
     fecam,
     finetune,
+    first_session,
     joint,
     l2p,
     moe_adapters,
@@ -27,9 +28,9 @@ from remodal.methods.base import Method, State, TaskData, methods
 from remodal.methods.installed import load_installed
 
 __all__ = [
-    "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune", "joint",
-    "l2p", "left_out", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "remodal", "ridge",
-    "s_prompts", "slca", "zero_shot",
+    "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune",
+    "first_session", "joint", "l2p", "left_out", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac",
+    "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
 ]  # fmt: skip
 
 left_out = load_installed(methods)

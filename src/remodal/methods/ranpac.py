@@ -43,7 +43,7 @@ class Ranpac(Ridge):
         for width in (most // 4, most // 2, most):
 
             def lift(rows: Tensor, width: int = width) -> Tensor:
-                return self.lifted(tower, task.tokens[rows], centre, width)
+                return self.lifted(tower, tower.features(task.tokens[rows]), centre, width)
 
             moments = extended(StreamingRidge.empty(width), lift, task.labels, learned, len(task.classes))
             solved = [moments.solve(strength) for strength in STRENGTHS]

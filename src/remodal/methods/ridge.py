@@ -13,7 +13,7 @@ first task only the last strength and its two neighbours are tried.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -80,19 +80,17 @@ class Ridge(TowerMethod[Regression]):
         known, labels = task.among(part.columns)
 
         def lift(rows: Tensor) -> Tensor:
-            return self.lifted(tower, task.tokens[rows], part.centre, len(part.weights))
+            return self.inputs(part, tower, task.tokens[rows])
 
         moments, strength = fitted(part.moments, part.strength, lift, labels, len(known), trainer)
-        return Regression(known, part.centre, moments, strength, moments.solve(strength))
+        return replace(part, columns=known, moments=moments, strength=strength, weights=moments.solve(strength))
 
     def part_scores(self, part: Regression | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``h . weights``; NaN for classes that were not learned."""
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
         # a tower's centre and width stay as its first task made them
-        lifted = tower.remembered(
-            tokens, part.centre, lambda: self.lifted(tower, tokens, part.centre, len(part.weights))
-        )
+        lifted = tower.remembered(tokens, part.centre, lambda: self.inputs(part, tower, tokens))
         return placed(lifted @ part.weights, part.columns, columns)
 
     def restore(self, state: State) -> None:
@@ -103,12 +101,16 @@ class Ridge(TowerMethod[Regression]):
             if len(part.weights) > most:  # W would be drawn as wide
                 raise ValueError(f"weights of {len(part.weights):,} random features; valid: at most width={most:,}")
 
-    def lifted(self, tower: Tower, tokens: Tokens, centre: Tensor, width: int) -> Tensor:
-        """``ReLU(u W)`` of centred features, ``[n, width]``; W comes from the seed."""
+    def inputs(self, part: Regression, tower: Tower, tokens: Tokens) -> Tensor:
+        """What the regression's weights take of items, ``[n, width]``."""
+        return self.lifted(tower, tower.features(tokens), part.centre, len(part.weights))
+
+    def lifted(self, tower: Tower, features: Tensor, centre: Tensor, width: int) -> Tensor:
+        """``ReLU(u W)`` of centred features ``[n, features]``, ``[n, width]``; W comes from the seed."""
         if (tower.name, width) not in self._projections:
             draws = generator(self.seed, "ridge", tower.name)
             self._projections[tower.name, width] = normal(tower.feature_width, width, draws=draws)
-        return ((tower.features(tokens) - centre) @ self._projections[tower.name, width]).relu()
+        return ((features - centre) @ self._projections[tower.name, width]).relu()
 
     def trainable_parameters(self) -> int:
         """The regressions' weights."""
