@@ -13,6 +13,7 @@ from remodal.methods import (
     first_session,
     joint,
     l2p,
+    mg_clip,
     moe_adapters,
     nearest_mean,
     per_modality,
@@ -29,8 +30,8 @@ from remodal.methods.installed import load_installed
 
 __all__ = [
     "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune",
-    "first_session", "joint", "l2p", "left_out", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac",
-    "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
+    "first_session", "joint", "l2p", "left_out", "methods", "mg_clip", "moe_adapters", "nearest_mean", "per_modality",
+    "ranpac", "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
 ]  # fmt: skip
 
 left_out = load_installed(methods)
