@@ -16,6 +16,7 @@ from remodal.methods import (
     mg_clip,
     moe_adapters,
     nearest_mean,
+    pathweave,
     per_modality,
     ranpac,
     rapf,
@@ -30,8 +31,8 @@ from remodal.methods.installed import load_installed
 
 __all__ = [
     "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune",
-    "first_session", "joint", "l2p", "left_out", "methods", "mg_clip", "moe_adapters", "nearest_mean", "per_modality",
-    "ranpac", "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
+    "first_session", "joint", "l2p", "left_out", "methods", "mg_clip", "moe_adapters", "nearest_mean", "pathweave",
+    "per_modality", "ranpac", "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
 ]  # fmt: skip
 
 left_out = load_installed(methods)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from remodal.adaptation.routed import Expert, routed_scores
+from remodal.adaptation.routed import Answering, routed_scores
 from remodal.adaptation.router import Router
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import ClassStatistics
@@ -37,7 +37,7 @@ class RoutedMethod(PartsMethod[Part]):
         self.identity_: dict[str, ClassStatistics] = {}
 
     @abstractmethod
-    def experts(self) -> Mapping[str, Expert]:
+    def experts(self) -> Mapping[str, Answering]:
         """What answers within each modality seen so far."""
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
@@ -55,8 +55,8 @@ class RoutedMethod(PartsMethod[Part]):
         self.routers_[tower].train([self.identity_[name] for name in names], names, trainer)
 
     def trainable_parameters(self) -> int:
-        """Prompts and adapter of one modality, and the routers."""
-        largest = max((one.prompts.numel() + one.adapter.numel() for one in self.experts().values()), default=0)
+        """The largest expert's, and the routers."""
+        largest = max((one.parameters for one in self.experts().values()), default=0)
         return largest + sum(router.weight.numel() + router.bias.numel() for router in self.routers_.values())
 
     def state(self) -> State:

@@ -15,7 +15,7 @@ from remodal.testing import ToyBackbone, toy_stream
 from remodal.testing.candidate import same
 from remodal.training.trainer import Trainer
 
-SHORT = {"epochs": 1, "align_epochs": 1, "realign_steps": 5, "width": 64}
+SHORT = {"epochs": 1, "steps": 5, "align_epochs": 1, "realign_steps": 5, "row_steps": 5, "width": 64}
 """Settings with which learning takes a moment."""
 
 
