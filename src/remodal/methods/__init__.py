@@ -10,8 +10,11 @@ from remodal.methods import (
     dualprompt,
     fecam,
     finetune,
+    fly_cl,
+    gda_names,
     joint,
     l2p,
+    loranpac,
     moe_adapters,
     nearest_mean,
     per_modality,
@@ -27,9 +30,9 @@ from remodal.methods.base import Method, State, TaskData, methods
 from remodal.methods.installed import load_installed
 
 __all__ = [
-    "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune", "joint",
-    "l2p", "left_out", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "remodal", "ridge",
-    "s_prompts", "slca", "zero_shot",
+    "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune", "fly_cl",
+    "gda_names", "joint", "l2p", "left_out", "loranpac", "methods", "moe_adapters", "nearest_mean", "per_modality",
+    "ranpac", "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
 ]  # fmt: skip
 
 left_out = load_installed(methods)
