@@ -11,8 +11,11 @@ from remodal.methods import (
     fecam,
     finetune,
     first_session,
+    fly_cl,
+    gda_names,
     joint,
     l2p,
+    loranpac,
     mg_clip,
     moe_adapters,
     nearest_mean,
@@ -31,8 +34,9 @@ from remodal.methods.installed import load_installed
 
 __all__ = [
     "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune",
-    "first_session", "joint", "l2p", "left_out", "methods", "mg_clip", "moe_adapters", "nearest_mean", "pathweave",
-    "per_modality", "ranpac", "rapf", "remodal", "ridge", "s_prompts", "slca", "zero_shot",
+    "first_session", "fly_cl", "gda_names", "joint", "l2p", "left_out", "loranpac", "methods", "mg_clip",
+    "moe_adapters", "nearest_mean", "pathweave", "per_modality", "ranpac", "rapf", "remodal", "ridge", "s_prompts",
+    "slca", "zero_shot",
 ]  # fmt: skip
 
 left_out = load_installed(methods)

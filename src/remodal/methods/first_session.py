@@ -24,11 +24,12 @@ from remodal.adaptation.ridge import StreamingRidge
 from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.ridge import STRENGTHS, Regression, Ridge, RidgeSettings
+from remodal.methods.random_features import RandomFeaturesSettings
+from remodal.methods.ridge import STRENGTHS, Regression, Ridge
 from remodal.training.trainer import Trainer
 
 
-class FirstSessionSettings(RidgeSettings):
+class FirstSessionSettings(RandomFeaturesSettings):
     """Settings of ``first-session``."""
 
     prompt_length: int = Field(8, ge=1, le=1_000, description="keys and values a layer")
@@ -61,7 +62,7 @@ class FirstSession(Ridge):
         prompts = adapt(self.lesson(task), start, recipe, trainer).prompts
         centre = mean(Rows(task.tokens, partial(tower.features, prompts=prompts)))
         moments, weights = StreamingRidge.empty(chosen.width), torch.zeros(chosen.width, 0)
-        return PromptedRegression([], centre, moments, STRENGTHS[0], weights, prompts)
+        return PromptedRegression([], centre, weights, moments, STRENGTHS[0], prompts)
 
     def inputs(self, part: Regression, tower: Tower, tokens: Tokens) -> Tensor:
         """Lifted features under the prompts, ``[n, width]``."""

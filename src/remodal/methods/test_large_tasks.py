@@ -47,7 +47,7 @@ def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
     assert same(method.state(), taught(name, task.train).state())
 
 
-@pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac"])
+@pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac", "loranpac", "fly-cl", "gda-names"])
 def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
