@@ -10,10 +10,16 @@ from remodal.methods import (
     dualprompt,
     fecam,
     finetune,
+    first_session,
+    fly_cl,
+    gda_names,
     joint,
     l2p,
+    loranpac,
+    mg_clip,
     moe_adapters,
     nearest_mean,
+    pathweave,
     per_modality,
     ranpac,
     rapf,
@@ -27,9 +33,10 @@ from remodal.methods.base import Method, State, TaskData, methods
 from remodal.methods.installed import load_installed
 
 __all__ = [
-    "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune", "joint",
-    "l2p", "left_out", "methods", "moe_adapters", "nearest_mean", "per_modality", "ranpac", "rapf", "remodal", "ridge",
-    "s_prompts", "slca", "zero_shot",
+    "Method", "State", "TaskData", "cmcl", "coda_prompt", "comm", "diki", "dualprompt", "fecam", "finetune",
+    "first_session", "fly_cl", "gda_names", "joint", "l2p", "left_out", "loranpac", "methods", "mg_clip",
+    "moe_adapters", "nearest_mean", "pathweave", "per_modality", "ranpac", "rapf", "remodal", "ridge", "s_prompts",
+    "slca", "zero_shot",
 ]  # fmt: skip
 
 left_out = load_installed(methods)

@@ -15,12 +15,13 @@ from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import mean_features
-from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, RidgeSettings, extended, squared_errors
+from remodal.methods.random_features import RandomFeaturesSettings
+from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, extended, squared_errors
 from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 
-class RanpacSettings(RidgeSettings):
+class RanpacSettings(RandomFeaturesSettings):
     """Settings of ``ranpac``."""
 
     width: int = Field(3000, ge=4, le=20_000, description="random features at most; half and a quarter are tried too")
@@ -43,7 +44,7 @@ class Ranpac(Ridge):
         for width in (most // 4, most // 2, most):
 
             def lift(rows: Tensor, width: int = width) -> Tensor:
-                return self.lifted(tower, task.tokens[rows], centre, width)
+                return self.lifted(tower, tower.features(task.tokens[rows]), centre, width)
 
             moments = extended(StreamingRidge.empty(width), lift, task.labels, learned, len(task.classes))
             solved = [moments.solve(strength) for strength in STRENGTHS]

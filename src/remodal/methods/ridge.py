@@ -13,21 +13,19 @@ first task only the last strength and its two neighbours are tried.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
-from remodal.backbones import CHUNK, Backbone, Tokens, Tower
-from remodal.methods.base import State, TaskData, methods
-from remodal.methods.parts import TowerMethod, mean_features, placed
-from remodal.settings import Settings
-from remodal.streams.base import Column
-from remodal.training.seeding import generator, normal, shuffled
+from remodal.backbones import CHUNK, Tower
+from remodal.methods.base import TaskData, methods
+from remodal.methods.parts import mean_features
+from remodal.methods.random_features import RandomFeatures, Weighted
+from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))
@@ -35,84 +33,35 @@ HELD_OUT = 5
 """One item in this many chooses the strength."""
 
 
-class RidgeSettings(Settings):
-    """Settings of ``ridge``."""
-
-    width: int = Field(3000, ge=1, le=20_000, description="random features")
-
-
 @dataclass
-class Regression:
-    """centre: ``[features]``, subtracted before the projection. weights: ``[width, classes]``."""
+class Regression(Weighted):
+    """strength: the penalty, over the Gram matrix's mean diagonal."""
 
-    columns: list[Column]
-    centre: Tensor
     moments: StreamingRidge
     strength: float
-    weights: Tensor
 
 
 @methods.add("ridge")
-class Ridge(TowerMethod[Regression]):
+class Ridge(RandomFeatures[Regression]):
     """One streaming ridge regression a tower."""
 
-    options: ClassVar[type[Settings]] = RidgeSettings
-    settings: RidgeSettings
-    part = Regression
-    frozen_alone = True
-
-    def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
-        super().__init__(backbone, settings, seed)
-        self._projections: dict[tuple[str, int], Tensor] = {}
-
-    def width(self, tower: Tower, task: TaskData, trainer: Trainer) -> int:
-        """Number of random features of a tower whose first task is ``task``."""
-        return self.settings.width
+    part: ClassVar[type[Regression]] = Regression
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """No class yet; the centre is the first task's mean."""
         width = self.width(tower, task, trainer)
         centre = mean_features(tower, task)
-        return Regression([], centre, StreamingRidge.empty(width), STRENGTHS[0], torch.zeros(width, 0))
+        return Regression([], centre, torch.zeros(width, 0), StreamingRidge.empty(width), STRENGTHS[0])
 
     def learned(self, part: Regression, tower: Tower, task: TaskData, trainer: Trainer) -> Regression:
         """Add the task's moments and solve again."""
         known, labels = task.among(part.columns)
 
         def lift(rows: Tensor) -> Tensor:
-            return self.lifted(tower, task.tokens[rows], part.centre, len(part.weights))
+            return self.inputs(part, tower, task.tokens[rows])
 
         moments, strength = fitted(part.moments, part.strength, lift, labels, len(known), trainer)
-        return Regression(known, part.centre, moments, strength, moments.solve(strength))
-
-    def part_scores(self, part: Regression | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
-        """``h . weights``; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
-        # a tower's centre and width stay as its first task made them
-        lifted = tower.remembered(
-            tokens, part.centre, lambda: self.lifted(tower, tokens, part.centre, len(part.weights))
-        )
-        return placed(lifted @ part.weights, part.columns, columns)
-
-    def restore(self, state: State) -> None:
-        """Take on what :meth:`state` gave; ValueError where it is wider than the settings say."""
-        super().restore(state)
-        most = self.settings.width
-        for part in self.parts_.values():
-            if len(part.weights) > most:  # W would be drawn as wide
-                raise ValueError(f"weights of {len(part.weights):,} random features; valid: at most width={most:,}")
-
-    def lifted(self, tower: Tower, tokens: Tokens, centre: Tensor, width: int) -> Tensor:
-        """``ReLU(u W)`` of centred features, ``[n, width]``; W comes from the seed."""
-        if (tower.name, width) not in self._projections:
-            draws = generator(self.seed, "ridge", tower.name)
-            self._projections[tower.name, width] = normal(tower.feature_width, width, draws=draws)
-        return ((tower.features(tokens) - centre) @ self._projections[tower.name, width]).relu()
-
-    def trainable_parameters(self) -> int:
-        """The regressions' weights."""
-        return sum(part.weights.numel() for part in self.parts_.values())
+        return replace(part, columns=known, weights=moments.solve(strength), moments=moments, strength=strength)
 
 
 Lift = Callable[[Tensor], Tensor]

@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from remodal.adaptation.expert import Expert, embeddings
+from remodal.adaptation.expert import Answering, embeddings
 from remodal.adaptation.router import Router
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import ClassStatistics
@@ -41,7 +41,7 @@ class RoutedMethod(PartsMethod[Part]):
         self.identity_: dict[str, ClassStatistics] = {}
 
     @abstractmethod
-    def experts(self) -> Mapping[str, Expert]:
+    def experts(self) -> Mapping[str, Answering]:
         """What answers within each modality seen so far."""
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
@@ -72,8 +72,8 @@ class RoutedMethod(PartsMethod[Part]):
         self.routers_[tower].train([self.identity_[name] for name in names], names, trainer)
 
     def trainable_parameters(self) -> int:
-        """Prompts and adapter of one modality, and the routers."""
-        largest = max((one.prompts.numel() + one.adapter.numel() for one in self.experts().values()), default=0)
+        """The largest expert's, and the routers."""
+        largest = max((one.parameters for one in self.experts().values()), default=0)
         return largest + sum(router.weight.numel() + router.bias.numel() for router in self.routers_.values())
 
     def state(self) -> State:

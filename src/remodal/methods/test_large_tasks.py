@@ -15,7 +15,7 @@ from remodal.testing import ToyBackbone, toy_stream
 from remodal.testing.candidate import same
 from remodal.training.trainer import Trainer
 
-SHORT = {"steps": 40, "align_steps": 1, "realign_steps": 5, "width": 64}
+SHORT = {"steps": 40, "align_steps": 1, "realign_steps": 5, "row_steps": 5, "width": 64}
 """Settings with which learning takes a moment."""
 
 
@@ -47,7 +47,7 @@ def test_no_more_than_a_chunk_of_a_task_is_read_at_once(name: str) -> None:
     assert same(method.state(), taught(name, task.train).state())
 
 
-@pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac"])
+@pytest.mark.parametrize("name", ["remodal", "nearest-mean", "ridge", "ranpac", "loranpac", "fly-cl", "gda-names"])
 def test_no_more_than_a_chunk_is_lifted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
