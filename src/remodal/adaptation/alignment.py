@@ -37,21 +37,32 @@ class Head:
     tower: Tower
     adapter: Tensor
     basis: Tensor
+    speed: float
 
     @classmethod
     def on(cls, tower: Tower, features: Tensor | Rows, adapter: Tensor, anchors: Tensor, labels: Tensor) -> Head:
         """For items with these features ``[n, feature_width]`` and labels ``[n]``, rows of ``anchors``.
 
-        An adapter of zeros on a model that knows no names says nothing, and has no direction to learn in: it starts
-        from the regression of the items' anchors on their features.
+        Of the features that prompts are trained through, and at the speed that suits the encoder beside prompts.
         """
-        width = adapter.shape[1]
-        through = tower.prompt_training.through or width
-        narrow = orthonormal(leading((own[:, -through:] for _, own in in_chunks(features)), ADAPTER_RANK))
-        basis = functional.pad(narrow, (0, 0, width - through, 0))
-        if not tower.knows_names and not adapter.any():
-            adapter = regressed(features, labels, anchors, basis)
-        return cls(tower, adapter, basis)
+        suits, width = tower.prompt_training, adapter.shape[1]
+        basis = directions(features, width, suits.through or width)
+        return cls(tower, started(tower, features, adapter, anchors, labels, basis), basis, suits.speed)
+
+    @classmethod
+    def alone(cls, tower: Tower, features: Tensor | Rows, adapter: Tensor, anchors: Tensor, labels: Tensor) -> Head:
+        """As :meth:`on`, where nothing but the alignment learns: of all features.
+
+        The speed is such that a rate means the same on any backbone: that of a map from features of length 1 to
+        embeddings of length 1 (in the mean square).
+        """
+        basis = directions(features, adapter.shape[1], adapter.shape[1])
+        adapter = started(tower, features, adapter, anchors, labels, basis)
+        lengths = torch.zeros(2)
+        for _, own in in_chunks(features):
+            embedded = tower.align(own) + own @ adapter.T
+            lengths += torch.stack([embedded.square().sum(), own.square().sum()])
+        return cls(tower, adapter, basis, float((lengths[0] / lengths[1].clamp(min=1e-30)).sqrt()))
 
     def start(self) -> Tensor:
         """A' before the first step, ``[k, d]``."""
@@ -59,12 +70,39 @@ class Head:
 
     def embedded(self, features: Tensor, step: Tensor) -> Tensor:
         """``normalise(align(u) + A u)`` ``[n, d]`` where A' is ``step``."""
-        moved = (features @ self.basis) @ (self.tower.prompt_training.speed * step)
-        return functional.normalize(self.tower.align(features) + features @ self.adapter.T + moved, dim=-1)
+        return self.moved(self.seen(features), step)
+
+    def seen(self, features: Tensor) -> Tensor:
+        """What learning takes of features and doesn't change ``[n, d + k]``: their embedding before, and ``B^T u``."""
+        return torch.cat([self.tower.align(features) + features @ self.adapter.T, features @ self.basis], dim=1)
+
+    def moved(self, seen: Tensor, step: Tensor) -> Tensor:
+        """:meth:`embedded` of what :meth:`seen` gave."""
+        before, inside = seen[:, : len(self.adapter)], seen[:, len(self.adapter) :]
+        return functional.normalize(before + inside @ (self.speed * step), dim=-1)
 
     def learned(self, step: Tensor) -> Tensor:
         """A after the task."""
-        return self.adapter + self.tower.prompt_training.speed * (self.basis @ step).T
+        return self.adapter + self.speed * (self.basis @ step).T
+
+
+def directions(features: Tensor | Rows, width: int, through: int) -> Tensor:
+    """Orthonormal ``[width, <= ADAPTER_RANK]``: the leading ones of items ``[n, width]``, of the last ``through``."""
+    narrow = orthonormal(leading((own[:, -through:] for _, own in in_chunks(features)), ADAPTER_RANK))
+    return functional.pad(narrow, (0, 0, width - through, 0))
+
+
+def started(
+    tower: Tower, features: Tensor | Rows, adapter: Tensor, anchors: Tensor, labels: Tensor, basis: Tensor
+) -> Tensor:
+    """A where learning starts.
+
+    An adapter of zeros on a model that knows no names says nothing, and has no direction to learn in: it starts from
+    the regression of the items' anchors on their features.
+    """
+    if tower.knows_names or bool(adapter.any()):
+        return adapter
+    return regressed(features, labels, anchors, basis)
 
 
 def regressed(features: Tensor | Rows, labels: Tensor, anchors: Tensor, basis: Tensor) -> Tensor:

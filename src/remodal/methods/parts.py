@@ -8,16 +8,20 @@ from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.base import Method, State, TaskData, readable
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 Part = TypeVar("Part")
+
+HELD_OUT = 5
+"""One item in this many is held out where a method chooses by a part of a task."""
 
 
 def packed(part: Any) -> State:
@@ -142,6 +146,12 @@ def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> 
     there = [index for index, column in enumerate(asked) if column in at]
     out[:, there] = scores[:, [at[asked[index]] for index in there]]
     return out
+
+
+def held_out(items: int, draws: Generator) -> tuple[Tensor, Tensor]:
+    """Positions of ``items`` items that are learned from, and of those on which something is chosen meanwhile."""
+    order = shuffled(items, draws) % HELD_OUT
+    return (order != 0).nonzero()[:, 0], (order == 0).nonzero()[:, 0]
 
 
 def mean_features(tower: Tower, task: TaskData) -> Tensor:

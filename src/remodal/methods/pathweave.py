@@ -56,7 +56,11 @@ class Woven:
     borrowed_up: Tensor
     inner: Tensor
     gate: Tensor
-    temperature: float = 1.0
+
+    @property
+    def temperature(self) -> float:
+        """Nothing is calibrated."""
+        return 1.0
 
     @property
     def trained(self) -> Parameters:

@@ -14,10 +14,9 @@ from torch import Tensor
 from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import mean_features
+from remodal.methods.parts import held_out, mean_features
 from remodal.methods.random_features import RandomFeaturesSettings
-from remodal.methods.ridge import HELD_OUT, STRENGTHS, Ridge, extended, squared_errors
-from remodal.training.seeding import shuffled
+from remodal.methods.ridge import STRENGTHS, Ridge, extended, squared_errors
 from remodal.training.trainer import Trainer
 
 
@@ -38,8 +37,7 @@ class Ranpac(Ridge):
         """The width that does best on a fifth of the task."""
         most = self.settings.width
         centre = mean_features(tower, task)
-        order = shuffled(len(task.labels), trainer.generator("width")) % HELD_OUT
-        learned, held = ((order != 0).nonzero()[:, 0], (order == 0).nonzero()[:, 0])
+        learned, held = held_out(len(task.labels), trainer.generator("width"))
         errors = {}
         for width in (most // 4, most // 2, most):
 

@@ -23,14 +23,11 @@ from torch.nn import functional
 from remodal.adaptation.ridge import StreamingRidge
 from remodal.backbones import CHUNK, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import mean_features
+from remodal.methods.parts import held_out, mean_features
 from remodal.methods.random_features import RandomFeatures, Weighted
-from remodal.training.seeding import shuffled
 from remodal.training.trainer import Trainer
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))
-HELD_OUT = 5
-"""One item in this many chooses the strength."""
 
 
 @dataclass
@@ -72,9 +69,8 @@ def fitted(
     before: StreamingRidge, strength: float, lift: Lift, labels: Tensor, classes: int, trainer: Trainer
 ) -> tuple[StreamingRidge, float]:
     """Moments with the items of ``labels [n]``, and the penalty chosen on the part of them held out."""
-    order = shuffled(len(labels), trainer.generator("held-out")) % HELD_OUT
-    held = (order == 0).nonzero()[:, 0]
-    moments = extended(before, lift, labels, (order != 0).nonzero()[:, 0], classes)
+    learned, held = held_out(len(labels), trainer.generator("held-out"))
+    moments = extended(before, lift, labels, learned, classes)
     if len(held):
         at = STRENGTHS.index(strength)
         tried = STRENGTHS[max(0, at - 1) : at + 2] if before.cross.shape[1] else STRENGTHS

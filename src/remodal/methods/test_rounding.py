@@ -24,7 +24,13 @@ def scores(name: str, rounding: int | None) -> Tensor:
         return held_out_scores(method, STREAM)
 
 
-@pytest.mark.parametrize("name", ["cmcl", "comm", "fecam", "gda-names", "loranpac", "per-modality", "rapf", "remodal"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("bofa", "cmcl", "comm", "engine", "fecam", "first-session", "gda-names", "loranpac", "pathweave"),
+        *("per-modality", "rapf", "remodal"),
+    ],
+)
 def test_what_is_drawn_and_fused_does_not_depend_on_rounding(name: str) -> None:
     expected = scores(name, None)
     assert max(apart(scores(name, seed), expected, relative=True) for seed in (0, 1)) < 1e-3
