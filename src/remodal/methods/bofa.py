@@ -9,11 +9,11 @@ test time W is the mean of the tasks' kept ones, ``score = .1 discriminant + .9 
 discriminant of frozen features of unit length (:mod:`remodal.adaptation.discriminant`).
 
 Deviations: W - W0 goes from all features to the text space, and is trained within the leading directions of the task's
-items, where its gradients lie; A is found among these, since with fewer items than features all others are 0 and what
-is orthogonal to earlier tasks would be to this one; the second moment is kept by its leading directions; the decay
-pulls to W0 instead of 0; l is one half; the low-rank stage that the published code trains at rates near 0 is left out.
-Where the model knows no names W0 is 0, the first task starts from a regression, and prototypes are names alone. With
-fewer items than features the discriminant is so much larger than the cosines that it decides nearly alone.
+items, where its gradients lie; A is found among these: where items are fewer than features, the least eigenvectors of
+all would be directions in which no item lies, of this task either. The second moment is kept by its leading directions;
+the decay pulls to W0 instead of 0; l is one half; the low-rank stage that the published code trains at rates near 0 is
+left out. Where the model knows no names W0 is 0, the first task starts from a regression, and prototypes are names
+alone. With fewer items than features the discriminant is so much larger than the cosines that it decides nearly alone.
 """
 
 from __future__ import annotations

@@ -42,10 +42,10 @@ def test_all_items_are_in_the_statistics_and_a_fifth_chose() -> None:
 
 def test_the_score_is_the_weighted_sum_of_both() -> None:
     method, part = taught(1)
-    method.parts_["vision"] = replace(part, wrong=[9, 9, 9, 1, 9, 9, 9, 9])
+    method.parts_["vision"] = replace(part, wrong=[9, 1, 9, 9])
     task = toy_stream(TASKS).tasks[0]
     tower = method.backbone.tower("image")
     features = tower.features(task.test.tokens)
     cosines = aligned(tower, part.adapter, features) @ method.backbone.anchors(["cat", "dog"]).T
-    expected = 0.5 * part.classes.scores(functional.normalize(features)) + 0.5 * 10 * cosines
+    expected = 0.8 * part.classes.scores(functional.normalize(features)) + 0.2 * 10 * cosines
     torch.testing.assert_close(scores_of(method, task.test.tokens, task.columns), expected)
