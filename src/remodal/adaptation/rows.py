@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from remodal.backbones import CHUNK, Tokens
@@ -47,6 +48,17 @@ def in_chunks(items: Tensor | Rows) -> Iterator[tuple[slice, Tensor]]:
     """Positions and rows of the items, at most ``CHUNK`` at a time; each chunk is spread over all of them."""
     for rows in chunks(len(items)):
         yield rows, items[rows]
+
+
+def added(sums: Tensor, items: Tensor | Rows, labels: Tensor, classes: int) -> Tensor:
+    """``sums`` ``[known, width]`` of each class's items, and these ``[n, width]``; ``[classes, width]``.
+
+    labels: int64 ``[n]`` in ``range(classes)``, which may be more than were known.
+    """
+    total = torch.cat([sums, sums.new_zeros(classes - len(sums), sums.shape[1])])
+    for rows, own in in_chunks(items):
+        total.index_add_(0, labels[rows], own)
+    return total
 
 
 def mean(items: Tensor | Rows) -> Tensor:

@@ -6,19 +6,21 @@ cross-entropy of ``scale * cos(W u, p_c)`` over all classes seen, where a class'
 ``p_c = l norm(W0 m_c) + (1 - l) name_c``. What is kept is ``W0 + (W - W0) A A^T``: A are the least eigenvectors of the
 earlier tasks' mean second moment of u, in whose directions these tasks' items hardly lie (the first task keeps W). At
 test time W is the mean of the tasks' kept ones, ``score = .1 discriminant + .9 scale * cos(W u, name_c)``, the
-discriminant of frozen features (:mod:`remodal.adaptation.discriminant`).
+discriminant of frozen features of unit length (:mod:`remodal.adaptation.discriminant`).
 
 Deviations: W - W0 goes from all features to the text space, and is trained within the leading directions of the task's
-items, where its gradients lie; A is found among these, since with fewer items than features all others are 0 and what
-is orthogonal to earlier tasks would be to this one; the second moment is kept by its leading directions; the decay
-pulls to W0 instead of 0; l is one half; the low-rank stage that the published code trains at rates near 0 is left out.
-Where the model knows no names W0 is 0, the first task starts from a regression, and prototypes are names alone.
+items, where its gradients lie; A is found among these: where items are fewer than features, the least eigenvectors of
+all would be directions in which no item lies, of this task either. The second moment is kept by its leading directions;
+the decay pulls to W0 instead of 0; l is one half; the low-rank stage that the published code trains at rates near 0 is
+left out. Where the model knows no names W0 is 0, the first task starts from a regression, and prototypes are names
+alone. With fewer items than features the discriminant is so much larger than the cosines that it decides nearly alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import torch
@@ -28,10 +30,11 @@ from torch.nn import functional
 
 from remodal.adaptation.alignment import Head, aligned
 from remodal.adaptation.discriminant import Discriminant
-from remodal.adaptation.rows import Rows, in_chunks
+from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.adaptation.statistics import leading
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.gda_names import of_unit_length
 from remodal.methods.parts import TowerMethod, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -60,13 +63,15 @@ class BofaSettings(Settings):
 class Bridge:
     """last, mean: ``[d, feature_width]``, W - W0 that was kept of the last task, and of all in the mean.
 
-    tasks: how many. moment: ``[<= rank, feature_width]``, its Gram is the sum of the tasks' second moments.
+    tasks: how many. moment: ``[<= rank, feature_width]``, its Gram is the sum of the tasks' second moments. sums:
+    ``[classes, feature_width]``, of a class's items.
     """
 
     last: Tensor
     mean: Tensor
     tasks: int
     moment: Tensor
+    sums: Tensor
     classes: Discriminant
 
 
@@ -81,15 +86,19 @@ class Bofa(TowerMethod[Bridge]):
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Bridge:
         """The model's own map."""
-        own, width = torch.zeros(self.backbone.width, tower.feature_width), tower.feature_width
-        return Bridge(own, own, 0, torch.zeros(0, width), Discriminant.empty(width))
+        width = tower.feature_width
+        own, none = torch.zeros(self.backbone.width, width), torch.zeros(0, width)
+        return Bridge(own, own, 0, none, none, Discriminant.empty(width))
 
     def learned(self, part: Bridge, tower: Tower, task: TaskData, trainer: Trainer) -> Bridge:
         """Train the map, keep what earlier tasks make no use of, add the task to the statistics."""
         features = Rows(task.tokens, tower.features)
-        classes = part.classes.with_items(features, task.labels, task.columns, self.settings.rank)
-        _, labels = task.among(part.classes.columns)
-        targets = prototypes(tower, classes.means, self.backbone.anchors([column.name for column in classes.columns]))
+        known, labels = task.among(part.classes.columns)
+        unit = Rows(task.tokens, partial(of_unit_length, tower))
+        classes = part.classes.with_items(unit, task.labels, task.columns, self.settings.rank)
+        sums = added(part.sums, features, labels, len(known))
+        means = sums / classes.counts.clamp(min=1)[:, None]
+        targets = prototypes(tower, means, self.backbone.anchors([column.name for column in known]))
         head = Head.alone(tower, features, part.last, targets, labels)
         kept = self._trained(head, features, labels, targets, trainer)
         if part.tasks:
@@ -97,7 +106,7 @@ class Bofa(TowerMethod[Bridge]):
             kept = kept @ least @ least.T
         tasks, own = part.tasks + 1, (rows / len(features) ** 0.5 for _, rows in in_chunks(features))
         moment = leading(chain([part.moment], own), MOMENT_RANK)
-        return Bridge(kept, part.mean + (kept - part.mean) / tasks, tasks, moment, classes)
+        return Bridge(kept, part.mean + (kept - part.mean) / tasks, tasks, moment, sums, classes)
 
     def _trained(self, head: Head, features: Rows, labels: Tensor, targets: Tensor, trainer: Trainer) -> Tensor:
         """W - W0 after the task's items, whose labels are rows of ``targets``."""
@@ -117,9 +126,10 @@ class Bofa(TowerMethod[Bridge]):
         """``.1 discriminant + .9 scale * cos(W u, name)``; NaN for classes that were not learned."""
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
-        features, share = tower.features(tokens), self.settings.discriminant
-        by_name = self.backbone.logits(aligned(tower, part.mean, features), [column.name for column in columns])
-        return placed(share * part.classes.scores(features), part.classes.columns, columns) + (1 - share) * by_name
+        share, names = self.settings.discriminant, [column.name for column in columns]
+        by_name = self.backbone.logits(aligned(tower, part.mean, tower.features(tokens)), names)
+        by_mean = placed(part.classes.scores(of_unit_length(tower, tokens)), part.classes.columns, columns)
+        return share * by_mean + (1 - share) * by_name
 
 
 def prototypes(tower: Tower, means: Tensor, names: Tensor) -> Tensor:

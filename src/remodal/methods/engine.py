@@ -4,20 +4,22 @@ Zhou et al., "External knowledge injection for CLIP-based class-incremental lear
 model's descriptions. A task trains a linear map of the image's features, which is added to those of earlier tasks; by
 the contrast between items and the names of their classes, where one prototype of each earlier class, its mean and
 noise, joins every batch. ``score = s * discriminant + (1 - s) * scale * cos(z, name)``, the discriminant of frozen
-features (:mod:`remodal.adaptation.discriminant`).
+features of unit length (:mod:`remodal.adaptation.discriminant`).
 
 Deviations: a task's map starts at zero, so that one map that is trained on is the sum of them all; it goes from all
 features to the text space, beside the frozen alignment, within the leading directions of the task's items, where its
 gradients lie; there is no map of the names; the contrast is cross-entropy over the names of all classes seen, each once
 (the paper: of those in the batch); the noise's deviation is .25 of the prototype's coordinates in the mean square (.25
-itself), since features have any size here; s (the paper: .8 to .99, by data set) is chosen on a fifth of each task's
-items, which the task's map isn't trained on, counted over all tasks so far.
+itself), since features have any size here; s (the paper: set by data set) is chosen on a fifth of each task's items,
+which the task's map isn't trained on, counted over all tasks so far. With fewer items than features the discriminant is
+so much larger than the cosines that it decides nearly alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from pydantic import Field
@@ -26,9 +28,10 @@ from torch.nn import functional
 
 from remodal.adaptation.alignment import Head, aligned
 from remodal.adaptation.discriminant import Discriminant
-from remodal.adaptation.rows import Rows
+from remodal.adaptation.rows import Rows, added
 from remodal.backbones import CHUNK, Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.gda_names import of_unit_length
 from remodal.methods.parts import TowerMethod, held_out, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -37,8 +40,12 @@ from remodal.training.trainer import Parameters, Recipe, Trainer
 
 NOISE = 0.25
 """Standard deviation of a prototype's noise, over its root mean square coordinate."""
-SHARES = (0.9, 0.99, 0.8, 0.5, 0.1, 0.01)
-"""Weight s of the discriminant: what is tried. Of those that do as well, the first is taken."""
+SHARES = (0.9, 0.8, 0.95, 0.99)
+"""Weight s of the discriminant: what is tried, the paper's range. Of those that do as well, the first is taken.
+
+Held-out items are asked when their own task was just learned, and would choose the map that it is best at: with shares
+down to 1e-4 earlier tasks lost by it.
+"""
 
 
 class EngineSettings(Settings):
@@ -53,9 +60,13 @@ class EngineSettings(Settings):
 
 @dataclass
 class Injected:
-    """adapter: ``[d, feature_width]``, the sum of the tasks' maps. wrong: held-out items that each share got wrong."""
+    """adapter: ``[d, feature_width]``, the sum of the tasks' maps. sums: ``[classes, feature_width]``, of their items.
+
+    wrong: held-out items so far that each of ``SHARES`` got wrong.
+    """
 
     adapter: Tensor
+    sums: Tensor
     classes: Discriminant
     wrong: list[int]
 
@@ -72,21 +83,25 @@ class Injection(TowerMethod[Injected]):
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Injected:
         """The frozen model, and no class."""
         adapter = torch.zeros(self.backbone.width, tower.feature_width)
-        return Injected(adapter, Discriminant.empty(tower.feature_width), [0] * len(SHARES))
+        none = torch.zeros(0, tower.feature_width)
+        return Injected(adapter, none, Discriminant.empty(tower.feature_width), [0] * len(SHARES))
 
     def learned(self, part: Injected, tower: Tower, task: TaskData, trainer: Trainer) -> Injected:
         """Train the map on most items, count what is answered wrong of the others, add these."""
         most, others = held_out(len(task.labels), trainer.generator("held-out"))
         adapter = self._trained(part, tower, task, most, trainer)
-        after = Injected(adapter, self._extended(part.classes, tower, task, most), part.wrong)
+        known, labels = task.among(part.classes.columns)
+        sums = added(part.sums, Rows(task.tokens, tower.features), labels, len(known))
+        after = Injected(adapter, sums, self._extended(part.classes, tower, task, most), part.wrong)
         if not len(others):
             return after
         wrong = [before + new for before, new in zip(part.wrong, self._wrong(after, tower, task, others), strict=True)]
-        return Injected(adapter, self._extended(after.classes, tower, task, others), wrong)
+        return replace(after, classes=self._extended(after.classes, tower, task, others), wrong=wrong)
 
     def _trained(self, part: Injected, tower: Tower, task: TaskData, most: Tensor, trainer: Trainer) -> Tensor:
         """The map after the task's items at ``most``."""
-        chosen, scale, prototypes = self.settings, self.backbone.logit_scale, part.classes.means
+        chosen, scale = self.settings, self.backbone.logit_scale
+        prototypes = part.sums / part.classes.counts.clamp(min=1)[:, None]
         known, labels = task.among(part.classes.columns)
         anchors, labels = self.backbone.anchors([column.name for column in known]), labels[most]
         features = Rows(task.tokens[most], tower.features)
@@ -104,7 +119,7 @@ class Injection(TowerMethod[Injected]):
         return head.learned(trainer.fit("map", {"map": head.start()}, loss, len(seen), recipe)["map"])
 
     def _extended(self, classes: Discriminant, tower: Tower, task: TaskData, rows: Tensor) -> Discriminant:
-        features = Rows(task.tokens[rows], tower.features)
+        features = Rows(task.tokens[rows], partial(of_unit_length, tower))
         return classes.with_items(features, task.labels[rows], task.columns, self.settings.rank)
 
     def _wrong(self, part: Injected, tower: Tower, task: TaskData, rows: Tensor) -> list[int]:
@@ -119,10 +134,9 @@ class Injection(TowerMethod[Injected]):
 
     def _scores(self, part: Injected, tower: Tower, tokens: Tokens, shares: Sequence[float]) -> Tensor:
         """``s * discriminant + (1 - s) * scale * cos`` ``[len(shares), n, classes]`` of the classes learned."""
-        features = tower.features(tokens)
         names = [column.name for column in part.classes.columns]
-        by_name = self.backbone.logits(aligned(tower, part.adapter, features), names)
-        by_mean = part.classes.scores(features)
+        by_name = self.backbone.logits(aligned(tower, part.adapter, tower.features(tokens)), names)
+        by_mean = part.classes.scores(of_unit_length(tower, tokens))
         return torch.stack([share * by_mean + (1 - share) * by_name for share in shares])
 
     def part_scores(self, part: Injected | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:

@@ -29,7 +29,7 @@ from torch.nn import functional
 from remodal.adaptation.adapt import Adapted, adapt, frozen
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.lesson import Lesson
-from remodal.adaptation.rows import Rows, in_chunks
+from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod, placed
@@ -106,10 +106,8 @@ class MgClip(TowerMethod[Compensated]):
     ) -> tuple[list[Column], Tensor]:
         """Columns and rows with those of the task, trained on it; the row of a known class from where it is."""
         columns, labels = task.among(part.columns)
-        sums = torch.zeros(len(columns), self.backbone.width)
-        for at, some in in_chunks(embedded):
-            sums.index_add_(0, labels[at], some)
-        rows = torch.cat([part.rows, functional.normalize(sums[len(part.rows) :], dim=-1)])
+        means = functional.normalize(added(torch.zeros_like(part.rows), embedded, labels, len(columns)), dim=-1)
+        rows = torch.cat([part.rows, means[len(part.rows) :]])
         places = torch.tensor([columns.index(column) for column in task.columns])
 
         def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:

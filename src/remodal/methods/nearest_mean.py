@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remodal.adaptation.rows import Rows, added
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod, placed
@@ -42,10 +43,7 @@ class NearestMean(TowerMethod[Prototypes]):
     def learned(self, part: Prototypes, tower: Tower, task: TaskData, trainer: Trainer) -> Prototypes:
         """Add the task's features to their classes' sums."""
         known, labels = task.among(part.columns)
-        sums = torch.cat([part.sums, part.sums.new_zeros(len(known) - len(part.sums), part.sums.shape[1])])
-        for chunk in task.chunks():
-            sums.index_add_(0, labels[chunk], tower.features(task.tokens[chunk]))
-        return Prototypes(known, sums)
+        return Prototypes(known, added(part.sums, Rows(task.tokens, tower.features), labels, len(known)))
 
     def part_scores(self, part: Prototypes | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine to the prototypes."""
