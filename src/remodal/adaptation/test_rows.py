@@ -10,7 +10,7 @@ from torch import Tensor
 
 from remodal.adaptation.drift import Drift
 from remodal.adaptation.gaussians import ClassGaussians
-from remodal.adaptation.rows import Rows, in_chunks, mean
+from remodal.adaptation.rows import Rows, added, in_chunks, mean
 from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones import CHUNK, Tokens
 from remodal.streams.base import Column
@@ -72,3 +72,10 @@ def test_drift_is_the_same_however_items_come(of: Callable[[Rows, Tensor], Rows 
     moved = Rows(before.tokens, lambda tokens: before.compute(tokens) + 1)
     found = Drift.measured(of(before, whole), of(moved, whole + 1)).points(means)
     torch.testing.assert_close(found, means + 1)
+
+
+def test_sums_by_class_by_hand() -> None:
+    before = torch.tensor([[1.0, 1.0]])
+    found = added(before, torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.tensor([2, 0, 2]), 3)
+    assert found.tolist() == [[4.0, 5.0], [0.0, 0.0], [6.0, 8.0]]
+    assert before.tolist() == [[1.0, 1.0]]
