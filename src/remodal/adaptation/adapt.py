@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.lesson import Lesson
 from remodal.adaptation.merge import self_regularisation
 from remodal.adaptation.prompts import beside, fresh_prompts
@@ -32,6 +33,13 @@ def frozen(tower: Tower, width: int, length: int, trainer: Trainer) -> Adapted:
     return Adapted(fresh_prompts(tower, length, trainer.generator("prompts")), torch.zeros(width, tower.feature_width))
 
 
+def adapted_embeddings(tower: Tower, model: Adapted | None, tokens: Tokens) -> Tensor:
+    """What items are mapped to in the text space ``[n, d]``, L2-normalised; None: by the frozen model."""
+    if model is None:
+        return aligned(tower, None, tower.features(tokens))
+    return aligned(tower, model.adapter, tower.features(tokens, model.prompts))
+
+
 @dataclass(frozen=True)
 class Borrowed:
     """Prompts of other modalities, ``[layers, 2, length, width]`` each, and the weight of each."""
@@ -53,6 +61,10 @@ class Held:
 
     before: Rows
     weight: float
+
+    def penalty(self, _: Parameters, batch: Tensor, embedded: Tensor) -> Tensor:
+        """Of the shift of a batch, as :data:`~remodal.adaptation.lesson.Extra`."""
+        return self.weight * self_regularisation(embedded, self.before[batch])
 
 
 def suited(tower: Tower, tokens: Tokens, batch: int, rate: float | None, steps: int | None) -> Recipe:
@@ -86,10 +98,6 @@ def adapt(
     def prompts(parameters: Parameters, _: Tensor) -> Tensor:
         return borrowed.beside(parameters["prompts"])
 
-    def shift(_: Parameters, batch: Tensor, embedded: Tensor) -> Tensor:
-        assert held is not None
-        return held.weight * self_regularisation(embedded, held.before[batch])
-
     trained = lesson.fit_prompts(
         stage,
         {"prompts": start.prompts},
@@ -97,7 +105,7 @@ def adapt(
         start.adapter,
         recipe,
         trainer,
-        None if held is None else shift,
+        None if held is None else held.penalty,
         under=borrowed.beside(start.prompts),
     )
     return Adapted(trained["prompts"], trained["adapter"])

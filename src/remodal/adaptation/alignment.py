@@ -70,15 +70,21 @@ class Head:
 
     def embedded(self, features: Tensor, step: Tensor) -> Tensor:
         """``normalise(align(u) + A u)`` ``[n, d]`` where A' is ``step``."""
-        return self.moved(self.seen(features), step)
+        inside = features @ self.basis
+        return self._normalised(self._before(features), inside, step)
 
     def seen(self, features: Tensor) -> Tensor:
         """What learning takes of features and doesn't change ``[n, d + k]``: their embedding before, and ``B^T u``."""
-        return torch.cat([self.tower.align(features) + features @ self.adapter.T, features @ self.basis], dim=1)
+        return torch.cat([self._before(features), features @ self.basis], dim=1)
 
     def moved(self, seen: Tensor, step: Tensor) -> Tensor:
         """:meth:`embedded` of what :meth:`seen` gave."""
-        before, inside = seen[:, : len(self.adapter)], seen[:, len(self.adapter) :]
+        return self._normalised(seen[:, : len(self.adapter)], seen[:, len(self.adapter) :], step)
+
+    def _before(self, features: Tensor) -> Tensor:
+        return self.tower.align(features) + features @ self.adapter.T
+
+    def _normalised(self, before: Tensor, inside: Tensor, step: Tensor) -> Tensor:
         return functional.normalize(before + inside @ (self.speed * step), dim=-1)
 
     def learned(self, step: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from remodal.adaptation.rows import Rows, in_chunks
+from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.adaptation.statistics import leading
 from remodal.streams.base import Column
 
@@ -51,9 +51,7 @@ class Discriminant:
         places = {column: at for at, column in enumerate(known)}
         own = torch.tensor([places[column] for column in columns])[labels]
         new = torch.bincount(own, minlength=len(known)).float()
-        sums = self.means.new_zeros(len(known), self.means.shape[1])
-        for rows, some in in_chunks(features):
-            sums.index_add_(0, own[rows], some)
+        sums = added(self.means[:0], features, own, len(known))
         counts = torch.cat([self.counts, self.counts.new_zeros(len(known) - len(self.counts))])
         means = torch.cat([self.means, self.means.new_zeros(len(known) - len(self.means), self.means.shape[1])])
         total, centres = (counts + new).clamp(min=1), sums / new.clamp(min=1)[:, None]

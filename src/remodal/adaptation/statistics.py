@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from remodal.adaptation.drift import Drift
-from remodal.adaptation.rows import Rows, in_chunks
+from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.backbones import CHUNK
 from remodal.training.seeding import normal
 
@@ -46,9 +46,7 @@ class ClassStatistics:
         found = torch.bincount(labels, minlength=len(classes))
         names = [name for name, count in zip(classes, found.tolist(), strict=True) if count]
         counts, present = found[found > 0].float(), (found > 0).cumsum(0)[labels] - 1
-        sums = self.means.new_zeros(len(names), self.means.shape[1])
-        for rows, own in in_chunks(features):
-            sums.index_add_(0, present[rows], own)
+        sums = added(self.means[:0], features, present, len(names))
         centres = sums / counts[:, None]
         scatter = chain(
             [self.factor * self._freedom() ** 0.5],

@@ -34,8 +34,7 @@ from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.adaptation.statistics import leading
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.gda_names import of_unit_length
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.parts import TowerMethod, of_unit_length, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Parameters, Recipe, Trainer

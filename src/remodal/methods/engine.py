@@ -29,10 +29,9 @@ from torch.nn import functional
 from remodal.adaptation.alignment import Head, aligned
 from remodal.adaptation.discriminant import Discriminant
 from remodal.adaptation.rows import Rows, added
-from remodal.backbones import CHUNK, Tokens, Tower
+from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.gda_names import of_unit_length
-from remodal.methods.parts import TowerMethod, held_out, placed
+from remodal.methods.parts import TowerMethod, held_out, of_unit_length, placed, wrong
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import normal
@@ -95,8 +94,12 @@ class Injection(TowerMethod[Injected]):
         after = Injected(adapter, sums, self._extended(part.classes, tower, task, most), part.wrong)
         if not len(others):
             return after
-        wrong = [before + new for before, new in zip(part.wrong, self._wrong(after, tower, task, others), strict=True)]
-        return replace(after, classes=self._extended(after.classes, tower, task, others), wrong=wrong)
+
+        def answers(rows: Tensor) -> Tensor:
+            return self._scores(after, tower, task.tokens[rows], SHARES).argmax(2)
+
+        counted = wrong(part.wrong, answers, labels, others)
+        return replace(after, classes=self._extended(after.classes, tower, task, others), wrong=counted)
 
     def _trained(self, part: Injected, tower: Tower, task: TaskData, most: Tensor, trainer: Trainer) -> Tensor:
         """The map after the task's items at ``most``."""
@@ -121,16 +124,6 @@ class Injection(TowerMethod[Injected]):
     def _extended(self, classes: Discriminant, tower: Tower, task: TaskData, rows: Tensor) -> Discriminant:
         features = Rows(task.tokens[rows], partial(of_unit_length, tower))
         return classes.with_items(features, task.labels[rows], task.columns, self.settings.rank)
-
-    def _wrong(self, part: Injected, tower: Tower, task: TaskData, rows: Tensor) -> list[int]:
-        """How many of the task's items at ``rows`` are answered wrong, among all classes, with each of ``SHARES``."""
-        _, labels = task.among(part.classes.columns)
-        found = torch.zeros(len(SHARES), dtype=torch.int64)
-        for some in torch.split(rows, CHUNK):
-            scores = self._scores(part, tower, task.tokens[some], SHARES)
-            found += (scores.argmax(2) != labels[some]).sum(1)
-        wrong: list[int] = found.tolist()
-        return wrong
 
     def _scores(self, part: Injected, tower: Tower, tokens: Tokens, shares: Sequence[float]) -> Tensor:
         """``s * discriminant + (1 - s) * scale * cos`` ``[len(shares), n, classes]`` of the classes learned."""

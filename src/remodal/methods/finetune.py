@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, frozen
-from remodal.adaptation.alignment import aligned
+from remodal.adaptation.adapt import Adapted, adapted_embeddings, frozen
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -45,6 +44,4 @@ class Finetune(TowerMethod[Adapted]):
 
     def part_scores(self, part: Adapted | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``, whatever the candidate's modality."""
-        features = tower.features(tokens, part.prompts if part else None)
-        embedded = aligned(tower, part.adapter if part else None, features)
-        return self.backbone.logits(embedded, [column.name for column in columns])
+        return self.backbone.logits(adapted_embeddings(tower, part, tokens), [column.name for column in columns])

@@ -20,15 +20,14 @@ from functools import partial
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from remodal.adaptation.discriminant import Discriminant
 from remodal.adaptation.expert import embeddings
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.told_apart import second_half
-from remodal.backbones import CHUNK, Tokens, Tower
+from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.parts import TowerMethod, of_unit_length, placed, wrong
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
@@ -68,28 +67,22 @@ class GdaNames(TowerMethod[NamedGaussians]):
         """Add one half of each class's items, count what is answered wrong of the other half, add that too."""
         held_out = second_half(task.labels)
         first, second = (half.nonzero()[:, 0] for half in (~held_out, held_out))
-        classes, wrong = self.extended(part.classes, tower, task, first), part.wrong
-        if len(second):
-            counted = self.wrong(classes, tower, task, second).tolist()
-            wrong = [before + new for before, new in zip(wrong, counted, strict=True)]
-            classes = self.extended(classes, tower, task, second)
-        return NamedGaussians(classes, wrong)
+        classes = self.extended(part.classes, tower, task, first)
+        if not len(second):
+            return NamedGaussians(classes, part.wrong)
+        columns, labels = task.among(classes.columns)
+
+        def answers(rows: Tensor) -> Tensor:
+            names, discriminants = self.terms(classes, tower, task.tokens[rows], columns)
+            return torch.stack([(names + weight * discriminants).argmax(1) for weight in WEIGHTS])
+
+        counted = wrong(part.wrong, answers, labels, second)
+        return NamedGaussians(self.extended(classes, tower, task, second), counted)
 
     def extended(self, classes: Discriminant, tower: Tower, task: TaskData, rows: Tensor) -> Discriminant:
         """``classes`` and the task's items at ``rows``."""
         features = Rows(task.tokens[rows], partial(of_unit_length, tower))
-        rank = self.settings.rank
-        return classes.with_items(features, task.labels[rows], task.columns, rank)
-
-    def wrong(self, classes: Discriminant, tower: Tower, task: TaskData, rows: Tensor) -> Tensor:
-        """How many of the task's items at ``rows`` are answered wrong, among all classes, with each of ``WEIGHTS``."""
-        columns, labels = task.among(classes.columns)
-        found = torch.zeros(len(WEIGHTS), dtype=torch.int64)
-        for some in torch.split(rows, CHUNK):
-            names, discriminants = self.terms(classes, tower, task.tokens[some], columns)
-            answers = torch.stack([(names + weight * discriminants).argmax(1) for weight in WEIGHTS])
-            found += (answers != labels[some]).sum(1)
-        return found
+        return classes.with_items(features, task.labels[rows], task.columns, self.settings.rank)
 
     def terms(
         self, classes: Discriminant, tower: Tower, tokens: Tokens, columns: Sequence[Column]
@@ -106,8 +99,3 @@ class GdaNames(TowerMethod[NamedGaussians]):
             return torch.full((len(tokens), len(columns)), torch.nan)
         names, discriminants = self.terms(part.classes, tower, tokens, columns)
         return names + WEIGHTS[part.wrong.index(min(part.wrong))] * discriminants
-
-
-def of_unit_length(tower: Tower, tokens: Tokens) -> Tensor:
-    """Frozen features ``[n, width]``, L2-normalised."""
-    return functional.normalize(tower.features(tokens), dim=-1)

@@ -75,11 +75,10 @@ class L2P(TowerMethod[Pool]):
         chosen, queries = self.settings, Rows(task.tokens, tower.identity)
 
         def prompts(parameters: Parameters, batch: Tensor) -> Tensor:
-            return self._picked(parameters["keys"], parameters["prompts"], queries[batch])[1]
+            return self._picked(parameters["keys"], parameters["prompts"], queries[batch])
 
         def pull(parameters: Parameters, batch: Tensor, _: Tensor) -> Tensor:
-            nearness = self._picked(parameters["keys"], parameters["prompts"], queries[batch])[0]
-            return -chosen.pull * nearness.sum(1).mean()
+            return -chosen.pull * self._nearest(parameters["keys"], queries[batch])[0].sum(1).mean()
 
         start = {"keys": part.keys, "prompts": part.prompts}
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
@@ -87,12 +86,17 @@ class L2P(TowerMethod[Pool]):
 
     def part_scores(self, part: Pool | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor`` under the item's own prompts."""
-        prompts = None if part is None else self._picked(part.keys, part.prompts, tower.identity(tokens))[1]
+        prompts = None if part is None else self._picked(part.keys, part.prompts, tower.identity(tokens))
         embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
         return self.backbone.logits(embedded, [column.name for column in columns])
 
-    def _picked(self, keys: Tensor, prompts: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines of the picked keys ``[n, top]`` and their prompts ``[n, layers, 2, top * length, width]``."""
-        top = min(self.settings.top, len(keys))
-        nearness, positions = (queries @ functional.normalize(keys, dim=-1).T).topk(top, dim=1)
-        return nearness, side_by_side(prompts[positions])
+    def _picked(self, keys: Tensor, prompts: Tensor, queries: Tensor) -> Tensor:
+        """The prompts of the nearest keys, ``[n, layers, 2, top * length, width]``."""
+        return side_by_side(prompts[self._nearest(keys, queries)[1]])
+
+    def _nearest(self, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines of the nearest keys, and their positions, ``[n, top]`` each."""
+        nearness, positions = (queries @ functional.normalize(keys, dim=-1).T).topk(
+            min(self.settings.top, len(keys)), dim=1
+        )
+        return nearness, positions

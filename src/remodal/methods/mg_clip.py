@@ -26,8 +26,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from remodal.adaptation.adapt import Adapted, adapt, frozen
-from remodal.adaptation.alignment import aligned
+from remodal.adaptation.adapt import Adapted, adapt, adapted_embeddings, frozen
 from remodal.adaptation.lesson import Lesson
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.backbones import Tokens, Tower
@@ -86,7 +85,9 @@ class MgClip(TowerMethod[Compensated]):
             model, epochs = adapt(self.lesson(task), part.model, self._recipe(part.epochs), trainer), part.epochs
         else:
             model, epochs = self._first(self.lesson(task), part.model, trainer)
-        columns, rows = self._with_rows(part, task, Rows(task.tokens, partial(embeddings, tower, model)), trainer)
+        columns, rows = self._with_rows(
+            part, task, Rows(task.tokens, partial(adapted_embeddings, tower, model)), trainer
+        )
         return Compensated(model, epochs, columns, rows)
 
     def _recipe(self, epochs: int) -> Recipe:
@@ -120,7 +121,7 @@ class MgClip(TowerMethod[Compensated]):
 
     def part_scores(self, part: Compensated | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log(.2 softmax(scale z . name) + .8 softmax(z . row))``, the softmaxes over the classes learned."""
-        embedded = embeddings(tower, part.model if part else None, tokens)
+        embedded = adapted_embeddings(tower, part.model if part else None, tokens)
         names = self.backbone.logits(embedded, [column.name for column in columns])
         if part is None:
             return names
@@ -130,17 +131,10 @@ class MgClip(TowerMethod[Compensated]):
         return torch.logaddexp(by_name, placed(by_row, part.columns, columns).nan_to_num(nan=-torch.inf))
 
 
-def embeddings(tower: Tower, model: Adapted | None, tokens: Tokens) -> Tensor:
-    """z ``[n, d]`` of items, L2-normalised; None: of the frozen model."""
-    if model is None:
-        return aligned(tower, None, tower.features(tokens))
-    return aligned(tower, model.adapter, tower.features(tokens, model.prompts))
-
-
 def mean_logits(lesson: Lesson, model: Adapted) -> tuple[float, float]:
     """Mean over a lesson's items of ``scale z . anchor``: of the right classes, and of the wrong ones."""
     right, every = 0.0, 0.0
-    for rows, z in in_chunks(Rows(lesson.tokens, partial(embeddings, lesson.tower, model))):
+    for rows, z in in_chunks(Rows(lesson.tokens, partial(adapted_embeddings, lesson.tower, model))):
         logits = lesson.scale * z @ lesson.anchors.T
         right += float(logits.gather(1, lesson.labels[rows, None]).sum())
         every += float(logits.sum())

@@ -16,7 +16,7 @@ from torch.nn import functional
 from remodal.adaptation.rows import Rows, added
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.parts import TowerMethod, of_unit_length, placed
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
@@ -49,5 +49,4 @@ class NearestMean(TowerMethod[Prototypes]):
         """Cosine to the prototypes."""
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
-        features = functional.normalize(tower.features(tokens), dim=-1)
-        return placed(features @ functional.normalize(part.sums, dim=-1).T, part.columns, columns)
+        return placed(of_unit_length(tower, tokens) @ functional.normalize(part.sums, dim=-1).T, part.columns, columns)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from remodal.adaptation.rows import Rows, mean
-from remodal.backbones import Backbone, Tokens, Tower
+from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import Method, State, TaskData, readable
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -157,3 +158,18 @@ def held_out(items: int, draws: Generator) -> tuple[Tensor, Tensor]:
 def mean_features(tower: Tower, task: TaskData) -> Tensor:
     """Mean of the frozen features of a task's items ``[feature_width]``."""
     return mean(Rows(task.tokens, tower.features))
+
+
+def of_unit_length(tower: Tower, tokens: Tokens) -> Tensor:
+    """Frozen features ``[n, width]``, L2-normalised."""
+    return functional.normalize(tower.features(tokens), dim=-1)
+
+
+def wrong(before: Sequence[int], answers: Callable[[Tensor], Tensor], labels: Tensor, rows: Tensor) -> list[int]:
+    """``before``, and how many of the items at ``rows`` each of several ways to answer gets wrong.
+
+    answers: (positions of items) -> positions of the classes that they are taken for, ``[ways, items]``. labels: of all
+    items.
+    """
+    new = torch.stack([(answers(some) != labels[some]).sum(1) for some in torch.split(rows, CHUNK)]).sum(0)
+    return [old + more for old, more in zip(before, new.tolist(), strict=True)]

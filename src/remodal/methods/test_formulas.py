@@ -21,12 +21,9 @@ def test_a_coda_prompt_is_the_sum_of_components_by_their_cosines() -> None:
     prompts = torch.randn(2, 4, 2, 6, 7, generator=draws)
     found = weighted(queries, attention, keys, prompts)
     for item, layer in ((0, 0), (2, 3)):
-        alphas = [
-            functional.cosine_similarity(queries[item] * attention[k, layer], keys[k, layer], dim=0) for k in (0, 1)
-        ]
-        torch.testing.assert_close(
-            found[item, layer], sum(a * p for a, p in zip(alphas, prompts[:, layer], strict=True))
-        )
+        attended = queries[item] * attention[:, layer]
+        first, second = functional.cosine_similarity(attended, keys[:, layer], dim=1)
+        torch.testing.assert_close(found[item, layer], first * prompts[0, layer] + second * prompts[1, layer])
 
 
 def test_components_of_earlier_versions_serve_every_layer() -> None:

@@ -7,7 +7,8 @@ import torch
 
 from remodal.adaptation.expert import embeddings
 from remodal.methods import methods
-from remodal.methods.gda_names import WEIGHTS, GdaNames, of_unit_length
+from remodal.methods.gda_names import WEIGHTS, GdaNames
+from remodal.methods.parts import of_unit_length
 from remodal.testing import Candidate, toy_stream
 from remodal.testing.candidate import scores_of
 

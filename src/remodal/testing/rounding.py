@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -47,16 +46,3 @@ class OtherRounding(TorchDispatchMode):
             shares = torch.randn(found.shape, generator=self._draws, dtype=found.dtype)
             return found * (1 + torch.finfo(found.dtype).eps * shares)
         return found
-
-
-def moved_by_rounding(compute: Callable[[], Tensor]) -> float:
-    """How far ``compute`` comes out elsewhere, at most, where its sums are rounded otherwise.
-
-    >>> rows = torch.rand(3, 40)
-    >>> 0 < moved_by_rounding(lambda: rows @ rows.T) < 1e-4
-    True
-    """
-    expected = compute()
-    with OtherRounding(seed=0):
-        other = compute()
-    return float((other - expected).abs().max())
