@@ -43,6 +43,7 @@ from remodal.learning.prepare import BATCH, PreparedTask
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import TaskData
+from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
 PROMPT_LENGTH, BATCH_FRAMES, HELD = 8, 64, 1.0
@@ -101,7 +102,8 @@ def figures(modality: Modality) -> Iterator[tuple[str, float]]:
     whole = [task.train.tokens[torch.arange(len(task.train.tokens), device="cpu")] for task in modality.tasks]
     tokens = Tokens(whole[0].tower, torch.cat([one.frames for one in whole]), torch.cat([one.lengths for one in whole]))
     first = modality.tasks[0].train
-    every = replace(first, classes=tuple(modality.classes), tokens=tokens, labels=modality.labels("train"))
+    columns = tuple(Column(first.modality, name) for name in modality.classes)
+    every = replace(first, columns=columns, tokens=tokens, labels=modality.labels("train"))
     joint = modality.trained(every)
     yield "joint", modality.accuracy(modality.features("train", joint.prompts), joint.prompts)
     embedded = aligned(modality.tower, joint.adapter, torch.cat(modality.features("test", joint.prompts)))

@@ -81,8 +81,8 @@ def drawn_tasks(items: int, classes: int, backbone: Backbone) -> Iterator[TaskDa
             for rows in torch.split(torch.arange(size), CHUNK):
                 frames = means[labels[rows]] + NOISE * torch.randn(len(rows), 4, tower.width, generator=draws)
                 store.put({keys[row]: frame[None].half().numpy() for row, frame in zip(rows, frames, strict=True)})
-            names = tuple(f"kind {index * new + position}" for position in range(new))
-            yield TaskData(index, MODALITY, names, store.tokens(tower.name, keys, [1] * size), labels)
+            columns = tuple(Column(MODALITY, f"kind {index * new + position}") for position in range(new))
+            yield TaskData(index, columns, store.tokens(tower.name, keys, [1] * size), labels)
 
 
 def own_stream(folder: str) -> Stream:

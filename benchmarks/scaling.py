@@ -86,9 +86,9 @@ def synthetic_task(index: int, period: int, backbone: Backbone) -> TaskData:
     means = shared + torch.randn(CLASSES, 1, 4, tower.width, generator=generator(0, "classes", kind))
     noise = torch.randn(CLASSES, ITEMS * frames, 4, tower.width, generator=generator(0, "items", index))
     tokens = (means + NOISE * noise).flatten(0, 1).half()
-    names = tuple(f"kind {kind * CLASSES + position}" for position in range(CLASSES))
+    columns = tuple(Column(modality, f"kind {kind * CLASSES + position}") for position in range(CLASSES))
     labels = torch.arange(CLASSES).repeat_interleave(ITEMS)
-    return TaskData(index, modality, names, Tokens(tower.name, tokens, torch.full((len(labels),), frames)), labels)
+    return TaskData(index, columns, Tokens(tower.name, tokens, torch.full((len(labels),), frames)), labels)
 
 
 def new(name: str, backbone: Backbone) -> Method:

@@ -29,6 +29,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._entries: dict[str, T] = {}
         self._left_out: dict[str, str] = {}
+        self._derived: dict[str, Callable[[T], T]] = {}
 
     def add(self, name: str) -> Callable[[T], T]:
         """A decorator that registers what it decorates under ``name``."""
@@ -42,16 +43,40 @@ class Registry(Generic[T]):
 
         return register
 
+    def derive(self, prefix: str, made: Callable[[T], T]) -> None:
+        """Let ``prefix`` and a name stand for what ``made`` makes of that one's entry; :meth:`names` doesn't list it.
+
+        >>> colours = Registry[str]("colour")
+        >>> _ = colours.add("red")("#f00")
+        >>> colours.derive("no-", lambda colour: f"not {colour}")
+        >>> colours.get("no-red")
+        'not #f00'
+        """
+        self._derived[prefix] = made
+
+    def __contains__(self, name: str) -> bool:
+        """Whether ``name`` stands for anything."""
+        return name in self._entries or self._derived_from(name) is not None
+
+    def _derived_from(self, name: str) -> T | None:
+        for prefix, made in self._derived.items():
+            if name.startswith(prefix) and (of := name.removeprefix(prefix)) in self._entries:
+                return made(self._entries[of])
+        return None
+
     def get(self, name: str) -> T:
         """What ``name`` stands for; UnknownName, with the nearest valid name, where nothing does.
 
         RemodalError, with the reason, where it was left out.
         """
-        if name not in self._entries:
-            if name in self._left_out:
-                raise RemodalError(f"found no {self.kind} {name!r}: {self._left_out[name]}")
-            raise UnknownName(self.kind, name, self._entries)
-        return self._entries[name]
+        if name in self._entries:
+            return self._entries[name]
+        if (derived := self._derived_from(name)) is not None:
+            return derived
+        if name in self._left_out:
+            raise RemodalError(f"found no {self.kind} {name!r}: {self._left_out[name]}")
+        prefix = next((one for one in self._derived if name.startswith(one)), "")
+        raise UnknownName(self.kind, name, [prefix + one for one in self._entries])
 
     def names(self) -> list[str]:
         """All names, sorted."""

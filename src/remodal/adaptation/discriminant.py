@@ -16,6 +16,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from remodal.adaptation.columns import joined
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.adaptation.statistics import leading
 from remodal.streams.base import Column
@@ -47,9 +48,8 @@ class Discriminant:
 
         rank: directions of the scatter that are kept.
         """
-        known = list(dict.fromkeys([*self.columns, *columns]))
-        places = {column: at for at, column in enumerate(known)}
-        own = torch.tensor([places[column] for column in columns])[labels]
+        known, places = joined(self.columns, columns)
+        own = places[labels]
         new = torch.bincount(own, minlength=len(known)).float()
         sums = added(self.means[:0], features, own, len(known))
         counts = torch.cat([self.counts, self.counts.new_zeros(len(known) - len(self.counts))])

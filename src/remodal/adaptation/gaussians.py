@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from remodal.adaptation.columns import joined
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import leading
 from remodal.backbones import CHUNK
@@ -34,14 +35,12 @@ class ClassGaussians:
 
     def with_items(self, features: Tensor | Rows, labels: Tensor, columns: Sequence[Column]) -> ClassGaussians:
         """These and the items ``[n, width]``, whose labels are positions in ``columns``; a known class is refined."""
-        known = list(dict.fromkeys([*self.columns, *columns]))
+        known, places = joined(self.columns, columns)
         grown = len(known) - len(self.columns)
         counts = torch.cat([self.counts, torch.zeros(grown)])
         means = torch.cat([self.means, self.means.new_zeros(grown, self.means.shape[1])])
         factors = torch.cat([self.factors, self.factors.new_zeros(grown, *self.factors.shape[1:])])
-        places = {column: at for at, column in enumerate(known)}
-        for label, column in enumerate(columns):
-            at = places[column]
+        for label, at in enumerate(places.tolist()):
             for rows in torch.split((labels == label).nonzero()[:, 0], CHUNK):
                 if not len(rows):
                     continue

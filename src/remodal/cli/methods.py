@@ -59,6 +59,7 @@ def listed(
         lines[one] = (inspect.getdoc(module) or "").partition("\n")[0]
     if not (settings or name):
         console.print(table(["method", ""], list(lines.items()), words=2))
+        console.print("joint-NAME: any of them, fitted again to all items seen so far after each task: its upper bound")
         return
     for one, line in lines.items():
         console.print(f"{one}: {line}")

@@ -88,7 +88,7 @@ class Plan:
                 raise UnknownName("features", name, get_args(Features))
         self._backbone_settings()
         for name in self.variants:
-            if name in known_methods.names() or not VARIANT.fullmatch(name):
+            if name in known_methods or not VARIANT.fullmatch(name):
                 raise RemodalError(f"variant: found {name!r}; valid: letters, digits, + and -, and no method's name")
         for name in self.methods:
             self._method(name)

@@ -48,7 +48,7 @@ class PreparedTask:
     test: TestData
 
     @property
-    def columns(self) -> list[Column]:
+    def columns(self) -> tuple[Column, ...]:
         """The task's classes as candidates."""
         return self.train.columns
 
@@ -67,9 +67,9 @@ class PreparedStep:
     unit: str | None = None
 
     @property
-    def columns(self) -> list[Column]:
+    def columns(self) -> tuple[Column, ...]:
         """The classes of its items as candidates."""
-        return [] if self.train is None else self.train.columns
+        return () if self.train is None else self.train.columns
 
 
 @dataclass(frozen=True)
@@ -216,8 +216,9 @@ class _Stored:
     def task_data(self, index: int, modality: str, classes: tuple[str, ...], items: Sequence[Item]) -> TaskData:
         """Of ``items`` of these classes."""
         places = {name: at for at, name in enumerate(classes)}
+        columns = tuple(Column(modality, name) for name in classes)
         labels = torch.tensor([places[item.label] for item in items], device=self.backbone.engine.home)
-        return TaskData(index, modality, classes, self.tokens(items), labels)
+        return TaskData(index, columns, self.tokens(items), labels)
 
 
 def _prepare_task(task: Task, index: int, stored: _Stored, quarantined: list[Quarantined]) -> PreparedTask | None:

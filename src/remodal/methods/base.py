@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from remodal.adaptation.columns import joined
 from remodal.adaptation.lesson import Lesson
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.backbones.tokens import chunks
@@ -26,29 +27,32 @@ from remodal.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class TaskData:
-    """What a method learns from at one go: a task, or a part of one, or items of several tasks of a modality.
+    """What a method learns from at one go: a task, or a part of one, or items of several tasks of a tower.
 
-    index: how many came before it. classes: those of its items; some may have come before. labels: int64 ``[n]``,
-    positions in ``classes``.
+    index: how many came before it. columns: the classes of its items; some may have come before. labels: int64 ``[n]``,
+    positions in ``columns``.
     """
 
     index: int
-    modality: str
-    classes: tuple[str, ...]
+    columns: tuple[Column, ...]
     tokens: Tokens
     labels: Tensor
 
     @property
-    def columns(self) -> list[Column]:
-        """The task's classes as candidates."""
-        return [Column(self.modality, name) for name in self.classes]
+    def modality(self) -> str:
+        """Of all its classes; ValueError where they are of several, which no task of a stream is."""
+        (only,) = {column.modality for column in self.columns}
+        return only
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of its classes."""
+        return tuple(column.name for column in self.columns)
 
     def among(self, known: Sequence[Column]) -> tuple[list[Column], Tensor]:
         """``known`` and the classes that are new, in their order; and the labels as positions in them, ``[n]``."""
-        columns = list(dict.fromkeys([*known, *self.columns]))
-        places = {column: at for at, column in enumerate(columns)}
-        of_task = torch.tensor([places[column] for column in self.columns], device=self.labels.device)
-        return columns, of_task[self.labels]
+        columns, places = joined(known, self.columns)
+        return columns, places.to(self.labels.device)[self.labels]
 
     def chunks(self, most: int = CHUNK) -> list[slice]:
         """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task."""
@@ -115,6 +119,8 @@ class Method(ABC):
     """Whether tasks' items are stored, so that memory grows with every item."""
     grows_with_tasks: ClassVar[bool] = False
     """Whether something is stored of each task (a prompt, a router), so that memory grows where classes come again."""
+    learns_modalities_apart: ClassVar[bool] = True
+    """Whether learning one modality leaves what was learned of the others as it is."""
     frozen_alone: ClassVar[bool] = False
     """Whether nothing is ever asked of items but their frozen features, so that no others need to be stored."""
 
@@ -159,9 +165,14 @@ class Method(ABC):
         """Take on what :meth:`state` gave."""
 
     def lesson(self, task: TaskData) -> Lesson:
-        """The task, to be learned by gradient: its items shall come to the text anchors of their classes."""
-        tower, anchors = self.backbone.tower(task.modality), self.backbone.anchors(task.classes)
-        return Lesson(tower, task.tokens, task.labels, anchors, self.backbone.logit_scale)
+        """The task, to be learned by gradient: its items shall come to the text anchors of their classes.
+
+        Classes of one name, in several modalities, have one anchor.
+        """
+        names = list(dict.fromkeys(task.classes))
+        labels = torch.tensor([names.index(name) for name in task.classes], device=task.labels.device)[task.labels]
+        tower, anchors = self.backbone.towers[task.tokens.tower], self.backbone.anchors(names)
+        return Lesson(tower, task.tokens, labels, anchors, self.backbone.logit_scale)
 
     def trainable_parameters(self) -> int:
         """Numbers that gradients or statistics fit for one task's modality; by default all that is stored."""

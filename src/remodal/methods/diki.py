@@ -78,7 +78,7 @@ class Diki(SessionMethod[Sessions]):
         centre = mean(identity)
         variance = mean(Rows(task.tokens, lambda tokens: (tower.identity(tokens) - centre).square()))
         variance = (1 - SHRINKAGE) * variance + SHRINKAGE * variance.mean() + 1e-8
-        session = Session(task.columns, centre, variance, learned.prompts, learned.adapter)
+        session = Session(list(task.columns), centre, variance, learned.prompts, learned.adapter)
         return Sessions([*part.sessions, session])
 
     def fit(self, session: Session, identity: Tensor) -> Tensor:

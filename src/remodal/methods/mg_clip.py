@@ -27,6 +27,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from remodal.adaptation.adapt import Adapted, adapt, adapted_embeddings, frozen
+from remodal.adaptation.columns import joined
 from remodal.adaptation.lesson import Lesson
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.backbones import Tokens, Tower
@@ -106,10 +107,10 @@ class MgClip(TowerMethod[Compensated]):
         self, part: Compensated, task: TaskData, embedded: Rows, trainer: Trainer
     ) -> tuple[list[Column], Tensor]:
         """Columns and rows with those of the task, trained on it; the row of a known class from where it is."""
-        columns, labels = task.among(part.columns)
+        columns, places = joined(part.columns, task.columns)
+        labels = places[task.labels]
         means = functional.normalize(added(torch.zeros_like(part.rows), embedded, labels, len(columns)), dim=-1)
         rows = torch.cat([part.rows, means[len(part.rows) :]])
-        places = torch.tensor([columns.index(column) for column in task.columns])
 
         def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
             cosines = embedded[batch] @ functional.normalize(parameters["rows"], dim=-1).T

@@ -104,7 +104,7 @@ class MoeAdapters(SessionMethod[Experts]):
         identity = Rows(task.tokens, tower.identity)
         centre = mean(identity)
         directions = orthonormal(leading((own - centre for _, own in in_chunks(identity)), chosen.directions))
-        session = Session(task.columns, trained["router"], centre, directions)
+        session = Session(list(task.columns), trained["router"], centre, directions)
         frozen = idle[:, 0, 0].index_fill(0, used, 0.0)
         return Experts(*experts(trained), frozen, [*part.sessions, session])
 

@@ -111,9 +111,11 @@ class PartsMethod(Method, Generic[Part]):
 class TowerMethod(PartsMethod[Part]):
     """One part a tower, over the classes of all modalities that the tower reads: no modality is ever asked for."""
 
+    learns_modalities_apart = False
+
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """Learn the task with the part of its tower."""
-        tower = self.backbone.tower(task.modality)
+        tower = self.backbone.towers[task.tokens.tower]
         part = self.parts_[tower.name] if tower.name in self.parts_ else self.fresh(tower, task, trainer)
         self.parts_[tower.name] = self.learned(part, tower, task, trainer)
 

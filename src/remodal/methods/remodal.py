@@ -122,6 +122,7 @@ class Remodal(TowerMethod[Regressions]):
     options: ClassVar[type[Settings]] = RemodalSettings
     settings: RemodalSettings
     part: ClassVar[type[Regressions]] = Regressions
+    learns_modalities_apart = True
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)

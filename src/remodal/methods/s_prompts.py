@@ -77,7 +77,7 @@ class SPrompts(SessionMethod[Sessions]):
         identity = torch.cat([own for _, own in in_chunks(some)])
         centres = kmeans(identity, chosen.centres, trainer.generator("centres"))
         expert = Expert(learned.prompts, learned.adapter, 1.0)
-        return Sessions([*part.sessions, Session(task.columns, centres, expert)])
+        return Sessions([*part.sessions, Session(list(task.columns), centres, expert)])
 
     def fit(self, session: Session, identity: Tensor) -> Tensor:
         """Minus the distance (L1) to the nearest centre."""

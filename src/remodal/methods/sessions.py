@@ -32,6 +32,7 @@ class SessionMethod(TowerMethod[Part]):
     """A tower's part has ``sessions``, oldest first, and each of them ``columns``, its task's classes."""
 
     grows_with_tasks = True
+    learns_modalities_apart = True
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Part:
         """No session yet."""

@@ -22,6 +22,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from remodal.adaptation.columns import joined
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.rows import Rows
@@ -94,13 +95,11 @@ class Slca(TowerMethod[Learner]):
     def learned(self, part: Learner, tower: Tower, task: TaskData, trainer: Trainer) -> Learner:
         """Learn the task slowly, add its statistics, align the whole classifier."""
         chosen = self.settings
-        known = list(dict.fromkeys([*part.classes.columns, *task.columns]))
+        known, rows = joined(part.classes.columns, task.columns)
         grown = len(known) - len(part.bias)
         weights = torch.cat([part.own_weights, part.weights.new_zeros(grown, part.weights.shape[1])])
         bias = torch.cat([part.own_bias, part.bias.new_zeros(grown)])
         brought = [*part.brought, *[max(part.brought, default=-1) + 1] * grown]
-        places = {column: at for at, column in enumerate(known)}
-        rows = torch.tensor([places[column] for column in task.columns])
 
         rate = math.sqrt(chosen.slowness)  # of the gradient as of what it moves: together the slower rate
 

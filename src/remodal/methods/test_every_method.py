@@ -18,3 +18,9 @@ def test_a_method_conforms(name: str, check: str) -> None:
 @pytest.mark.parametrize("name", ["remodal", "joint"])
 def test_a_method_conforms_that_adapts_as_it_does_on_a_transformer(name: str, check: str) -> None:
     CHECKS[check](Candidate.of(methods.get(name), {"adapt": True, "steps": 6, "learning_rate": 0.1}))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", ["joint-comm", "joint-l2p"])
+def test_a_method_conforms_that_is_fitted_to_all_items(name: str, check: str) -> None:
+    CHECKS[check](Candidate.of(methods.get(name)))

@@ -19,6 +19,7 @@ from remodal.backbones import Backbone, Encoder, Engine, Tokens, Tower
 from remodal.backbones.lite.prompting import prompted
 from remodal.learning.prepare import PreparedStep, PreparedStream, PreparedTask, TestData
 from remodal.methods.base import TaskData
+from remodal.streams.base import Column
 from remodal.training.seeding import generator
 
 WIDTH = 12
@@ -107,7 +108,7 @@ def toy_stream(
         draws = generator(seed, "toy stream", index)
         means = torch.stack([_mean(backbone, modality, name, alignment) for name in classes])
         train, test = (_items(backbone, modality, means, items, noise, shuffled, draws) for _ in range(2))
-        data = TaskData(index, modality, tuple(classes), *train)
+        data = TaskData(index, tuple(Column(modality, name) for name in classes), *train)
         names = tuple(f"{modality}/{index}/{item}" for item in range(len(test[1])))
         prepared.append(PreparedTask(data, TestData(names, *test)))
     steps = tuple(PreparedStep(task.train.modality, task.train, task.train.index) for task in prepared)

@@ -102,6 +102,7 @@ class Trainer:
     """Trains the stages of one task.
 
     seed: the run's. task: index of the task, part of every generator's purpose. record: takes one record an epoch.
+    part: what stands before the names of its stages and purposes.
     """
 
     def __init__(
@@ -111,8 +112,10 @@ class Trainer:
         journal: Journal | None = None,
         record: Callable[[Record], None] | None = None,
         progress: Progress | None = None,
+        part: tuple[str, ...] = (),
     ) -> None:
         self.seed, self.task = seed, task
+        self._part = part
         self._journal: Journal = journal or NoJournal()
         self._record = record or (lambda _: None)
         self._progress = progress or Silent()
@@ -120,13 +123,18 @@ class Trainer:
 
     def generator(self, purpose: str) -> Generator:
         """A generator for a purpose of this task outside :meth:`fit`."""
-        return generator(self.seed, self.task, purpose)
+        return generator(self.seed, self.task, *self._part, purpose)
+
+    def part(self, name: str) -> Trainer:
+        """For a part of the task, whose stages and purposes may have names that other parts use too."""
+        return Trainer(self.seed, self.task, self._journal, self._record, self._progress, (*self._part, name))
 
     def fit(self, stage: str, start: Parameters, loss: Loss, samples: int, recipe: Recipe) -> Parameters:
         """Minimise ``loss`` over ``samples`` samples in shuffled batches; the trained parameters, without gradients.
 
         start: initial values by name; they are not changed.
         """
+        stage = " ".join((*self._part, stage))
         steps, epoch_steps = recipe.steps, math.ceil(samples / recipe.batch)
         parameters = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
         moments = recipe.fresh_moments(parameters)

@@ -62,7 +62,7 @@ def _problem(name: str) -> str:
         return "which isn't of the valid form"
     if len(name) > LONGEST_NAME:
         return f"which is longer than {LONGEST_NAME} characters"
-    if name in methods.names():
+    if name in methods:
         return "which is a method already"
     if name in COMMANDS:
         return f"which is a command: remodal methods {name}"

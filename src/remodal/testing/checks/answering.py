@@ -103,7 +103,8 @@ def is_not_told_the_modality(candidate: Candidate) -> None:
 def _relabelled(task: PreparedTask, modality: str) -> PreparedTask:
     """The same held-out items in a task that states another modality, under names that say nothing."""
     unnamed = tuple(str(index) for index in range(len(task.test.items)))
-    return PreparedTask(replace(task.train, modality=modality), TestData(unnamed, task.test.tokens, task.test.labels))
+    columns = tuple(Column(modality, name) for name in task.train.classes)
+    return PreparedTask(replace(task.train, columns=columns), TestData(unnamed, task.test.tokens, task.test.labels))
 
 
 def _repeated(task: PreparedTask, times: int) -> PreparedTask:
