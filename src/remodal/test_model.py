@@ -84,5 +84,5 @@ def test_an_unknown_setting_gets_the_nearest_name(lite_cache: Path) -> None:
 
 def test_what_there_is() -> None:
     assert remodal.list_backbones() == ["lite", "towers", "vit"]
-    assert remodal.list_streams() == ["everyday"]
+    assert remodal.list_streams() == ["everyday", "everyday-close"]
     assert {"comm", "finetune", "joint", "nearest-mean", "ridge", "zero-shot"} <= set(remodal.list_methods())

@@ -17,20 +17,22 @@ STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Penalty over an item's mean square: what is tried."""
 SHARPNESS = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0)
 """What outputs are multiplied with before the softmax: what is tried."""
+OUTPUTS = 2**20
+"""Of items that are left out, one a class, at most: where classes are many, fewer items are left out."""
 NAMING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 """Weight of the cosine to a class's name beside the output: what is tried."""
 
 
 @dataclass
 class Calibration:
-    """losses: ``[strengths, NAMING, SHARPNESS]``, cross-entropy summed over items."""
+    """losses: ``[strengths, namings, SHARPNESS]``, cross-entropy summed over items."""
 
     losses: Tensor
 
     @classmethod
-    def empty(cls, strengths: int = 1) -> Self:
-        """Of no item."""
-        return cls(torch.zeros(strengths, len(NAMING), len(SHARPNESS)))
+    def empty(cls, strengths: int = 1, namings: int = len(NAMING)) -> Self:
+        """Of no item. namings: how many weights of the names are tried; 1: none but 0."""
+        return cls(torch.zeros(strengths, namings, len(SHARPNESS)))
 
     @classmethod
     def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -38,12 +40,12 @@ class Calibration:
         losses = tensors["losses"]
         return {"losses": losses[None] if losses.dim() == 2 else losses}
 
-    def added(self, outputs: Tensor, nearness: Tensor, labels: Tensor) -> Self:
-        """With items of ``outputs`` ``[strengths, n, classes]``, cosines to the classes' names, and labels ``[n]``."""
+    def added(self, outputs: Tensor, labels: Tensor, nearness: Tensor | float = 0.0) -> Self:
+        """With items of ``outputs`` ``[strengths, n, classes]`` and labels ``[n]``; nearness: cosines to the names."""
         losses = [
             functional.cross_entropy(sharpness * scores, labels, reduction="sum")
             for one in outputs
-            for scores in (one + naming * nearness for naming in NAMING)
+            for scores in (one + naming * nearness for naming in NAMING[: self.losses.shape[1]])
             for sharpness in SHARPNESS
         ]
         return type(self)(self.losses + torch.stack(losses).view_as(self.losses))

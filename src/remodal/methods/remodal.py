@@ -10,7 +10,8 @@ them (:meth:`Remodal.adapted`).
   with many items are held back a little, and what speaks for a class speaks a little for classes with near names
   (cosine of the text anchors); the penalty is the one of a few under which items are likeliest that the regression has
   not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
-- between the modalities of a tower, ridge regression of the same kind on what a router may see, with a bias;
+- between the modalities of a tower, ridge regression onto the classes of all of them, on what a router may see; the
+  likelihood of a modality is the sum over its classes (:mod:`remodal.adaptation.class_router`);
 - the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
 
@@ -30,11 +31,11 @@ from typing import ClassVar, cast
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from remodal.adaptation.adapt import Adapted, adapt, frozen, suited
 from remodal.adaptation.alignment import aligned
-from remodal.adaptation.calibration import STRENGTHS, Calibration
+from remodal.adaptation.calibration import OUTPUTS, STRENGTHS, Calibration
+from remodal.adaptation.class_router import ClassRouter, with_bias
 from remodal.adaptation.expert import embeddings
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
@@ -49,11 +50,6 @@ from remodal.streams.base import Column
 from remodal.training.seeding import generator, normal
 from remodal.training.trainer import Trainer
 
-OUTPUTS = 2**20
-"""Of items that are left out, one a class, at most: where classes are many, fewer items are left out."""
-IDENTITIES = 4096
-"""Rows of the router's sketch before it is cut: they are narrow, so that it pays to cut rarely."""
-
 
 class RemodalSettings(Settings):
     """Settings of ``remodal``."""
@@ -63,10 +59,12 @@ class RemodalSettings(Settings):
     strength: float | None = Field(
         None, gt=0, description="penalty of a modality's regression, over an item's mean square; null: from the data"
     )
-    router_strength: float = Field(1e-2, gt=0, description="penalty of the router's regression")
+    router_strength: float | None = Field(
+        None, gt=0, description="penalty of the router's regression, over its Gram's mean diagonal; null: from the data"
+    )
     balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
     names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
-    router_sharpness: float = Field(20.0, gt=0, description="of the softmax over modalities")
+    router_sharpness: float | None = Field(None, gt=0, description="of the router's softmax; null: from the data")
     adapt: bool | None = Field(
         None,
         description="train prompts on a modality's first task; null: where they act in layers and held-out items gain",
@@ -104,10 +102,9 @@ class Modality:
 
 @dataclass
 class Regressions:
-    """identity, router: moments and weights ``[identity_width + 1, modalities]`` over the modalities."""
+    """router: between the modalities."""
 
-    identity: LowRankRidge
-    router: Tensor
+    router: ClassRouter
     modalities: list[Modality]
 
     def place(self, modality: str) -> int:
@@ -136,7 +133,7 @@ class Remodal(TowerMethod[Regressions]):
 
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
-        super().restore(state)
+        super().restore(_with_class_router(state))
         sums = Calibration.empty(len(self._strengths)).losses.shape
         for name, part in self.parts_.items():
             for modality in part.modalities:  # before W is drawn
@@ -155,23 +152,15 @@ class Remodal(TowerMethod[Regressions]):
 
     def fresh(self, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """No modality yet."""
-        width = tower.identity_width + 1
-        return Regressions(LowRankRidge.empty(width), torch.zeros(width, 0), [])
+        return Regressions(ClassRouter.empty(tower.identity_width, len(self._router_strengths)), [])
 
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """Add the task's moments to its modality's and to the router's, and solve both again."""
         at = part.place(task.modality)
         modalities = [*part.modalities[:at], self.fitted(part, tower, task, trainer), *part.modalities[at + 1 :]]
-        labels = torch.full_like(task.labels, at)
-        moments = part.identity.sketch
-        for rows in self._chunks(task):
-            if len(moments.factor) > IDENTITIES:
-                moments = moments.cut(self.settings.rank)
-            identity = with_bias(tower.identity(task.tokens[rows]))
-            moments = moments.added(identity, labels[rows], len(modalities))
-        kept = moments.cut(self.settings.rank)
-        router = kept.solve(self.settings.router_strength * moments.mean_square())
-        return replace(part, identity=kept.rounded(), router=router, modalities=modalities)
+        identity = Rows(task.tokens, tower.identity)
+        router = part.router.learned(identity, task.labels, task.columns, self.settings.rank, self._router_strengths)
+        return Regressions(router, modalities)
 
     def _chunks(self, task: TaskData) -> list[slice]:
         """About as many items at a time as directions are kept: cutting off costs more in smaller steps."""
@@ -256,7 +245,7 @@ class Remodal(TowerMethod[Regressions]):
                 step = -(-len(own) * len(known) // OUTPUTS)
                 left_out = moments.left_out(own, [strength * square for strength in self._strengths], step)
                 nearness = aligned(tower, None, tower.features(task.tokens[rows][::step])) @ anchors.T
-                calibration = calibration.added(mixed(left_out, mixing), nearness, own[::step])
+                calibration = calibration.added(mixed(left_out, mixing), own[::step], nearness)
             moments, total = moments.cut(self.settings.rank), total + square * len(own)
         penalty = self._strengths[calibration.strength] * total / len(labels)
         weights = mixed(moments.solve(penalty), mixing)
@@ -267,6 +256,11 @@ class Remodal(TowerMethod[Regressions]):
     def _strengths(self) -> tuple[float, ...]:
         """The penalties that are tried."""
         return STRENGTHS if self.settings.strength is None else (self.settings.strength,)
+
+    @property
+    def _router_strengths(self) -> tuple[float, ...]:
+        """The router's penalties that are tried."""
+        return STRENGTHS if self.settings.router_strength is None else (self.settings.router_strength,)
 
     def _lifted_width(self, tower: Tower) -> int:
         return tower.feature_width + self.settings.width + 1
@@ -319,9 +313,8 @@ class Remodal(TowerMethod[Regressions]):
             nearness = self._nearness(tower, tokens, [columns[at] for at in new])
             out[:, new] = UNKNOWN_MODALITY + (self.backbone.logit_scale * nearness).log_softmax(1)
         if part is not None:
-            routed = with_bias(tower.identity(tokens)) @ part.router
-            prior = (self.settings.router_sharpness * routed).log_softmax(1)
-        for index, modality in enumerate(modalities):
+            prior = part.router.log_probability(tower.identity(tokens), self.settings.router_sharpness)
+        for modality in modalities:
             places = {column: at for at, column in enumerate(modality.columns)}
             asked = [at for at, column in enumerate(columns) if column in places]
             if not asked:
@@ -330,13 +323,8 @@ class Remodal(TowerMethod[Regressions]):
             scores = self._outputs(modality, tower, tokens, of_asked)
             if naming := modality.calibration.naming:
                 scores = scores + naming * self._nearness(tower, tokens, [columns[at] for at in asked])
-            out[:, asked] = prior[:, index, None] + (modality.calibration.sharpness * scores).log_softmax(1)
+            out[:, asked] = prior[modality.name][:, None] + (modality.calibration.sharpness * scores).log_softmax(1)
         return out
-
-
-def with_bias(features: Tensor) -> Tensor:
-    """``[n, width + 1]``, the last column 1."""
-    return functional.pad(features, (0, 1), value=1.0)
 
 
 def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
@@ -346,3 +334,20 @@ def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
     for rows in torch.split(outputs.view(-1, outputs.shape[-1]), CHUNK):  # views: little more memory than they have
         rows.copy_((mixing @ rows.T.contiguous()).T)
     return outputs
+
+
+def _with_class_router(state: State) -> State:
+    """A state of before routers knew classes: of one class a modality, without a name, and one penalty."""
+    state = State(dict(state.tensors), {**state.values, "parts": dict(state.values["parts"])})
+    for tower, part in state.values["parts"].items():
+        if "identity" in part:
+            before, router = f"parts/{tower}/identity", f"parts/{tower}/router"
+            state.tensors[f"{router}/weights"] = state.tensors.pop(router)
+            state.put(
+                f"{router}/moments", {name: state.tensors.pop(f"{before}/{name}") for name in state.under(before)}
+            )
+            state.tensors[f"{router}/calibration/losses"] = Calibration.empty(1, namings=1).losses
+            columns = [[one["name"], ""] for one in part["modalities"]]
+            fields = {"columns": columns, "moments": {}, "calibration": {}}
+            state.values["parts"][tower] = {"router": fields, "modalities": part["modalities"]}
+    return state

@@ -12,15 +12,17 @@ found by whoever reads it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.features.progress import Progress, Silent
 from remodal.modalities import get_modality
 from remodal.modalities.base import Medium
+from remodal.streams import close
 from remodal.streams.base import Item, Quarantined, Split, Step, Stream, Task
 from remodal.streams.disguise import disguised
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
@@ -55,13 +57,24 @@ __all__ = [
 DEFAULTS = StreamSettings()
 
 
+class _Inside(NamedTuple):
+    """A stream inside the package: where its media lie, and how they are listed."""
+
+    folder: Path
+    listing: Callable[[], Listing]
+
+
+_INSIDE = {name: _Inside(HERE / name, partial(list_embedded, HERE / name)) for name in embedded_names()}
+_INSIDE[close.NAME] = _Inside(close.SOURCE, close.list_close)
+
+
 def list_streams() -> list[str]:
     """The names of the streams inside the package; the path of a folder is a valid stream too.
 
     >>> list_streams()
-    ['everyday']
+    ['everyday', 'everyday-close']
     """
-    return embedded_names()
+    return sorted(_INSIDE)
 
 
 def stream(
@@ -147,8 +160,9 @@ def verify(
     byte for byte or as a near copy of its picture (:mod:`~remodal.streams.likeness`).
     """
     settings = StreamSettings.checked({"depth_unit": depth_unit})
-    name, listing = _listed(name_or_path, settings)
-    problems = altered_files(HERE / name) if name_or_path in embedded_names() else []
+    _, listing = _listed(name_or_path, settings)
+    inside = _INSIDE.get(str(name_or_path))
+    problems = altered_files(inside.folder) if inside else []
     problems += learnable(listing).quarantined
     contents: dict[str, bytes] = {}
     thumbnails: dict[str, Thumbnail] = {}
@@ -198,7 +212,8 @@ def export(
     _, listing = _listed(name_or_path, StreamSettings.checked({"depth_unit": depth_unit}))
     of_split = [item for item in listing.items if split in (None, item.split)]
     chosen = of_split if items is None else samples(of_split, items)
-    notice = HERE / name_or_path / NOTICE if name_or_path in embedded_names() else None
+    inside = _INSIDE.get(str(name_or_path))
+    notice = inside.folder / NOTICE if inside else None
     write_files(chosen, Path(folder), notice, progress)
     return len(chosen)
 
@@ -231,13 +246,13 @@ def _listed_folder(root: Path, depth_unit: str | None, undivided: int = 0) -> Li
 
 def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Listing]:
     """A stream's name and its items."""
-    if name_or_path in embedded_names():
-        return str(name_or_path), list_embedded(HERE / name_or_path)
+    if inside := _INSIDE.get(str(name_or_path)):
+        return str(name_or_path), inside.listing()
     root = Path(name_or_path)
     if root.is_dir():
         return root.resolve().name, _listed_folder(root, settings.depth_unit)
     if root.exists():
-        raise RemodalError(f"{root}: found a file; valid: a folder, or one of {', '.join(embedded_names())}")
-    unknown = UnknownName("stream", str(name_or_path), embedded_names())
+        raise RemodalError(f"{root}: found a file; valid: a folder, or one of {', '.join(list_streams())}")
+    unknown = UnknownName("stream", str(name_or_path), list_streams())
     unknown.args = (f"{unknown}, or the path of a folder",)
     raise unknown

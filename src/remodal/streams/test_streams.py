@@ -82,7 +82,7 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
     assert str(caught.value) == (
         "unknown stream 'evryday'; did you mean 'everyday'? valid: everyday, or the path of a folder"
     )
-    assert list_streams() == ["everyday"]
+    assert list_streams() == ["everyday", "everyday-close"]
 
 
 def test_a_file_is_not_a_stream(write: Write) -> None:
