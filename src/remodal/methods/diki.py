@@ -13,7 +13,6 @@ in the paper). The paper's rate of 5 is for prompts alone; the alignment, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -86,17 +85,7 @@ class Diki(SessionMethod[Sessions]):
         squared = (identity - session.mean).square() / session.variance
         return -0.5 * (squared + session.variance.log() + math.log(2 * math.pi)).mean(1)
 
-    def logits(
-        self,
-        part: Sessions,
-        session: Session,
-        fit: Tensor,
-        tower: Tower,
-        tokens: Tokens,
-        chosen: Tensor,
-        names: Sequence[str],
-    ) -> Tensor:
-        """``scale * z . anchor`` under the task's prompts, weighted item by item."""
-        prompts = values_times(session.prompts.expand(len(chosen), -1, -1, -1, -1), torch.sigmoid(fit - 1))
-        embedded = aligned(tower, session.adapter, tower.features(tokens[chosen], prompts))
-        return self.backbone.logits(embedded, names)
+    def embedded(self, part: Sessions, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
+        """Under the task's prompts, weighted item by item."""
+        prompts = values_times(session.prompts.expand(len(fit), -1, -1, -1, -1), torch.sigmoid(fit - 1))
+        return aligned(tower, session.adapter, tower.features(tokens, prompts))

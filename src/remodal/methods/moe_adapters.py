@@ -12,7 +12,6 @@ where a task would find all of them frozen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -125,16 +124,6 @@ class MoeAdapters(SessionMethod[Experts]):
         centred = identity - session.mean
         return (centred @ session.directions).square().sum(1) - centred.square().sum(1)
 
-    def logits(
-        self,
-        part: Experts,
-        session: Session,
-        fit: Tensor,
-        tower: Tower,
-        tokens: Tokens,
-        chosen: Tensor,
-        names: Sequence[str],
-    ) -> Tensor:
-        """``scale * z . anchor`` with the weights of the task's router."""
-        embedded = self._embedded(tower, tower.features(tokens[chosen]), session.router, part.down, part.up)
-        return self.backbone.logits(embedded, names)
+    def embedded(self, part: Experts, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
+        """With the weights of the task's router."""
+        return self._embedded(tower, tower.features(tokens), session.router, part.down, part.up)

@@ -10,14 +10,13 @@ learned alignment to the text anchors, in place of trained words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from remodal.adaptation.expert import Expert, embeddings
+from remodal.adaptation.expert import Expert
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
@@ -83,19 +82,9 @@ class SPrompts(SessionMethod[Sessions]):
         """Minus the distance (L1) to the nearest centre."""
         return -torch.cdist(identity, session.centres, p=1.0).amin(1)
 
-    def logits(
-        self,
-        part: Sessions,
-        session: Session,
-        fit: Tensor,
-        tower: Tower,
-        tokens: Tokens,
-        chosen: Tensor,
-        names: Sequence[str],
-    ) -> Tensor:
-        """``scale * z . anchor`` under the session's prompts."""
-        embedded = embeddings(tower, tokens, session.expert)[chosen]
-        return self.backbone.logits(embedded, names)
+    def embedded(self, part: Sessions, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
+        """By the session's expert."""
+        return session.expert.embedded(tower, tokens)
 
 
 def kmeans(rows: Tensor, centres: int, generator: Generator) -> Tensor:

@@ -44,13 +44,8 @@ class SessionMethod(TowerMethod[Part]):
         """How well items fit a session, ``[n]``, from what the router sees of them ``[n, identity_width]``."""
 
     @abstractmethod
-    def logits(
-        self, part: Part, session: Any, fit: Tensor, tower: Tower, tokens: Tokens, chosen: Tensor, names: Sequence[str]
-    ) -> Tensor:
-        """``[k, len(names)]`` for the items ``chosen`` ``[k]`` of ``tokens``, whose best session is ``session``.
-
-        fit: ``[k]``, their fit to it.
-        """
+    def embedded(self, part: Part, session: Any, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
+        """What items are mapped to in the text space ``[k, d]`` that fit ``session`` best; fit: how well, ``[k]``."""
 
     def part_scores(self, part: Part | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Log-probability within a modality, less ``BEHIND`` for each modality that fits better."""
@@ -67,7 +62,8 @@ class SessionMethod(TowerMethod[Part]):
             for index, session in enumerate(own):
                 chosen = (best == index).nonzero()[:, 0]
                 if part is not None and len(chosen):
-                    logits = self.logits(part, session, fits[modality][chosen], tower, tokens, chosen, names)
+                    embedded = self.embedded(part, session, fits[modality][chosen], tower, tokens[chosen])
+                    logits = self.backbone.logits(embedded, names)
                     mine = {column.name for column in session.columns}
                     logits = logits - torch.tensor([0.0 if name in mine else ELSEWHERE for name in names])
                     out[chosen[:, None], torch.tensor(positions)] = logits.log_softmax(1)
