@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.calibration import OUTPUTS, Calibration
+from remodal.adaptation.calibration import OUTPUTS, STRENGTHS, Calibration
 from remodal.adaptation.columns import joined
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.streams.base import Column
 
+RANK = 512
+"""Directions of the Gram matrix that are kept."""
 UNCUT = 4096
 """Rows of the sketch before it is cut: they are narrow, so that it pays to cut rarely."""
 
@@ -38,13 +40,19 @@ class ClassRouter:
     calibration: Calibration
 
     @classmethod
-    def empty(cls, width: int, strengths: int) -> Self:
+    def empty(cls, width: int, strengths: int = len(STRENGTHS)) -> Self:
         """Of no class. strengths: how many penalties are tried."""
         moments, weights = LowRankRidge.empty(width + 1), torch.zeros(width + 1, 0)
         return cls([], moments, weights, Calibration.empty(strengths, namings=1))
 
     def learned(
-        self, identity: Rows, labels: Tensor, columns: Sequence[Column], rank: int, strengths: Sequence[float]
+        self,
+        identity: Tensor | Rows,
+        labels: Tensor,
+        columns: Sequence[Column],
+        *,
+        rank: int = RANK,
+        strengths: Sequence[float] = STRENGTHS,
     ) -> Self:
         """After items ``[n, width]`` with labels ``[n]``, positions in ``columns``.
 
@@ -64,6 +72,11 @@ class ClassRouter:
         kept = sketch.cut(rank)
         weights = kept.solve(penalties[calibration.strength])
         return type(self)(known, kept.rounded(), weights, calibration)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that learning fits."""
+        return self.weights.numel()
 
     def log_probability(self, identity: Tensor, sharpness: float | None = None) -> dict[str, Tensor]:
         """log p(modality) ``[n]`` by modality, of items ``[n, width]``; sharpness: of the softmax; None: as chosen."""

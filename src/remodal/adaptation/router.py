@@ -14,11 +14,15 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
+from remodal.streams.base import Column
 from remodal.training.seeding import shuffled
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 RECIPE = Recipe(learning_rate=5e-2, steps=20, batch=1)
+RANK = 64
+"""Directions of a modality's covariance that are kept."""
 DRAWS = 128
 """Pseudo-features a modality in each step."""
 SCALE = 10.0
@@ -29,17 +33,18 @@ SCALE = 10.0
 class Router:
     """Log-probabilities over ``modalities`` from frozen features ``[n, width]``.
 
-    weight: ``[modalities, width]``. bias: ``[modalities]``.
+    weight: ``[modalities, width]``. bias: ``[modalities]``. statistics: of each modality's features by class.
     """
 
     modalities: list[str]
     weight: Tensor
     bias: Tensor
+    statistics: list[ClassStatistics]
 
     @classmethod
     def empty(cls, width: int) -> Self:
         """Of no modality."""
-        return cls([], torch.zeros(0, width), torch.zeros(0))
+        return cls([], torch.zeros(0, width), torch.zeros(0), [])
 
     def logits(self, features: Tensor) -> Tensor:
         """``[n, modalities]``; of unit-length features, scaled so that the weights stay small."""
@@ -50,13 +55,25 @@ class Router:
         log_probability = self.logits(features).log_softmax(dim=1)
         return {name: log_probability[:, index] for index, name in enumerate(self.modalities)}
 
-    def train(self, statistics: Sequence[ClassStatistics], modalities: Sequence[str], trainer: Trainer) -> None:
-        """Fit to what is stored of each modality; nothing to learn where there is only one."""
-        width = self.weight.shape[1]
+    @property
+    def parameters(self) -> int:
+        """Numbers that learning fits."""
+        return self.weight.numel() + self.bias.numel()
+
+    def learned(self, identity: Tensor | Rows, labels: Tensor, columns: Sequence[Column], trainer: Trainer) -> Self:
+        """After items ``[n, width]`` of a task with labels ``[n]``, positions in ``columns``.
+
+        Fitted to what is stored of each modality; there is nothing to learn where there is only one.
+        """
+        modality, width = columns[0].modality, self.weight.shape[1]
+        modalities, statistics = list(self.modalities), list(self.statistics)
+        if modality not in modalities:
+            modalities.append(modality)
+            statistics.append(ClassStatistics.empty(width, RANK))
+        statistics[modalities.index(modality)].add(identity, labels, [column.name for column in columns])
         start = {"weight": torch.zeros(len(modalities), width), "bias": torch.zeros(len(modalities))}
         start["weight"][: len(self.modalities)] = self.weight
         start["bias"][: len(self.modalities)] = self.bias
-        self.modalities = list(modalities)
 
         def loss(parameters: Parameters, _: Tensor, draws: Generator) -> Tensor:
             features, labels = zip(*(_draw(stored, index, draws) for index, stored in enumerate(statistics)))
@@ -65,7 +82,7 @@ class Router:
 
         if len(modalities) > 1:
             start = trainer.fit("router", start, loss, samples=1, recipe=RECIPE)
-        self.weight, self.bias = start["weight"], start["bias"]
+        return type(self)(modalities, start["weight"], start["bias"], statistics)
 
 
 def _draw(stored: ClassStatistics, index: int, draws: Generator) -> tuple[Tensor, Tensor]:

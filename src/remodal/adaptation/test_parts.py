@@ -13,8 +13,8 @@ from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.realign import temperature
 from remodal.adaptation.ridge import LowRankRidge, Sketch, StreamingRidge
 from remodal.adaptation.router import Router
-from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones.lite.prompting import prompted
+from remodal.streams.base import Column
 from remodal.testing import ToyEncoder
 from remodal.training.trainer import Trainer
 
@@ -159,13 +159,10 @@ def test_the_router_tells_modalities_apart_from_their_statistics() -> None:
     centres = torch.eye(3, 8)
     items = {name: torch.nn.functional.normalize(centre + 0.2 * torch.randn(90, 8, generator=draws), dim=-1)
              for name, centre in zip(("image", "audio", "depth"), centres, strict=True)}  # fmt: skip
-    stored = []
-    for features in items.values():
-        statistics = ClassStatistics.empty(8, rank=4)
-        statistics.add(features, torch.arange(90) % 3, ["a", "b", "c"])
-        stored.append(statistics)
     router = Router.empty(8)
-    router.train(stored, list(items), Trainer(0, 0))
+    for task, (modality, features) in enumerate(items.items()):
+        columns = [Column(modality, name) for name in ("a", "b", "c")]
+        router = router.learned(features, torch.arange(90) % 3, columns, Trainer(0, task))
     for index, features in enumerate(items.values()):
         assert (router.logits(features).argmax(1) == index).float().mean() > 0.95
 

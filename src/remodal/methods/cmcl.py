@@ -87,7 +87,7 @@ class Cmcl(RoutedMethod[Map]):
         expert = Expert(torch.zeros(0), adapter(trained["update"]), 1.0)
         kept = leading(chain([earlier], (own for _, own in in_chunks(features))), RANK)
         self.parts_[task.modality] = Map(expert, kept, leading([names, lesson.anchors], RANK))
-        self.learn_identity(task, Rows(task.tokens, tower.identity), trainer)
+        self.route(task)
 
     def experts(self) -> Mapping[str, Expert]:
         """The maps."""

@@ -33,6 +33,7 @@ from remodal.adaptation.drift import Drift
 from remodal.adaptation.expert import Expert
 from remodal.adaptation.merge import merge, merge_rate
 from remodal.adaptation.realign import Anchors, pseudo_draw, realign, temperature
+from remodal.adaptation.router import Router
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.adaptation.statistics import ClassStatistics, pseudo_features
 from remodal.backbones import Tower
@@ -79,6 +80,7 @@ class Comm(RoutedMethod[_Modality]):
     options = CommSettings
     settings: CommSettings
     part = _Modality
+    router = Router
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
@@ -112,7 +114,7 @@ class Comm(RoutedMethod[_Modality]):
         self.parts_[task.modality] = modality
         if self.settings.realign:
             modality.expert = self._realigned(modality, tower, trainer)
-        self.learn_identity(task, identity, trainer)
+        self.routers_[tower.name] = self.routers_[tower.name].learned(identity, task.labels, task.columns, trainer)
 
     def experts(self) -> dict[str, Expert]:
         """Snapshot, adapter and temperature of each modality."""

@@ -111,7 +111,7 @@ class Pathweave(RoutedMethod[Woven]):
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch, chosen.weight_decay)
         trained = self.lesson(task).fit("adapters", before.trained, mapped, recipe, trainer)
         self.parts_[task.modality] = before.moved(trained)
-        self.learn_identity(task, Rows(task.tokens, tower.identity), trainer)
+        self.route(task)
 
     def experts(self) -> Mapping[str, Woven]:
         """One a modality."""

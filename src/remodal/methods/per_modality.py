@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from remodal.adaptation.adapt import Adapted
 from remodal.adaptation.expert import Expert
-from remodal.adaptation.rows import Rows
 from remodal.methods.base import TaskData, methods
 from remodal.methods.finetune import FinetuneSettings
 from remodal.methods.prompt_training import trained
@@ -32,7 +31,7 @@ class PerModality(RoutedMethod[Expert]):
         start = Adapted(before.prompts, before.adapter) if before else None
         learned = trained(self.lesson(task), self.settings, trainer, start)
         self.parts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
-        self.learn_identity(task, Rows(task.tokens, self.backbone.tower(task.modality).identity), trainer)
+        self.route(task)
 
     def experts(self) -> Mapping[str, Expert]:
         """One a modality."""

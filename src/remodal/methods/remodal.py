@@ -159,7 +159,8 @@ class Remodal(TowerMethod[Regressions]):
         at = part.place(task.modality)
         modalities = [*part.modalities[:at], self.fitted(part, tower, task, trainer), *part.modalities[at + 1 :]]
         identity = Rows(task.tokens, tower.identity)
-        router = part.router.learned(identity, task.labels, task.columns, self.settings.rank, self._router_strengths)
+        rank, strengths = self.settings.rank, self._router_strengths
+        router = part.router.learned(identity, task.labels, task.columns, rank=rank, strengths=strengths)
         return Regressions(router, modalities)
 
     def _chunks(self, task: TaskData) -> list[slice]:
