@@ -12,7 +12,6 @@ in the paper). The paper's rate of 5 is for prompts alone; the alignment, which 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -21,15 +20,14 @@ from torch import Tensor
 
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.prompts import values_times
-from remodal.adaptation.rows import Rows, mean
+from remodal.adaptation.rows import Rows
+from remodal.adaptation.selectors import Gaussian
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
 from remodal.streams.base import Column
 from remodal.training.trainer import Recipe, Trainer
-
-SHRINKAGE = 1e-2
 
 
 class DikiSettings(PromptSettings):
@@ -46,13 +44,17 @@ class DikiSettings(PromptSettings):
 
 @dataclass
 class Session:
-    """What is kept of a task. mean, variance: ``[identity_width]`` of its frozen features."""
+    """What is kept of a task."""
 
     columns: list[Column]
-    mean: Tensor
-    variance: Tensor
+    selector: Gaussian
     prompts: Tensor
     adapter: Tensor
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Before the Gaussian had a class of its own."""
+        return {f"selector/{name}" if name in ("mean", "variance") else name: one for name, one in tensors.items()}
 
 
 @dataclass
@@ -73,17 +75,9 @@ class Diki(SessionMethod[Sessions]):
     def learned(self, part: Sessions, tower: Tower, task: TaskData, trainer: Trainer) -> Sessions:
         """Prompts of the task's own, and the Gaussian of its frozen features."""
         learned = trained(self.lesson(task), self.settings, trainer)
-        identity = Rows(task.tokens, tower.identity)
-        centre = mean(identity)
-        variance = mean(Rows(task.tokens, lambda tokens: (tower.identity(tokens) - centre).square()))
-        variance = (1 - SHRINKAGE) * variance + SHRINKAGE * variance.mean() + 1e-8
-        session = Session(list(task.columns), centre, variance, learned.prompts, learned.adapter)
+        selector = Gaussian.of(Rows(task.tokens, tower.identity))
+        session = Session(list(task.columns), selector, learned.prompts, learned.adapter)
         return Sessions([*part.sessions, session])
-
-    def fit(self, session: Session, identity: Tensor) -> Tensor:
-        """``log N(x; mean, variance) / d``."""
-        squared = (identity - session.mean).square() / session.variance
-        return -0.5 * (squared + session.variance.log() + math.log(2 * math.pi)).mean(1)
 
     def embedded(self, part: Sessions, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """Under the task's prompts, weighted item by item."""

@@ -19,8 +19,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.rows import Rows, in_chunks, mean
-from remodal.adaptation.statistics import leading, orthonormal
+from remodal.adaptation.rows import Rows, mean
+from remodal.adaptation.selectors import Subspace
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.sessions import SessionMethod
@@ -44,12 +44,16 @@ class MoeAdaptersSettings(Settings):
 
 @dataclass
 class Session:
-    """router: ``[experts, features]``. mean, directions: ``[identity_width]``, ``[identity_width, k]``."""
+    """What is kept of a task. router: ``[experts, features]``."""
 
     columns: list[Column]
     router: Tensor
-    mean: Tensor
-    directions: Tensor
+    selector: Subspace
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Before the directions had a class of their own."""
+        return {f"selector/{name}" if name in ("mean", "directions") else name: one for name, one in tensors.items()}
 
 
 @dataclass
@@ -100,10 +104,8 @@ class MoeAdapters(SessionMethod[Experts]):
         trained = self.lesson(task).fit("experts", start, embedded, recipe, trainer)
         weights = Rows(task.tokens, lambda tokens: self._weights(tower.features(tokens), trained["router"]))
         used = mean(weights).topk(min(chosen.top, chosen.experts)).indices
-        identity = Rows(task.tokens, tower.identity)
-        centre = mean(identity)
-        directions = orthonormal(leading((own - centre for _, own in in_chunks(identity)), chosen.directions))
-        session = Session(list(task.columns), trained["router"], centre, directions)
+        selector = Subspace.of(Rows(task.tokens, tower.identity), chosen.directions)
+        session = Session(list(task.columns), trained["router"], selector)
         frozen = idle[:, 0, 0].index_fill(0, used, 0.0)
         return Experts(*experts(trained), frozen, [*part.sessions, session])
 
@@ -118,11 +120,6 @@ class MoeAdapters(SessionMethod[Experts]):
         """``normalise(align(u) + sum_e weight_e U_e D_e u)`` ``[n, d]``."""
         inner = torch.einsum("nf,erf->ner", features, down) * self._weights(features, router)[:, :, None]
         return functional.normalize(tower.align(features) + torch.einsum("ner,edr->nd", inner, up), dim=-1)
-
-    def fit(self, session: Session, identity: Tensor) -> Tensor:
-        """Minus the squared error of what the task's directions rebuild."""
-        centred = identity - session.mean
-        return (centred @ session.directions).square().sum(1) - centred.square().sum(1)
 
     def embedded(self, part: Experts, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """With the weights of the task's router."""

@@ -12,23 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from remodal.adaptation.expert import Expert
-from remodal.adaptation.rows import Rows, in_chunks
+from remodal.adaptation.rows import Rows
+from remodal.adaptation.selectors import NearestCentre
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.methods.sessions import SessionMethod
 from remodal.streams.base import Column
-from remodal.training.seeding import shuffled
 from remodal.training.trainer import Recipe, Trainer
-
-KMEANS_ROUNDS = 25
-KMEANS_ITEMS = 4096
-"""Items of a task, spread over it, that its centres are found for, at most."""
 
 
 class SPromptsSettings(PromptSettings):
@@ -46,11 +41,16 @@ class SPromptsSettings(PromptSettings):
 
 @dataclass
 class Session:
-    """What is kept of a task. centres: ``[k, identity_width]``."""
+    """What is kept of a task."""
 
     columns: list[Column]
-    centres: Tensor
+    selector: NearestCentre
     expert: Expert
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Before the centres had a class of their own."""
+        return {"selector/centres" if name == "centres" else name: tensor for name, tensor in tensors.items()}
 
 
 @dataclass
@@ -72,25 +72,11 @@ class SPrompts(SessionMethod[Sessions]):
         """A session of its own, from the frozen model."""
         chosen = self.settings
         learned = trained(self.lesson(task), chosen, trainer)
-        some = Rows(task.tokens[:: -(-len(task.tokens) // KMEANS_ITEMS)], tower.identity)
-        identity = torch.cat([own for _, own in in_chunks(some)])
-        centres = kmeans(identity, chosen.centres, trainer.generator("centres"))
+        identity = Rows(task.tokens, tower.identity)
+        selector = NearestCentre.of(identity, chosen.centres, trainer.generator("centres"))
         expert = Expert(learned.prompts, learned.adapter, 1.0)
-        return Sessions([*part.sessions, Session(list(task.columns), centres, expert)])
-
-    def fit(self, session: Session, identity: Tensor) -> Tensor:
-        """Minus the distance (L1) to the nearest centre."""
-        return -torch.cdist(identity, session.centres, p=1.0).amin(1)
+        return Sessions([*part.sessions, Session(list(task.columns), selector, expert)])
 
     def embedded(self, part: Sessions, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """By the session's expert."""
         return session.expert.embedded(tower, tokens)
-
-
-def kmeans(rows: Tensor, centres: int, generator: Generator) -> Tensor:
-    """Centres ``[<= centres, width]`` of ``rows [n, width]`` (Lloyd's algorithm, from rows drawn at random)."""
-    found = rows[shuffled(len(rows), generator)[:centres]]
-    for _ in range(KMEANS_ROUNDS):
-        nearest = torch.cdist(rows, found).argmin(1)
-        found = torch.stack([rows[nearest == one].mean(0) for one in sorted(set(nearest.tolist()))])
-    return found

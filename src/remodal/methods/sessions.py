@@ -29,7 +29,7 @@ Part = TypeVar("Part")
 
 
 class SessionMethod(TowerMethod[Part]):
-    """A tower's part has ``sessions``, oldest first, and each of them ``columns``, its task's classes."""
+    """A tower's part has ``sessions``, oldest first, each with ``columns``, its task's classes, and a ``selector``."""
 
     grows_with_tasks = True
     learns_modalities_apart = True
@@ -38,10 +38,6 @@ class SessionMethod(TowerMethod[Part]):
         """No session yet."""
         empty: Part = self.part([])
         return empty
-
-    @abstractmethod
-    def fit(self, session: Any, identity: Tensor) -> Tensor:
-        """How well items fit a session, ``[n]``, from what the router sees of them ``[n, identity_width]``."""
 
     @abstractmethod
     def embedded(self, part: Part, session: Any, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
@@ -57,7 +53,7 @@ class SessionMethod(TowerMethod[Part]):
         for modality in dict.fromkeys(column.modality for column in columns if column in known):
             positions = [at for at, column in enumerate(columns) if column.modality == modality and column in known]
             own = [session for session in sessions if session.columns[0].modality == modality]
-            fits[modality], best = torch.stack([self.fit(session, identity) for session in own], dim=1).max(1)
+            fits[modality], best = torch.stack([session.selector.fit(identity) for session in own], dim=1).max(1)
             names = [columns[at].name for at in positions]
             for index, session in enumerate(own):
                 chosen = (best == index).nonzero()[:, 0]
