@@ -31,6 +31,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
 
+from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import CHUNK, Backbone
 from remodal.backbones.lite.lite import Lite
 from remodal.cache import cache_folder
@@ -103,16 +104,16 @@ class BareLoop:
     """Multiplies lifted features into one Gram matrix."""
 
     def __init__(self, backbone: Backbone, task: TaskData) -> None:
-        self._lift, self._task = Remodal(backbone, Remodal.options(), 0), task
-        self._tower = backbone.tower(task.modality)
-        self._fresh = self._lift.fresh_modality(self._tower, task, torch.zeros(0))
-        self._gram = torch.zeros(len(self._fresh.weights), len(self._fresh.weights))
+        self._task, self._tower = task, backbone.tower(task.modality)
+        self._lift = Remodal(backbone, Remodal.options(), 0).lift(self._tower)
+        self._centre = mean(Rows(task.tokens, self._tower.features))
+        self._gram = torch.zeros(self._lift.width, self._lift.width)
 
     def seconds(self) -> float:
         """An item of the task."""
         spent, done = 0.0, min(BARE, len(self._task.labels))
         for tokens in self._task.tokens[:done].batches(CHUNK):
-            lifted = self._lift.lifted(self._fresh, self._tower, self._tower.features(tokens))
+            lifted = self._lift.lifted(self._tower.features(tokens), self._centre)
             started = time.process_time()
             self._gram.addmm_(lifted.T, lifted)
             spent += time.process_time() - started

@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.realign import Anchors, Draw, realign
+from remodal.adaptation.selectors import kmeans
 from remodal.adaptation.statistics import leading, orthonormal, pseudo_features
 from remodal.backbones import Backbone, Tokens
 from remodal.cache import cache_folder
@@ -30,7 +31,6 @@ from remodal.learning.prepare import PreparedStream
 from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.comm import CommSettings
-from remodal.methods.s_prompts import kmeans
 from remodal.streams.base import Column
 from remodal.training.seeding import generator
 from remodal.training.threads import bound_spinning

@@ -12,10 +12,10 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from remodal.adaptation.calibration import OUTPUTS, STRENGTHS, Calibration
 from remodal.adaptation.columns import joined
+from remodal.adaptation.lift import with_bias
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, in_chunks
 from remodal.streams.base import Column
@@ -87,8 +87,3 @@ class ClassRouter:
             own = [at for at, column in enumerate(self.columns) if column.modality == modality]
             found[modality] = shares[:, own].logsumexp(1)
         return found
-
-
-def with_bias(features: Tensor) -> Tensor:
-    """``[n, width + 1]``, the last column 1."""
-    return functional.pad(features, (0, 1), value=1.0)

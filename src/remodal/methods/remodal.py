@@ -32,15 +32,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from remodal.adaptation.adapt import Adapted, adapt, frozen, suited
+from remodal.adaptation.adapt import suited
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.calibration import OUTPUTS, STRENGTHS, Calibration
-from remodal.adaptation.class_router import ClassRouter, with_bias
+from remodal.adaptation.class_router import ClassRouter
 from remodal.adaptation.expert import embeddings
+from remodal.adaptation.first_sight import features_under, prompts_at_first_sight
+from remodal.adaptation.lesson import Lesson
+from remodal.adaptation.lift import Lift
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, mean
-from remodal.adaptation.told_apart import confusion, second_half
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.parts import TowerMethod
@@ -48,7 +50,7 @@ from remodal.methods.routed import UNKNOWN_MODALITY
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import generator, normal
-from remodal.training.trainer import Trainer
+from remodal.training.trainer import Recipe, Trainer
 
 
 class RemodalSettings(Settings):
@@ -123,7 +125,7 @@ class Remodal(TowerMethod[Regressions]):
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
-        self._projections: dict[str, Tensor] = {}
+        self._lifts: dict[str, Lift] = {}
 
     @classmethod
     def needs_tokens(cls, settings: Settings, tower: Tower) -> bool:
@@ -138,7 +140,8 @@ class Remodal(TowerMethod[Regressions]):
         for name, part in self.parts_.items():
             for modality in part.modalities:  # before W is drawn
                 found = tuple(modality.weights.shape)
-                if found != (self._lifted_width(self.backbone.towers[name]), len(modality.columns)):
+                lifted = self.backbone.towers[name].feature_width + self.settings.width + 1
+                if found != (lifted, len(modality.columns)):
                     raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.settings.width:,}")
                 shape, found = self._prompt_shape(self.backbone.towers[name]), tuple(modality.prompts.shape)
                 if found not in ((0,), shape):
@@ -176,56 +179,26 @@ class Remodal(TowerMethod[Regressions]):
         return self.extended(self.fresh_modality(tower, task, prompts), tower, task)
 
     def adapted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Tensor:
-        """Prompts of a modality that is seen for the first time, from its first task; later tasks keep them.
-
-        ``[0]`` where the frozen model serves best. Statistics of several prompts don't add up, which is why they are
-        trained but once. They start from the tower's prompts, those of a modality or none, under which the task's items
-        are told apart best; and are trained where prompts trained on one half of the items serve the other half better
-        than that start does.
-        """
-        if not self.needs_tokens(self.settings, tower):
+        """Prompts of a modality that is seen for the first time; ``[0]`` where the frozen model serves best."""
+        chosen = self.settings
+        if not self.needs_tokens(chosen, tower):
             return torch.zeros(0)
-        some = task.chunks()[0]
-        tokens, labels = task.tokens[some], task.labels[some]
 
-        def confused(prompts: Tensor) -> Tensor:
-            return confusion(self.features(prompts, tower, tokens), labels)
+        def recipe(lesson: Lesson) -> Recipe:
+            return suited(tower, lesson.tokens, chosen.batch, chosen.learning_rate, chosen.steps)
 
-        known = [one.prompts for one in part.modalities if self.settings.borrow and one.prompts.numel()]
-        errors, start = min(((confused(one), one) for one in (torch.zeros(0), *known)), key=lambda of: of[0].mean())
-        fresh = frozen(tower, self.backbone.width, self.settings.prompt_length, trainer)
-        begin = replace(fresh, prompts=start) if start.numel() else fresh
-        if self.settings.adapt is None:
-            held_out = second_half(task.labels)
-            if not held_out[some].any():
-                return start
-            half = (~held_out).nonzero()[:, 0]
-            seen = replace(task, tokens=task.tokens[half], labels=task.labels[half])
-            trial = self._trained(tower, seen, begin, trainer, "trial")
-            if confused(trial)[held_out[some]].mean() >= errors[held_out[some]].mean():
-                return start
-        return self._trained(tower, task, begin, trainer, "adapt")
-
-    def _trained(self, tower: Tower, task: TaskData, start: Adapted, trainer: Trainer, stage: str) -> Tensor:
-        """Prompts after training from ``start`` on the task's items."""
-        recipe = suited(tower, task.tokens, self.settings.batch, self.settings.learning_rate, self.settings.steps)
-        return adapt(self.lesson(task), start, recipe, trainer, stage=stage).prompts
-
-    def features(self, prompts: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
-        """Under a modality's prompts ``[n, features]``; remembered, in half precision, where a network has to run."""
-        if not prompts.numel():
-            return tower.features(tokens)
-        return tower.remembered(tokens, prompts, lambda: tower.features(tokens, prompts).half()).float()
+        known = [one.prompts for one in part.modalities if chosen.borrow and one.prompts.numel()]
+        always = chosen.adapt is not None
+        return prompts_at_first_sight(self.lesson(task), known, chosen.prompt_length, recipe, trainer, always=always)
 
     def fresh_modality(self, tower: Tower, task: TaskData, prompts: Tensor) -> Modality:
         """Of no class; the centre is the mean of the task's items."""
-        width = self._lifted_width(tower)
-        centre = mean(Rows(task.tokens, partial(self.features, prompts, tower)))
-        threshold = centre @ self._projection(tower)
-        moments, weights = LowRankRidge.empty(width), torch.zeros(width, 0)
+        lift = self.lift(tower)
+        centre = mean(Rows(task.tokens, partial(features_under, prompts, tower)))
+        moments, weights = LowRankRidge.empty(lift.width), torch.zeros(lift.width, 0)
         calibration = Calibration.empty(len(self._strengths))
         near = NearNames.empty()
-        return Modality(task.modality, [], prompts, centre, threshold, moments, weights, calibration, near)
+        return Modality(task.modality, [], prompts, centre, centre @ lift.w, moments, weights, calibration, near)
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task, of which one chunk after the other is lifted."""
@@ -238,8 +211,8 @@ class Remodal(TowerMethod[Regressions]):
         moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
         chunks = self._chunks(task)
         for rows in chunks:
-            features, own = self.features(modality.prompts, tower, task.tokens[rows]), labels[rows]
-            lifted = self.lifted(modality, tower, features)
+            features, own = features_under(modality.prompts, tower, task.tokens[rows]), labels[rows]
+            lifted = self.lift(tower).lifted(features, modality.centre, modality.threshold)
             square = float(lifted.square().sum(1).mean())
             moments = moments.added(lifted, own, len(known))
             if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
@@ -263,46 +236,26 @@ class Remodal(TowerMethod[Regressions]):
         """The router's penalties that are tried."""
         return STRENGTHS if self.settings.router_strength is None else (self.settings.router_strength,)
 
-    def _lifted_width(self, tower: Tower) -> int:
-        return tower.feature_width + self.settings.width + 1
-
     def _nearness(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine of the frozen model's embeddings to the classes' names ``[n, classes]``."""
         anchors = self.backbone.anchors([column.name for column in columns])
         return embeddings(tower, tokens, None) @ anchors.T
 
-    def lifted(self, modality: Modality, tower: Tower, features: Tensor) -> Tensor:
-        """``[u, ReLU(u W) / sqrt(k), 1]`` ``[n, lifted]`` of frozen features ``[n, features]``."""
-        random = self._rectified(features @ self._projection(tower), modality)
-        return with_bias(torch.cat([features - modality.centre, random], dim=1))
-
-    def _rectified(self, projected: Tensor, modality: Modality) -> Tensor:
-        random: Tensor = (projected - modality.threshold).relu() / self.settings.width**0.5
-        return random
-
-    def _random(self, modality: Modality, tower: Tower, tokens: Tokens) -> Tensor:
-        """``ReLU(u W) / sqrt(k)`` ``[n, k]``."""
-        projection, features = self._projection(tower), partial(self.features, modality.prompts, tower, tokens)
-        if modality.prompts.numel():
-            return self._rectified(features() @ projection, modality)
-        return self._rectified(tower.remembered(tokens, projection, lambda: features() @ projection), modality)
-
-    def _projection(self, tower: Tower) -> Tensor:
-        """W ``[features, k]``, from the seed."""
-        if tower.name not in self._projections:
+    def lift(self, tower: Tower) -> Lift:
+        """What the regressions of a tower see, W from the seed."""
+        if tower.name not in self._lifts:
             draws = generator(self.seed, "remodal", tower.name)
-            self._projections[tower.name] = normal(tower.feature_width, self.settings.width, draws=draws)
-        return self._projections[tower.name]
+            self._lifts[tower.name] = Lift(normal(tower.feature_width, self.settings.width, draws=draws))
+        return self._lifts[tower.name]
 
     def _outputs(self, modality: Modality, tower: Tower, tokens: Tokens, classes: Sequence[int]) -> Tensor:
-        """``lifted @ weights`` of some classes ``[n, classes]``, without the copies that :meth:`lifted` makes."""
-        plain, random = modality.weights[:, classes].tensor_split([tower.feature_width])
-        bias = random[-1] - modality.centre @ plain
-        return (
-            self.features(modality.prompts, tower, tokens) @ plain
-            + self._random(modality, tower, tokens) @ random[:-1]
-            + bias
-        )
+        """What the regression says of some classes ``[n, classes]``."""
+        lift, features = self.lift(tower), features_under(modality.prompts, tower, tokens)
+        if modality.prompts.numel():
+            projected = features @ lift.w
+        else:
+            projected = tower.remembered(tokens, lift, lambda: features @ lift.w)
+        return lift.outputs(features, projected, modality.centre, modality.threshold, modality.weights[:, classes])
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""
