@@ -123,10 +123,9 @@ def vit() -> Finding:
 
 def streams() -> Iterator[Finding]:
     """The streams inside the package: are their files as they were built?"""
-    from remodal.streams import list_streams
-    from remodal.streams.embedded import HERE, altered_files
+    from remodal.streams.embedded import HERE, altered_files, embedded_names
 
-    for name in list_streams():
+    for name in embedded_names():
         altered = altered_files(HERE / name)
         if altered:
             again = "pip install --force-reinstall --no-deps remodal, or git checkout of its files in a clone"

@@ -80,7 +80,7 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(UnknownName) as caught:
         stream("evryday")
     assert str(caught.value) == (
-        "unknown stream 'evryday'; did you mean 'everyday'? valid: everyday, or the path of a folder"
+        "unknown stream 'evryday'; did you mean 'everyday'? valid: everyday, everyday-close, or the path of a folder"
     )
     assert list_streams() == ["everyday", "everyday-close"]
 
