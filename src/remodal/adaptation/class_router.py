@@ -1,7 +1,10 @@
-"""Which modality an item is of: a regression onto the classes of all modalities, whose shares are summed.
+"""Which modality an item is of: a regression onto the classes of all modalities, read in two ways.
 
 Items of one modality may lie in several places, such as drawings, photographs and screenshots among pictures, with
-those of another between them. No linear score of the modality can tell that; linear scores of its classes can.
+those of another between them. No linear score of the modality can tell that; linear scores of its classes can. So a
+modality's likelihood is the sum over its classes' shares. Where modalities lie apart, a linear score is surer: the sum
+of the classes' outputs, which is what a regression onto the modality itself would give. Items that are left out say how
+much it counts.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from remodal.adaptation.calibration import OUTPUTS, STRENGTHS, Calibration
+from remodal.adaptation.calibration import OUTPUTS, SHARPNESS, STRENGTHS, Calibration
 from remodal.adaptation.columns import joined
 from remodal.adaptation.lift import with_bias
 from remodal.adaptation.ridge import LowRankRidge
@@ -24,6 +28,8 @@ RANK = 512
 """Directions of the Gram matrix that are kept."""
 UNCUT = 4096
 """Rows of the sketch before it is cut: they are narrow, so that it pays to cut rarely."""
+APART = (0.0, 2.0, 5.0, 10.0, 20.0)
+"""Weight of the sum of a modality's outputs: what is tried."""
 
 
 @dataclass
@@ -31,19 +37,22 @@ class ClassRouter:
     """Ridge regression of what a router may see, with a bias, onto one-hot classes.
 
     columns: the classes; a modality of a model that was saved by an earlier version is one class without a name.
-    weights: ``[width + 1, classes]``. calibration: of penalty and sharpness, by items that are left out.
+    weights: ``[width + 1, classes]``. calibration: of penalty and sharpness, by the classes of items that are left out.
+    losses: ``[strengths, SHARPNESS, APART]``, cross-entropy of these items' modalities, summed.
     """
 
     columns: list[Column]
     moments: LowRankRidge
     weights: Tensor
     calibration: Calibration
+    losses: Tensor
 
     @classmethod
     def empty(cls, width: int, strengths: int = len(STRENGTHS)) -> Self:
         """Of no class. strengths: how many penalties are tried."""
         moments, weights = LowRankRidge.empty(width + 1), torch.zeros(width + 1, 0)
-        return cls([], moments, weights, Calibration.empty(strengths, namings=1))
+        losses = torch.zeros(strengths, len(SHARPNESS), len(APART))
+        return cls([], moments, weights, Calibration.empty(strengths, namings=1), losses)
 
     def learned(
         self,
@@ -68,22 +77,60 @@ class ClassRouter:
             sketch = sketch.added(with_bias(identity[rows]), places[own], len(known))
         own, penalties = places[own], [strength * sketch.mean_square() for strength in strengths]
         step = -(-len(own) * len(known) // OUTPUTS)
-        calibration = self.calibration.added(sketch.left_out(own, penalties, step), own[::step])
+        left_out, own = sketch.left_out(own, penalties, step), own[::step]
+        calibration = self.calibration.added(left_out, own)
+        losses = self.losses + _losses(left_out, own, known)
         kept = sketch.cut(rank)
         weights = kept.solve(penalties[calibration.strength])
-        return type(self)(known, kept.rounded(), weights, calibration)
+        return type(self)(known, kept.rounded(), weights, calibration, losses)
 
     @property
     def parameters(self) -> int:
         """Numbers that learning fits."""
         return self.weights.numel()
 
+    @property
+    def apart(self) -> float:
+        """The best weight of the sum of a modality's outputs, at the penalty and the sharpness that were chosen."""
+        sharpness = SHARPNESS.index(self.calibration.sharpness)
+        return APART[int(self.losses[self.calibration.strength, sharpness].argmin())]
+
     def log_probability(self, identity: Tensor, sharpness: float | None = None) -> dict[str, Tensor]:
-        """log p(modality) ``[n]`` by modality, of items ``[n, width]``; sharpness: of the softmax; None: as chosen."""
+        """log p(modality) ``[n]`` by modality, of items ``[n, width]``; sharpness: of the softmax; None: as chosen.
+
+        ``log_softmax_m(log sum_c softmax(sharpness o)_c + apart sum_c o_c)`` over the classes c of m, of outputs o.
+        """
+        if not self.columns:
+            return {}
         sharpness = self.calibration.sharpness if sharpness is None else sharpness
-        shares = (sharpness * with_bias(identity) @ self.weights).log_softmax(1)
-        found = {}
-        for modality in dict.fromkeys(column.modality for column in self.columns):
-            own = [at for at, column in enumerate(self.columns) if column.modality == modality]
-            found[modality] = shares[:, own].logsumexp(1)
-        return found
+        modalities, members = _members(self.columns)
+        outputs = with_bias(identity) @ self.weights
+        found = (_shares(outputs, members, sharpness) + self.apart * outputs @ members).log_softmax(1)
+        return dict(zip(modalities, found.unbind(1), strict=True))
+
+
+def _members(columns: Sequence[Column]) -> tuple[list[str], Tensor]:
+    """The modalities, and which classes are of which, 0 or 1 ``[classes, modalities]``."""
+    modalities = list(dict.fromkeys(column.modality for column in columns))
+    places = torch.tensor([modalities.index(column.modality) for column in columns])
+    return modalities, functional.one_hot(places, len(modalities)).float()
+
+
+def _shares(outputs: Tensor, members: Tensor, sharpness: float) -> Tensor:
+    """``log sum_c softmax(sharpness o)_c`` over the classes c of each modality ``[n, modalities]``."""
+    return ((sharpness * outputs).softmax(1) @ members).clamp(min=1e-30).log()
+
+
+def _losses(left_out: Tensor, labels: Tensor, columns: Sequence[Column]) -> Tensor:
+    """``[strengths, SHARPNESS, APART]``: cross-entropy of the modality of outputs ``[strengths, n, classes]``."""
+    _, members = _members(columns)
+    truth = members[labels].argmax(1)
+    losses = [
+        functional.cross_entropy(shares + apart * sums, truth, reduction="sum")
+        for outputs in left_out
+        for sums in [outputs @ members]
+        for sharpness in SHARPNESS
+        for shares in [_shares(outputs, members, sharpness)]
+        for apart in APART
+    ]
+    return torch.stack(losses).view(len(left_out), len(SHARPNESS), len(APART))

@@ -50,3 +50,13 @@ def test_a_class_that_comes_again_is_the_same_class() -> None:
 def test_of_one_modality_nothing_is_in_doubt() -> None:
     found = learned(COLUMNS[::2]).log_probability(items(COLUMNS)[0])
     torch.testing.assert_close(found["image"], torch.zeros(120), atol=1e-5, rtol=0)
+
+
+def test_where_modalities_lie_apart_and_classes_do_not_the_sum_of_outputs_counts() -> None:
+    labels = torch.arange(4).repeat_interleave(30)
+    image = torch.tensor([column.modality == "image" for column in COLUMNS])[labels].float()
+    noise = 0.3 * torch.randn(len(labels), 11, generator=torch.Generator().manual_seed(0))
+    router = ClassRouter.empty(11).learned(
+        torch.cat([image[:, None], torch.zeros(120, 10)], 1) + noise, labels, COLUMNS
+    )
+    assert router.apart > learned(COLUMNS).apart == 0

@@ -10,8 +10,8 @@ them (:meth:`Remodal.adapted`).
   with many items are held back a little, and what speaks for a class speaks a little for classes with near names
   (cosine of the text anchors); the penalty is the one of a few under which items are likeliest that the regression has
   not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
-- between the modalities of a tower, ridge regression onto the classes of all of them, on what a router may see; the
-  likelihood of a modality is the sum over its classes (:mod:`remodal.adaptation.class_router`);
+- between the modalities of a tower, ridge regression onto the classes of all of them, on what a router may see
+  (:mod:`remodal.adaptation.class_router`);
 - the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
 
@@ -301,6 +301,7 @@ def _with_class_router(state: State) -> State:
                 f"{router}/moments", {name: state.tensors.pop(f"{before}/{name}") for name in state.under(before)}
             )
             state.tensors[f"{router}/calibration/losses"] = Calibration.empty(1, namings=1).losses
+            state.tensors[f"{router}/losses"] = ClassRouter.empty(0, 1).losses
             columns = [[one["name"], ""] for one in part["modalities"]]
             fields = {"columns": columns, "moments": {}, "calibration": {}}
             state.values["parts"][tower] = {"router": fields, "modalities": part["modalities"]}
