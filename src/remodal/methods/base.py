@@ -169,9 +169,9 @@ class Method(ABC):
 
         Classes of one name, in several modalities, have one anchor.
         """
-        names = list(dict.fromkeys(task.classes))
-        labels = torch.tensor([names.index(name) for name in task.classes], device=task.labels.device)[task.labels]
-        tower, anchors = self.backbone.towers[task.tokens.tower], self.backbone.anchors(names)
+        places = {name: at for at, name in enumerate(dict.fromkeys(task.classes))}
+        labels = torch.tensor([places[name] for name in task.classes], device=task.labels.device)[task.labels]
+        tower, anchors = self.backbone.towers[task.tokens.tower], self.backbone.anchors(list(places))
         return Lesson(tower, task.tokens, labels, anchors, self.backbone.logit_scale)
 
     def trainable_parameters(self) -> int:

@@ -64,10 +64,14 @@ class _Inside(NamedTuple):
     listing: Callable[[], Listing]
 
 
-_INSIDE: dict[str | Path, _Inside] = {  # asked for by name; a Path is always a folder's
-    name: _Inside(HERE / name, partial(list_embedded, HERE / name)) for name in embedded_names()
-}
-_INSIDE[close.NAME] = _Inside(close.SOURCE, close.list_close)
+def _inside(name_or_path: str | Path) -> _Inside | None:
+    """The stream of this name; None for a folder, which a Path always is."""
+    if name_or_path == close.NAME:
+        return _Inside(close.SOURCE, close.list_close)
+    if name_or_path in embedded_names():
+        folder = HERE / name_or_path
+        return _Inside(folder, partial(list_embedded, folder))
+    return None
 
 
 def list_streams() -> list[str]:
@@ -76,7 +80,7 @@ def list_streams() -> list[str]:
     >>> list_streams()
     ['everyday', 'everyday-close']
     """
-    return sorted(map(str, _INSIDE))
+    return sorted([*embedded_names(), close.NAME])
 
 
 def stream(
@@ -163,7 +167,7 @@ def verify(
     """
     settings = StreamSettings.checked({"depth_unit": depth_unit})
     _, listing = _listed(name_or_path, settings)
-    inside = _INSIDE.get(name_or_path)
+    inside = _inside(name_or_path)
     problems = altered_files(inside.folder) if inside else []
     problems += learnable(listing).quarantined
     contents: dict[str, bytes] = {}
@@ -214,7 +218,7 @@ def export(
     _, listing = _listed(name_or_path, StreamSettings.checked({"depth_unit": depth_unit}))
     of_split = [item for item in listing.items if split in (None, item.split)]
     chosen = of_split if items is None else samples(of_split, items)
-    inside = _INSIDE.get(name_or_path)
+    inside = _inside(name_or_path)
     notice = inside.folder / NOTICE if inside else None
     write_files(chosen, Path(folder), notice, progress)
     return len(chosen)
@@ -248,7 +252,7 @@ def _listed_folder(root: Path, depth_unit: str | None, undivided: int = 0) -> Li
 
 def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Listing]:
     """A stream's name and its items."""
-    if inside := _INSIDE.get(name_or_path):
+    if inside := _inside(name_or_path):
         return str(name_or_path), inside.listing()
     root = Path(name_or_path)
     if root.is_dir():
