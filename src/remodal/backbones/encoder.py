@@ -90,7 +90,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def pooled(self, tokens: Tensor) -> Tensor:
-        """The last layer's mean token ``[n, identity_width]``: all that a router may see.
+        """What the frames show on average ``[n, identity_width]``: all that a router, a key or a query may see.
 
         Its shape is the same for every modality of the encoder, whatever the file, the decoder or the number of
         frames, so that the identity has to be found from content.

@@ -32,6 +32,7 @@ class ClipPooling(nn.Module):
         self.widths = list(widths)
         self.layout = sum(widths)
         self.feature_width = 2 * tokens * self.layout + head
+        self.average_width = tokens * self.layout + head
         self.register_buffer("order_signs", signs(self.MAX_FRAMES, tokens, self.layout, seed=2), persistent=False)
         self.register_buffer("change_signs", signs(tokens, self.layout, seed=3), persistent=False)
         self._orders: dict[int, Tensor] = {}
@@ -50,6 +51,11 @@ class ClipPooling(nn.Module):
         spread = self._normalise(((layout - mean).square().mean(1) + 1e-12).sqrt())
         change = self._normalise((layout[:, 1:] - layout[:, :-1]).abs().mean(1) * cast(Tensor, self.change_signs))
         return torch.cat([what, spread + change, semantic], dim=1)
+
+    def average(self, tokens: Tensor) -> Tensor:
+        """What the frames show on average, ``[n, tokens * layout + head]``; nothing of their order or number."""
+        semantic = functional.normalize(tokens[:, :, 0, self.layout :].mean(1), dim=-1)
+        return torch.cat([self._normalise(tokens[..., : self.layout].mean(1)), semantic], dim=1)
 
     def _order(self, frames: int) -> Tensor:
         """Signs of the frames' positions, ``[frames, tokens, layout]``: the same for the same part of a clip.

@@ -53,7 +53,7 @@ class Tower:
         return self._known_frozen.get(tokens, self, lambda: self._of_frames(tokens, self.feature_width, embed, None))
 
     def identity(self, tokens: Tokens) -> Tensor:
-        """What a router may see, ``[n, identity_width]``: the last layer's mean token, of the frozen model."""
+        """What a router, a key or a query may see of the frozen model, ``[n, identity_width]``."""
         if self.encoder.keeps_features:
             return self.frozen(tokens)[:, self.feature_width :]
         pooled = self.encoder.pooled

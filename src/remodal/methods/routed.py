@@ -1,6 +1,6 @@
 """What methods with one expert a modality share: a router, and scores of router and expert together.
 
-Not a method itself. A router sees the frozen model's last-layer mean token and nothing else (no file type, no number of
+Not a method itself. A router sees what an item's frames show on average and nothing else (no file type, no number of
 frames). Unless a method brings its own, it is the one that ``remodal`` has.
 """
 

@@ -81,14 +81,13 @@ class EfficientNetLite0(Encoder):
     name = "vision"
     layers = 1
     width = sum(WIDTHS)
-    identity_width = HEAD
 
     def __init__(self, cache: Path, engine: Engine | None = None, size: int = PICTURE_SIZE) -> None:
         self.engine = engine or Engine()
         self._size = size
         self.weights = weights_file()
         self._pooling = ClipPooling(WIDTHS[:-1], HEAD).to(self.engine.device)
-        self.feature_width = self._pooling.feature_width
+        self.feature_width, self.identity_width = self._pooling.feature_width, self._pooling.average_width
         example = torch.zeros(2, size, size, 3)
         self._network = FrozenNetwork(
             hypercolumns, {"pictures": example}, cache / f"efficientnet-lite0-{size}.onnx", device=self.engine.device
@@ -120,5 +119,5 @@ class EfficientNetLite0(Encoder):
         return features[:, -HEAD:] @ self.to_text.T
 
     def pooled(self, tokens: Tensor) -> Tensor:
-        """The last layer's mean over cells and frames, L2-normalised."""
-        return functional.normalize(tokens[:, :, 0, -HEAD:].float().mean(1), dim=-1)
+        """What the frames show on average ``[n, 3936]``: layout (2656), then the last layer's mean; L2-normalised."""
+        return functional.normalize(self._pooling.average(tokens.float()), dim=-1)

@@ -6,6 +6,7 @@ is run on both: ``--features shared`` (the backbone's own tokens and pooling) an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,14 +21,14 @@ from remodal.backbones.view import View
 
 
 class LastLayerEncoder(Encoder):
-    """An encoder whose first token ends with the last layer's mean, ``identity_width`` channels of it."""
+    """An encoder whose first token ends with the last layer's mean, ``width`` channels of it."""
 
     layers = 1
 
-    def __init__(self, whole: Encoder) -> None:
+    def __init__(self, whole: Encoder, width: int) -> None:
         self._whole = whole
         self.name, self.engine = whole.name, whole.engine
-        self.width = self.feature_width = self.identity_width = whole.identity_width
+        self.width = self.feature_width = self.identity_width = width
 
     def prepare(self, modality: str, medium: Any) -> NDArray[Any]:
         """As the whole encoder."""
@@ -51,10 +52,15 @@ class LastLayerEncoder(Encoder):
         return self._whole.align(features)
 
     def pooled(self, tokens: Tensor) -> Tensor:
-        """As the whole encoder."""
-        return self._whole.pooled(tokens)
+        """The features."""
+        return self.embed(tokens, None)
 
 
-def last_layer(whole: Backbone) -> View:
-    """``whole`` with towers that show their last layer alone; the stem, and so the cache, is the same."""
-    return View(whole, {name: Tower(LastLayerEncoder(tower.encoder)) for name, tower in whole.towers.items()})
+def last_layer(whole: Backbone, widths: Mapping[str, int]) -> View:
+    """``whole`` with towers that show their last layer alone; the stem, and so the cache, is the same.
+
+    widths: channels of the last layer, by tower.
+    """
+    return View(
+        whole, {name: Tower(LastLayerEncoder(whole.towers[name].encoder, width)) for name, width in widths.items()}
+    )

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.engine import Engine
-from remodal.backbones.lite.efficientnet import EfficientNetLite0, load_network
+from remodal.backbones.lite.efficientnet import HEAD, EfficientNetLite0, load_network
 from remodal.backbones.lite.last_layer import last_layer
 from remodal.backbones.lite.minilm import MiniLM
 from remodal.backbones.names import anchor, vocabulary
@@ -28,8 +28,8 @@ from remodal.backbones.tower import Tower
 from remodal.files import replacing
 
 ALIGNMENT_RIDGE = 0.1
-STEM_VERSION = "3"
-"""Raised whenever pictures or tokens are computed in another way."""
+STEM_VERSION = "4"
+"""Raised whenever pictures, tokens, or what a router may see, are computed in another way."""
 
 
 class Lite(Backbone):
@@ -65,7 +65,7 @@ class Lite(Backbone):
 
     def published(self) -> Backbone:
         """The last layer's mean token, without the hypercolumns."""
-        return last_layer(self)
+        return last_layer(self, {self._vision.name: HEAD, self._text.name: WIDTH})
 
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""

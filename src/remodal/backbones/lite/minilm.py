@@ -44,7 +44,7 @@ class MiniLM(Encoder):
     layers = 1
     width = WIDTH
     feature_width = 4 * WIDTH
-    identity_width = WIDTH
+    identity_width = feature_width
 
     def __init__(self, cache: Path, engine: Engine | None = None) -> None:
         self.engine = engine or Engine()
@@ -99,5 +99,5 @@ class MiniLM(Encoder):
         return features[:, :WIDTH] - self.centre
 
     def pooled(self, tokens: Tensor) -> Tensor:
-        """The mean token, L2-normalised."""
-        return functional.normalize(tokens[:, 0, 0].float(), dim=-1)
+        """The frozen features, L2-normalised."""
+        return functional.normalize(self.embed(tokens, None), dim=-1)

@@ -190,7 +190,7 @@ def test_gradients_reach_keys_and_values(lite: Lite, modality: str) -> None:
 def test_a_router_sees_one_shape_and_scale_whatever_the_modality(lite: Lite) -> None:
     seen = {modality: lite.tower(modality).identity(tokens_of(lite, modality, *[medium] * 2))
             for modality, medium in MEDIA.items()}  # fmt: skip
-    assert {identity.shape for identity in seen.values()} == {(2, 1280)}
+    assert {identity.shape for identity in seen.values()} == {(2, 3936)}
     for identity in seen.values():
         torch.testing.assert_close(identity.norm(dim=1), torch.ones(2))
 
@@ -203,14 +203,13 @@ def test_a_router_sees_neither_how_many_frames_there_are_nor_their_order(lite: L
     torch.testing.assert_close(played[0], played[1], rtol=0, atol=1e-5)
 
 
-def test_a_router_is_told_nothing_by_prompts(lite: Lite) -> None:
-    """What it sees is the last layer's mean token of the frozen model: no layout, no earlier level."""
-    tokens = tokens_of(lite, "image", photo())
-    altered = tokens.frames.clone()
-    altered[:, 1:] = 0
-    altered[:, 0, : 1944 - 1280] = 0
-    tower = lite.tower("image")
-    assert torch.equal(tower.identity(tokens), tower.identity(Tokens("vision", altered, tokens.lengths)))
+def test_what_a_router_sees_of_a_still_are_its_features_without_their_temporal_half(lite: Lite) -> None:
+    tower, tokens = lite.tower("image"), tokens_of(lite, "image", photo())
+    features = tower.features(tokens)
+    layout, temporal, last = features.split([4 * 664, 4 * 664, 1280], dim=1)
+    assert not temporal.any()
+    expected = torch.cat([layout, last], dim=1) / 17**0.5  # 4 tokens of 4 levels, and the last layer: 17 unit vectors
+    torch.testing.assert_close(tower.identity(tokens), expected)
 
 
 def test_anchors_are_unit_vectors_one_a_name(lite: Lite) -> None:
@@ -303,7 +302,9 @@ def test_the_published_view_shows_the_last_layers_mean_token_alone(lite: Lite, m
     media = SENTENCES if modality == "text" else (MEDIA[modality],)
     tower, tokens = lite.tower(modality), tokens_of(lite, modality, *media)
     last = lite.published().tower(modality)
-    torch.testing.assert_close(last.features(tokens), tower.identity(tokens))
+    whole = tower.features(tokens)
+    torch.testing.assert_close(last.features(tokens), whole[:, :384] if modality == "text" else whole[:, -1280:])
+    assert torch.equal(last.identity(tokens), last.features(tokens))
     torch.testing.assert_close(
         last.align(last.features(tokens)), tower.align(tower.features(tokens)), atol=1e-3, rtol=0
     )
