@@ -30,6 +30,7 @@ from torch import Tensor
 
 from remodal.adaptation.alignment import aligned
 from remodal.adaptation.expert import Expert
+from remodal.adaptation.statistics import ClassStatistics
 from remodal.backbones import Backbone, Tower
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
@@ -63,9 +64,11 @@ class First(NamedTuple):
 class Watched(Comm):
     """``comm``, which shows what (iii) begins with."""
 
-    def _realigned(self, modality: Any, tower: Tower, trainer: Trainer) -> Expert:
-        self.before: Expert = modality.expert
-        return super()._realigned(modality, tower, trainer)
+    def _realigned(
+        self, modality: str, expert: Expert, stored: ClassStatistics, tower: Tower, trainer: Trainer
+    ) -> Expert:
+        self.before: Expert = expert
+        return super()._realigned(modality, expert, stored, tower, trainer)
 
 
 def firsts(

@@ -166,10 +166,10 @@ valid: a whole number, at least 0, at most 11
             held_out = prepare_held_out(task, self.backbone, store, needs) if isinstance(task, Task) else None
         stated = stated_licences(task.train), stated_unit(task.train)
         learned = self.learned_.after(data, origin, *stated)
+        if held_out is not None:
+            learned = learned.holding(task.modality, *held_out)
         self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
         self.learned_ = learned
-        if held_out is not None:
-            self.learned_ = self.learned_.holding(task.modality, *held_out)
         return self
 
     def usable(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 import remodal
 from remodal.errors import BadItem, RemodalError
+from remodal.testing.candidate import same
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,33 @@ def test_a_model_learns_a_stream_step_by_step(model: remodal.Model, folder: Path
         by_turns.learn(step)
     assert set(by_turns.seen_) == set(model.seen_)
     assert by_turns.evaluate(mixed) == model.evaluate(mixed)
+
+
+def test_learning_that_is_interrupted_leaves_the_model_as_it_was(folder: Path, lite_cache: Path) -> None:
+    class CtrlC:
+        """The 20th step is one too many."""
+
+        def work(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+            steps = iter(range(20))
+
+            def count(_: int = 1) -> None:
+                if next(steps, None) is None:
+                    raise KeyboardInterrupt
+
+            return nullcontext(count)
+
+        def note(self, line: str) -> None:
+            """Nobody reads it."""
+
+    model, (first, second, *_) = remodal.Model("comm", cache=lite_cache), remodal.stream(folder, seed=0)
+    model.learn(first)
+    before, seen = model.method.state(), list(model.seen_)
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(second, progress=CtrlC())
+    assert same(model.method.state(), before)
+    assert model.seen_ == seen
+    model.learn(second)
+    assert len(model.seen_) == len(seen) + len(second.classes)
 
 
 def test_files_and_sentences_are_answered_with_their_modality(model: remodal.Model, folder: Path) -> None:

@@ -70,7 +70,8 @@ class Router:
         if modality not in modalities:
             modalities.append(modality)
             statistics.append(ClassStatistics.empty(width, RANK))
-        statistics[modalities.index(modality)].add(identity, labels, [column.name for column in columns])
+        at = modalities.index(modality)
+        statistics[at] = statistics[at].added(identity, labels, [column.name for column in columns])
         start = {"weight": torch.zeros(len(modalities), width), "bias": torch.zeros(len(modalities))}
         start["weight"][: len(self.modalities)] = self.weight
         start["bias"][: len(self.modalities)] = self.bias

@@ -9,7 +9,7 @@ instead of one a class is our choice, measured in ``docs/design.md``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
@@ -22,9 +22,9 @@ from remodal.backbones import CHUNK
 from remodal.training.seeding import normal
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class ClassStatistics:
-    """Statistics of features by class.
+    """Statistics of features by class; never changed, only replaced.
 
     rank: directions of the shared covariance that are kept. counts: ``[classes]``. means: ``[classes, width]``.
     factor: ``[<= rank, width]``; ``factor^T factor`` is the shared covariance.
@@ -41,15 +41,15 @@ class ClassStatistics:
         """Of no class."""
         return cls(rank, [], torch.zeros(0), torch.zeros(0, width), torch.zeros(0, width))
 
-    def add(self, features: Tensor | Rows, labels: Tensor, classes: Sequence[str]) -> None:
-        """Take in items ``[n, width]``; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
+    def added(self, features: Tensor | Rows, labels: Tensor, classes: Sequence[str]) -> Self:
+        """With items ``[n, width]``; labels ``[n]`` index ``classes``. Items of a known class refine its mean."""
         found = torch.bincount(labels, minlength=len(classes))
         names = [name for name, count in zip(classes, found.tolist(), strict=True) if count]
         counts, present = found[found > 0].float(), (found > 0).cumsum(0)[labels] - 1
         sums = added(self.means[:0], features, present, len(names))
         centres = sums / counts[:, None]
         scatter = chain(
-            [self.factor * self._freedom() ** 0.5],
+            [self.factor * freedom(self.counts) ** 0.5],
             (own - centres[present[rows]] for rows, own in in_chunks(features)),
         )
         factor = leading(scatter, self.rank)
@@ -57,16 +57,13 @@ class ClassStatistics:
         at, new = torch.tensor([known[name] for name in names], dtype=torch.int64), len(known) - len(self.classes)
         before = torch.cat([self.counts, self.counts.new_zeros(new)])
         means = torch.cat([self.means, self.means.new_zeros(new, self.means.shape[1])])
-        self.classes, self.counts = list(known), before.index_add(0, at, counts)
-        self.means = means.index_copy(0, at, (before[at, None] * means[at] + sums) / self.counts[at, None])
-        self.factor = factor / max(1.0, self._freedom()) ** 0.5
+        now = before.index_add(0, at, counts)
+        means = means.index_copy(0, at, (before[at, None] * means[at] + sums) / now[at, None])
+        return type(self)(self.rank, list(known), now, means, factor / max(1.0, freedom(now)) ** 0.5)
 
-    def moved(self, drift: Drift) -> None:
+    def moved(self, drift: Drift) -> Self:
         """Where the items are now that a task has trained the prompts, as far as its own items tell."""
-        self.means, self.factor = drift.points(self.means), drift.directions(self.factor)
-
-    def _freedom(self) -> float:
-        return float((self.counts - 1).clamp(min=0).sum())
+        return replace(self, means=drift.points(self.means), factor=drift.directions(self.factor))
 
     def basis(self) -> Tensor:
         """Orthonormal ``[width, k]`` that spans the means and the covariance's directions."""
@@ -75,6 +72,11 @@ class ClassStatistics:
     def within(self, basis: Tensor) -> tuple[Tensor, Tensor]:
         """Means ``[classes, k]`` and factor ``[r, k]`` in the coordinates of ``basis``."""
         return self.means @ basis, self.factor @ basis
+
+
+def freedom(counts: Tensor) -> float:
+    """Degrees of freedom of a covariance about the means of classes with ``counts`` items."""
+    return float((counts - 1).clamp(min=0).sum())
 
 
 def pseudo_features(means: Tensor, factor: Tensor, each: int, generator: Generator) -> tuple[Tensor, Tensor]:

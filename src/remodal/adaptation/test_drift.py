@@ -57,10 +57,8 @@ def test_statistics_are_where_they_would_be_found_again() -> None:
     """Means and covariance of items that a known map has moved."""
     items, labels = features(40, seed=0), torch.arange(40) % 2
     turned = torch.eye(WIDTH) + 0.3 * normal(WIDTH, WIDTH, draws=generator(2, "map"))
-    carried, again = (ClassStatistics.empty(WIDTH, WIDTH) for _ in range(2))
-    carried.add(items, labels, ["a", "b"])
-    again.add(items @ turned, labels, ["a", "b"])
+    stored, again = (ClassStatistics.empty(WIDTH, WIDTH).added(x, labels, ["a", "b"]) for x in (items, items @ turned))
     probe = features(60, seed=5)
-    carried.moved(Drift.measured(probe, probe @ turned))
+    carried = stored.moved(Drift.measured(probe, probe @ turned))
     torch.testing.assert_close(carried.means, again.means, atol=0.02, rtol=0.02)
     torch.testing.assert_close(carried.factor.T @ carried.factor, again.factor.T @ again.factor, atol=0.1, rtol=0.05)

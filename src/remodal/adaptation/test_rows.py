@@ -47,8 +47,7 @@ def test_few_items_are_computed_once_and_many_as_they_are_needed(items: int, com
 def test_statistics_of_many_items_are_those_of_all_at_once() -> None:
     made, whole = rows(3 * CHUNK)
     labels = torch.arange(len(whole)) % 3
-    statistics = ClassStatistics.empty(WIDTH, rank=WIDTH)
-    statistics.add(made, labels, ["a", "b", "c"])
+    statistics = ClassStatistics.empty(WIDTH, rank=WIDTH).added(made, labels, ["a", "b", "c"])
     centres = torch.stack([whole[labels == label].mean(0) for label in range(3)])
     torch.testing.assert_close(statistics.means, centres)
     centred = whole - centres[labels]

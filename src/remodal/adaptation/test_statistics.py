@@ -16,10 +16,8 @@ def sample(count: int, width: int, seed: int) -> torch.Tensor:
 
 
 def test_means_and_covariance_by_hand() -> None:
-    statistics = ClassStatistics.empty(width=2, rank=2)
-    statistics.add(
-        torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 1.0], [5.0, 3.0]]), torch.tensor([0, 0, 1, 1]), ["a", "b"]
-    )
+    items = torch.tensor([[0.0, 0.0], [2.0, 0.0], [5.0, 1.0], [5.0, 3.0]])
+    statistics = ClassStatistics.empty(width=2, rank=2).added(items, torch.tensor([0, 0, 1, 1]), ["a", "b"])
     assert statistics.means.tolist() == [[1.0, 0.0], [5.0, 2.0]]
     # deviations (+-1, 0) and (0, +-1), two degrees of freedom
     torch.testing.assert_close(statistics.factor.T @ statistics.factor, torch.eye(2))
@@ -31,27 +29,26 @@ def test_streaming_equals_all_at_once(cut: int, seed: int) -> None:
     """Whatever the tasks are, means and covariance are those of all items together."""
     features, labels = sample(40, 6, seed), torch.arange(40) % 4
     names = ["a", "b", "c", "d"]
-    whole, streamed = ClassStatistics.empty(6, rank=6), ClassStatistics.empty(6, rank=6)
-    whole.add(features, labels, names)
+    streamed = ClassStatistics.empty(6, rank=6)
+    whole = streamed.added(features, labels, names)
     for part in (names[:cut], names[cut:]):
         mine = torch.tensor([names[label] in part for label in labels])
         relative = torch.tensor([part.index(names[label]) for label in labels[mine]])
-        streamed.add(features[mine], relative, part)
+        streamed = streamed.added(features[mine], relative, part)
     torch.testing.assert_close(streamed.means, whole.means)
     torch.testing.assert_close(streamed.factor.T @ streamed.factor, whole.factor.T @ whole.factor, atol=1e-3, rtol=1e-3)
 
 
 def test_a_class_that_returns_refines_its_mean() -> None:
-    statistics = ClassStatistics.empty(1, rank=1)
-    statistics.add(torch.tensor([[0.0], [2.0]]), torch.tensor([0, 0]), ["a"])
-    statistics.add(torch.tensor([[7.0]]), torch.tensor([0]), ["a"])
-    assert statistics.means.tolist() == [[3.0]]
-    assert statistics.counts.tolist() == [3.0]
+    once = ClassStatistics.empty(1, rank=1).added(torch.tensor([[0.0], [2.0]]), torch.tensor([0, 0]), ["a"])
+    twice = once.added(torch.tensor([[7.0]]), torch.tensor([0]), ["a"])
+    assert once.means.tolist() == [[1.0]]
+    assert twice.means.tolist() == [[3.0]]
+    assert twice.counts.tolist() == [3.0]
 
 
 def test_pseudo_features_match_the_stored_mean_and_covariance() -> None:
-    statistics = ClassStatistics.empty(5, rank=5)
-    statistics.add(sample(60, 5, 1), torch.arange(60) % 2, ["a", "b"])
+    statistics = ClassStatistics.empty(5, rank=5).added(sample(60, 5, 1), torch.arange(60) % 2, ["a", "b"])
     draws = torch.Generator().manual_seed(0)
     features, labels = pseudo_features(statistics.means, statistics.factor, 40_000, draws)
     expected = statistics.factor.T @ statistics.factor
@@ -65,8 +62,7 @@ def test_the_kept_directions_are_the_leading_ones() -> None:
     features = (
         torch.diag(torch.tensor([9.0, 3.0, 1.0])).repeat(2, 1) * torch.tensor([1.0, -1.0]).repeat_interleave(3)[:, None]
     )
-    statistics = ClassStatistics.empty(3, rank=2)
-    statistics.add(features, torch.zeros(6, dtype=torch.int64), ["a"])
+    statistics = ClassStatistics.empty(3, rank=2).added(features, torch.zeros(6, dtype=torch.int64), ["a"])
     assert statistics.factor.shape == (2, 3)
     assert statistics.factor[:, 2].abs().max() < 1e-5
 

@@ -64,14 +64,13 @@ class Cmcl(RoutedMethod[Map]):
     part = Map
     frozen_alone = True
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
+    def learned(self, part: Map | None, task: TaskData, trainer: Trainer) -> Map:
         """Train the modality's map where earlier tasks don't need it."""
         chosen, tower = self.settings, self.backbone.tower(task.modality)
-        known = self.parts_.get(task.modality)
         features, width = Rows(task.tokens, tower.features), self.backbone.width
-        before = known.expert.adapter if known else torch.zeros(width, tower.feature_width)
-        earlier = known.features if known else torch.zeros(0, tower.feature_width)
-        names = known.names if known else torch.zeros(0, width)
+        before = part.expert.adapter if part else torch.zeros(width, tower.feature_width)
+        earlier = part.features if part else torch.zeros(0, tower.feature_width)
+        names = part.names if part else torch.zeros(0, width)
         right, left = span(earlier, chosen.least), span(names, chosen.least)
 
         def adapter(update: Tensor) -> Tensor:
@@ -86,8 +85,7 @@ class Cmcl(RoutedMethod[Map]):
         trained = lesson.fit("map", start, embedded, recipe, trainer)
         expert = Expert(torch.zeros(0), adapter(trained["update"]), 1.0)
         kept = leading(chain([earlier], (own for _, own in in_chunks(features))), RANK)
-        self.parts_[task.modality] = Map(expert, kept, leading([names, lesson.anchors], RANK))
-        self.route(task)
+        return Map(expert, kept, leading([names, lesson.anchors], RANK))
 
     def experts(self) -> Mapping[str, Expert]:
         """The maps."""

@@ -82,12 +82,10 @@ class Comm(RoutedMethod[_Modality]):
     part = _Modality
     router = Router
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
-        """One task: route, borrow, adapt, merge, measure drift, store statistics, re-align."""
-        tower = self.backbone.tower(task.modality)
-        known = self.parts_.get(task.modality)
-        identity = Rows(task.tokens, tower.identity)
-        weights = self.borrowing(task.modality, identity)
+    def learned(self, part: _Modality | None, task: TaskData, trainer: Trainer) -> _Modality:
+        """One task: borrow, adapt, merge, measure drift, store statistics, re-align."""
+        tower, known = self.backbone.tower(task.modality), part
+        weights = self.borrowing(task.modality, Rows(task.tokens, tower.identity))
         start = self._start(task, tower, known, weights, trainer)
         borrowed = NOTHING
         if self.settings.blend and self.settings.blend_weight:
@@ -108,13 +106,19 @@ class Comm(RoutedMethod[_Modality]):
         statistics = known.statistics if known else ClassStatistics.empty(tower.feature_width, self.settings.rank)
         after = Rows(task.tokens, partial(tower.features, prompts=snapshot))
         if before is not None and self.settings.realign:
-            statistics.moved(Drift.measured(before, after))
-        statistics.add(after, task.labels, task.classes)
-        modality = _Modality(own, Expert(snapshot, adapter, 1.0), statistics)
-        self.parts_[task.modality] = modality
+            statistics = statistics.moved(Drift.measured(before, after))
+        statistics = statistics.added(after, task.labels, task.classes)
+        expert = Expert(snapshot, adapter, 1.0)
         if self.settings.realign:
-            modality.expert = self._realigned(modality, tower, trainer)
-        self.routers_[tower.name] = self.routers_[tower.name].learned(identity, task.labels, task.columns, trainer)
+            expert = self._realigned(task.modality, expert, statistics, tower, trainer)
+        return _Modality(own, expert, statistics)
+
+    def routed(self, task: TaskData, trainer: Trainer) -> Router:
+        """The tower's router after ``task``, which is trained by gradient."""
+        tower = self.backbone.tower(task.modality)
+        identity = Rows(task.tokens, tower.identity)
+        router: Router = self.routers_[tower.name].learned(identity, task.labels, task.columns, trainer)
+        return router
 
     def experts(self) -> dict[str, Expert]:
         """Snapshot, adapter and temperature of each modality."""
@@ -165,16 +169,17 @@ class Comm(RoutedMethod[_Modality]):
         recipe = suited(tower, task.tokens, self.settings.batch, self.settings.learning_rate, self.settings.steps)
         return adapt(self.lesson(task), start, recipe, trainer, borrowed=borrowed, held=held)
 
-    def _realigned(self, modality: _Modality, tower: Tower, trainer: Trainer) -> Expert:
-        stored = modality.statistics
-        names = (name for one in self.parts_.values() for name in one.statistics.classes)
+    def _realigned(
+        self, modality: str, expert: Expert, stored: ClassStatistics, tower: Tower, trainer: Trainer
+    ) -> Expert:
+        by_modality = {name: one.statistics for name, one in self.parts_.items()} | {modality: stored}
+        names = (name for one in by_modality.values() for name in one.classes)
         anchors = Anchors.of(self.backbone, stored.classes, names)
         scale = self.backbone.logit_scale
         basis = stored.basis()
         draw = pseudo_draw(stored, basis, self.settings.realign_draws)
-        left = modality.expert.adapter
-        adapter = realign(tower, basis, draw, anchors, scale, self.settings.realign_steps, trainer, left)
+        adapter = realign(tower, basis, draw, anchors, scale, self.settings.realign_steps, trainer, expert.adapter)
         draws = trainer.generator("temperature")
         features, labels = pseudo_features(stored.means, stored.factor, CALIBRATION_DRAWS, draws)
         calibrated = temperature(scale * aligned(tower, adapter, features) @ anchors.own.T, labels)
-        return Expert(modality.expert.prompts, adapter, calibrated)
+        return Expert(expert.prompts, adapter, calibrated)

@@ -11,7 +11,7 @@ costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
@@ -95,15 +95,16 @@ class JointMethod(Method):
         """Keep the task's items, and learn all there are."""
         new = Kept.of(task)
         known = self.kept_.get(task.modality)
-        self.kept_[task.modality] = known.and_then(new) if known else new
-        self.fitted_ = self._fresh()
-        for index, (name, tower, items) in enumerate(self._groups()):
-            self.fitted_.learn(items.task(index, tower), trainer.part(name))
+        kept = {**self.kept_, task.modality: known.and_then(new) if known else new}
+        fitted = self._fresh()
+        for index, (name, tower, items) in enumerate(self._groups(kept)):
+            fitted.learn(items.task(index, tower), trainer.part(name))
+        self.kept_, self.fitted_ = kept, fitted
 
-    def _groups(self) -> Iterator[tuple[str, str, Kept]]:
+    def _groups(self, kept: Mapping[str, Kept]) -> Iterator[tuple[str, str, Kept]]:
         """What is learned as one task: its name, its tower, and the items."""
         towers: dict[str, Kept] = {}
-        for modality, items in self.kept_.items():
+        for modality, items in kept.items():
             tower = self.backbone.reads[modality]
             if self.method.learns_modalities_apart:
                 yield modality, tower, items

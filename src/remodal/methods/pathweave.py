@@ -99,19 +99,18 @@ class Pathweave(RoutedMethod[Woven]):
     part = Woven
     frozen_alone = True
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
+    def learned(self, part: Woven | None, task: TaskData, trainer: Trainer) -> Woven:
         """Train the modality's own adapter, and what it makes of the others'."""
         chosen, tower = self.settings, self.backbone.tower(task.modality)
         features = Rows(task.tokens, tower.features)
-        before = self.parts_[task.modality] if task.modality in self.parts_ else self._new(tower, trainer)
+        before = part or self._new(tower, trainer)
 
         def mapped(parameters: Parameters, batch: Tensor) -> Tensor:
             return before.moved(parameters).mapped(tower, features[batch])
 
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch, chosen.weight_decay)
         trained = self.lesson(task).fit("adapters", before.trained, mapped, recipe, trainer)
-        self.parts_[task.modality] = before.moved(trained)
-        self.route(task)
+        return before.moved(trained)
 
     def experts(self) -> Mapping[str, Woven]:
         """One a modality."""

@@ -25,13 +25,11 @@ class PerModality(RoutedMethod[Expert]):
     settings: FinetuneSettings
     part = Expert
 
-    def learn(self, task: TaskData, trainer: Trainer) -> None:
+    def learned(self, part: Expert | None, task: TaskData, trainer: Trainer) -> Expert:
         """Train the modality's expert on the task alone."""
-        before = self.parts_.get(task.modality)
-        start = Adapted(before.prompts, before.adapter) if before else None
+        start = Adapted(part.prompts, part.adapter) if part else None
         learned = trained(self.lesson(task), self.settings, trainer, start)
-        self.parts_[task.modality] = Expert(learned.prompts, learned.adapter, 1.0)
-        self.route(task)
+        return Expert(learned.prompts, learned.adapter, 1.0)
 
     def experts(self) -> Mapping[str, Expert]:
         """One a modality."""

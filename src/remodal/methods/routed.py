@@ -22,6 +22,7 @@ from remodal.methods.base import State, TaskData, readable
 from remodal.methods.parts import PartsMethod, put_parts, taken_parts
 from remodal.settings import Settings
 from remodal.streams.base import Column
+from remodal.training.trainer import Trainer
 
 UNKNOWN_MODALITY = math.log(1e-6)
 """Log-probability of a modality that no task has shown yet."""
@@ -38,6 +39,21 @@ class RoutedMethod(PartsMethod[Part]):
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)
         self.routers_ = {name: self.router.empty(tower.identity_width) for name, tower in backbone.towers.items()}
+
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        """Learn the task with its modality's part, and with the router of its tower."""
+        part = self.learned(self.parts_.get(task.modality), task, trainer)
+        router = self.routed(task, trainer)
+        self.parts_[task.modality], self.routers_[task.tokens.tower] = part, router
+
+    @abstractmethod
+    def learned(self, part: Part | None, task: TaskData, trainer: Trainer) -> Part:
+        """The modality's part after ``task``; before it, None where the modality is new."""
+
+    def routed(self, task: TaskData, trainer: Trainer) -> Any:
+        """The tower's router after ``task``."""
+        identity = Rows(task.tokens, self.backbone.towers[task.tokens.tower].identity)
+        return self.routers_[task.tokens.tower].learned(identity, task.labels, task.columns)
 
     @abstractmethod
     def experts(self) -> Mapping[str, Answering]:
@@ -59,12 +75,6 @@ class RoutedMethod(PartsMethod[Part]):
             within = (logits / (expert.temperature if expert else 1.0)).log_softmax(dim=1)
             out[:, positions] = prior.get(modality, torch.full((len(tokens),), UNKNOWN_MODALITY))[:, None] + within
         return out
-
-    def route(self, task: TaskData) -> None:
-        """Learn to tell the task's modality from others."""
-        identity = Rows(task.tokens, self.backbone.towers[task.tokens.tower].identity)
-        router = self.routers_[task.tokens.tower]
-        self.routers_[task.tokens.tower] = router.learned(identity, task.labels, task.columns)
 
     def trainable_parameters(self) -> int:
         """The largest expert's, and the routers."""

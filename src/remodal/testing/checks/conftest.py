@@ -32,15 +32,15 @@ class Honest(Method):
 
     def learn(self, task: TaskData, trainer: Trainer) -> None:
         features = self.features(task.tokens)
-        for index, column in enumerate(task.columns):
-            self.means[column] = features[task.labels == index].mean(0)
-        fixed = features @ torch.stack([self.means[column] for column in task.columns]).T
+        means = [features[task.labels == index].mean(0) for index in range(len(task.columns))]
+        fixed = features @ torch.stack(means).T
 
         def loss(parameters: Parameters, batch: Tensor, _: torch.Generator) -> Tensor:
             return functional.cross_entropy(fixed[batch] + parameters["bias"], task.labels[batch])
 
         start = {"bias": torch.zeros(len(task.classes))}
         bias = trainer.fit("bias", start, loss, len(task.tokens), Recipe(0.01, 9, 8))["bias"]
+        self.means.update(zip(task.columns, means))
         self.biases.update(zip(task.columns, bias))
 
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:

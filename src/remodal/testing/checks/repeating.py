@@ -1,15 +1,20 @@
-"""The same again, bit for bit: from a file, from a seed, after a kill."""
+"""The same again, bit for bit: from a file, from a seed, after a kill, after learning that was broken off."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest import mock
 
+from remodal.backbones import Tower
 from remodal.learning.checkpoint import FileJournal, read_state, write_state
 from remodal.testing.candidate import SEED, Candidate, apart, copied, held_out_scores, learn, same
 from remodal.testing.checks.check import check, expect, five_tasks
-from remodal.training.trainer import NoJournal, StageState, Trainer
+from remodal.training.trainer import NoJournal, Recipe, StageState, Trainer
 
 
 @check
@@ -93,3 +98,53 @@ def resumes_in_mid_task(candidate: Candidate) -> None:
             difference = apart(held_out_scores(resumed, stream), expected)
             found = f"scores {difference:.2g} apart after a kill at step {entries} of {journal.entries}"
             expect(difference == 0, found, "the bits of a run that was not killed")
+
+
+class _BrokenOff(BaseException):
+    """A user's Ctrl-C, or a machine without memory."""
+
+
+class _Breaking:
+    """Within it, the step or look at items with the number ``at`` is not made; 0: all are. ``made`` counts them."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.made, self._replaced = at, 0, ExitStack()
+
+    def __enter__(self) -> _Breaking:
+        for owner, name in ((Tower, "features"), (Tower, "identity"), (Recipe, "move")):
+            self._replaced.enter_context(mock.patch.object(owner, name, self._counted(getattr(owner, name))))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._replaced.close()
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def counted(*given: Any, **named: Any) -> Any:
+            self.made += 1
+            if self.made == self.at:
+                raise _BrokenOff
+            return call(*given, **named)
+
+        return counted
+
+
+@check
+def learns_a_task_whole_or_not_at_all(candidate: Candidate) -> None:
+    """Learning that is broken off leaves the method as it was: the same state, the same learning from there on."""
+    stream = five_tasks()
+    *earlier, last = stream.tasks
+    method = candidate.learned(earlier)
+    before = copied(method.state())
+    with _Breaking() as whole:
+        learn(method, [last])
+    expected = held_out_scores(method, stream)
+    for at in sorted({1, whole.made // 3, 2 * whole.made // 3, whole.made} - {0}):
+        broken = candidate.restored(before)
+        with suppress(_BrokenOff), _Breaking(at):
+            learn(broken, [last])
+        where = f"after learning was broken off at {at} of {whole.made} steps and looks at items"
+        expect(same(broken.state(), before), f"another state {where}", "the one before")
+        learn(broken, [last])
+        difference = apart(held_out_scores(broken, stream), expected)
+        expect(difference == 0, f"scores {difference:.2g} apart {where} and begun again", "equal bits")

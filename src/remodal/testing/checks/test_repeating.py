@@ -107,6 +107,29 @@ class NamesTwoStagesAlike(Honest):
         self.biases.update({column: self.biases[column] + one for column, one in zip(task.columns, more)})
 
 
+@caught_by("learns-a-task-whole-or-not-at-all", "another state after learning was broken off at")
+class LearnsInTwoHalves(Honest):
+    """The means first, then the biases."""
+
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        features = self.features(task.tokens)
+        self.means.update({column: features[task.labels == at].mean(0) for at, column in enumerate(task.columns)})
+        self.biases.update(dict.fromkeys(task.columns, torch.zeros(())))
+        super().learn(task, trainer)
+
+
+@caught_by("learns-a-task-whole-or-not-at-all", "and begun again")
+class CountsHowOftenItBegan(Honest):
+    """What it counts is not in its state."""
+
+    begun = 0
+
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        self.begun += 1
+        super().learn(task, trainer)
+        self.biases[task.columns[0]] = self.biases[task.columns[0]] + self.begun
+
+
 @pytest.mark.parametrize("broken", broken_in(__name__), ids=str)
 def test_a_broken_method_is_caught_by_the_check_that_is_meant_to(broken: Broken) -> None:
     assert_caught(broken)
