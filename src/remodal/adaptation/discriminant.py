@@ -76,7 +76,7 @@ class Discriminant:
         means, factor = self.means.double(), self.factor.double()
         centre = means.mean(0)
         trace = factor.square().sum() / (self.counts.sum() - 1).clamp(min=1)
-        trace = trace.clamp(min=FLOOR * float(means.square().sum(1).mean()))
+        trace = trace.clamp(min=FLOOR * float(means.square().sum(1).mean()) + 1e-30)
         inner = factor @ factor.T + trace * torch.eye(len(factor), dtype=factor.dtype)
         explained = torch.linalg.solve(inner, factor @ (means - centre).T).T @ factor
         weights = factor.shape[1] * (means - centre - explained) / trace

@@ -131,5 +131,5 @@ def _spectrum(rows: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
     values: Tensor
     vectors: Tensor
     values, vectors = torch.linalg.eigh(rows.double() @ rows.double().T)
-    kept = values > smallest * values[-1].clamp(min=1e-30)
+    kept = values > smallest * values[-1:].clamp(min=1e-30)
     return values[kept], vectors[:, kept]

@@ -152,8 +152,11 @@ def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> 
 
 
 def held_out(items: int, draws: Generator) -> tuple[Tensor, Tensor]:
-    """Positions of ``items`` items that are learned from, and of those on which something is chosen meanwhile."""
-    order = shuffled(items, draws) % HELD_OUT
+    """Positions of ``items`` items that are learned from, and of those on which something is chosen meanwhile.
+
+    An item that is alone is learned from.
+    """
+    order = shuffled(items, draws) % HELD_OUT if items > 1 else torch.ones(items)
     return (order != 0).nonzero()[:, 0], (order == 0).nonzero()[:, 0]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import sqrt
 
 import torch
+from torch import Tensor
 
 from remodal.backbones import Tokens
 from remodal.learning.evaluate import accuracy, score
@@ -39,6 +41,31 @@ def learns(candidate: Candidate) -> None:
         least = 0.5 + 4 * sqrt(0.25 / len(right))
         found = sum(right) / len(right)
         expect(found > least, f"{found:.2f} of the training items right", f"more than {least:.2f} (chance is 0.50)")
+
+
+@check
+def learns_from_little(candidate: Candidate) -> None:
+    """One item a class, a single class of a single item, items that are all alike or hold nothing: finite scores."""
+    whole = five_tasks().tasks
+    alone = (("image", ("cat",)), ("audio", ("bell",)), ("image", ("dog",)))
+    for what, tasks in (
+        ("one item a class", toy_stream(items=1).tasks),
+        ("a single class of a single item", toy_stream(alone, items=1).tasks),
+        ("items that are all alike", [_filled(task, lambda frames: 0 * frames + frames[:1]) for task in whole]),
+        ("items that hold nothing", [_filled(task, torch.zeros_like) for task in whole]),
+    ):
+        method, seen = candidate.new(), list[Column]()
+        for task in tasks:
+            learn(method, [task])
+            seen += task.columns
+            scores = scores_of(method, task.test.tokens, seen)
+            expect_well_formed(scores, task.test.tokens, seen, set(seen), method, f"all after {what}")
+
+
+def _filled(task: PreparedTask, fill: Callable[[Tensor], Tensor]) -> PreparedTask:
+    """The task with other frames of its training items."""
+    tokens = task.train.tokens
+    return replace(task, train=replace(task.train, tokens=replace(tokens, frames=fill(tokens.frames))))
 
 
 @check

@@ -139,7 +139,7 @@ def learns_a_task_whole_or_not_at_all(candidate: Candidate) -> None:
     with _Breaking() as whole:
         learn(method, [last])
     expected = held_out_scores(method, stream)
-    for at in sorted({1, whole.made // 3, 2 * whole.made // 3, whole.made} - {0}):
+    for at in sorted({1, whole.made // 3, 2 * whole.made // 3, whole.made} & {*range(1, whole.made + 1)}):
         broken = candidate.restored(before)
         with suppress(_BrokenOff), _Breaking(at):
             learn(broken, [last])

@@ -70,6 +70,15 @@ class Raises(Honest):
         1 / 0  # noqa: B018
 
 
+@caught_by("learns-from-little", "where all after one item a class are asked for; expected finite scores")
+class DividesByTheSpread(Honest):
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        super().learn(task, trainer)
+        features = self.features(task.tokens)
+        for index, column in enumerate(task.columns):
+            self.means[column] = self.means[column] / features[task.labels == index].std(0, correction=0).mean()
+
+
 @caught_by("answers-alone", "scores of items that came")
 class CentresTheBatch(Honest):
     def features(self, tokens: Tokens) -> Tensor:
