@@ -77,6 +77,7 @@ class JointMethod(Method):
     method: ClassVar[type[Method]]
     """What is fitted."""
     keeps_items = True
+    learns_modalities_apart = False  # all are learned again
 
     def __init__(self, backbone: Backbone, settings: Settings, seed: int) -> None:
         super().__init__(backbone, settings, seed)

@@ -1,4 +1,4 @@
-"""What must hold for every continual-learning method: fifteen checks, each a function of the method under test.
+"""What must hold for every continual-learning method: sixteen checks, each a function of the method under test.
 
 A check that fails raises AssertionError with one sentence: the method, the check, what was found, what is expected. One
 that doesn't apply raises :class:`unittest.SkipTest` with the reason, which test runners show as a skipped test.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from math import sqrt
+from unittest import SkipTest
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from remodal.backbones import Tokens
 from remodal.learning.evaluate import accuracy, score
 from remodal.learning.prepare import PreparedTask, TestData
+from remodal.methods.base import Method
 from remodal.streams.base import Column
 from remodal.testing.candidate import SEED, Candidate, apart, columns_of, copied, learn, same, scores_of
 from remodal.testing.checks.check import check, expect, expect_close, expect_well_formed, five_tasks
@@ -66,6 +68,27 @@ def _filled(task: PreparedTask, fill: Callable[[Tensor], Tensor]) -> PreparedTas
     """The task with other frames of its training items."""
     tokens = task.train.tokens
     return replace(task, train=replace(task.train, tokens=replace(tokens, frames=fill(tokens.frames))))
+
+
+@check
+def learns_modalities_apart(candidate: Candidate) -> None:
+    """Where a method says so, learning one modality leaves what is answered within the others as it was."""
+    if not candidate.method.learns_modalities_apart:
+        raise SkipTest(f"{candidate.name} learns_modalities_apart = False")
+    method, known = candidate.new(), dict[str, PreparedTask]()
+    for task in five_tasks().tasks:
+        others = [one for name, one in known.items() if name != task.train.modality]
+        before = [within(method, one) for one in others]
+        learn(method, [task])
+        for one, scores in zip(others, before, strict=True):
+            what = f"{one.train.modality} items, by a task of {task.train.modality},"
+            expect_close(within(method, one), scores, one.columns, what)
+        known[task.train.modality] = task
+
+
+def within(method: Method, task: PreparedTask) -> Tensor:
+    """Log-probabilities of a task's held-out items among its own classes."""
+    return scores_of(method, task.test.tokens, task.columns).log_softmax(1)
 
 
 @check

@@ -79,6 +79,14 @@ class DividesByTheSpread(Honest):
             self.means[column] = self.means[column] / features[task.labels == index].std(0, correction=0).mean()
 
 
+@caught_by("learns-modalities-apart", "scores of image items, by a task of audio, changed by")
+class MovesAllBiases(Honest):
+    def learn(self, task: TaskData, trainer: Trainer) -> None:
+        super().learn(task, trainer)
+        for index, column in enumerate(self.biases):
+            self.biases[column] = self.biases[column] + index
+
+
 @caught_by("answers-alone", "scores of items that came")
 class CentresTheBatch(Honest):
     def features(self, tokens: Tokens) -> Tensor:
