@@ -138,7 +138,10 @@ class Method(ABC):
 
     @abstractmethod
     def learn(self, task: TaskData, trainer: Trainer) -> None:
-        """Learn one task; its items are not to be kept unless the method says so."""
+        """Learn one task; its items are not to be kept unless the method says so.
+
+        Learning that is broken off, by Ctrl-C or an error, leaves the method as it was: what is kept is assigned last.
+        """
 
     @abstractmethod
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
