@@ -21,7 +21,7 @@ from remodal.training.seeding import shuffled
 from remodal.training.trainer import Parameters, Recipe, Trainer
 
 RECIPE = Recipe(learning_rate=5e-3, steps=60, batch=1)
-"""At ten times the rate it is as often wrong, and surer of it (``docs/design.md``)."""
+"""At ten times the rate it is wrong more often, and surer of it (``docs/design.md``)."""
 RANK = 64
 """Directions of a modality's covariance that are kept."""
 DRAWS = 128

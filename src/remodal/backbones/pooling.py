@@ -40,7 +40,7 @@ class ClipPooling(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Features of a batch of clips of one length."""
         layout, frames = tokens[..., : self.layout], tokens.shape[1]
-        semantic = functional.normalize(tokens[:, :, 0, self.layout :].mean(1), dim=-1)
+        semantic = self._semantic(tokens)
         if frames == 1:
             what = self._normalise(layout[:, 0])
             return torch.cat([what, torch.zeros_like(what), semantic], dim=1)
@@ -54,8 +54,11 @@ class ClipPooling(nn.Module):
 
     def average(self, tokens: Tensor) -> Tensor:
         """What the frames show on average, ``[n, tokens * layout + head]``; nothing of their order or number."""
-        semantic = functional.normalize(tokens[:, :, 0, self.layout :].mean(1), dim=-1)
-        return torch.cat([self._normalise(tokens[..., : self.layout].mean(1)), semantic], dim=1)
+        return torch.cat([self._normalise(tokens[..., : self.layout].mean(1)), self._semantic(tokens)], dim=1)
+
+    def _semantic(self, tokens: Tensor) -> Tensor:
+        """The head's mean over the frames, of unit length."""
+        return functional.normalize(tokens[:, :, 0, self.layout :].mean(1), dim=-1)
 
     def _order(self, frames: int) -> Tensor:
         """Signs of the frames' positions, ``[frames, tokens, layout]``: the same for the same part of a clip.

@@ -85,19 +85,23 @@ def resumes_in_mid_task(candidate: Candidate) -> None:
     before, journal = copied(method.state()), _CountingJournal()
     method.learn(last.train, Trainer(SEED, index, journal))
     expected = held_out_scores(method, stream)
-    for entries in sorted({1, journal.entries // 3, 2 * journal.entries // 3, journal.entries} - {0}):
-        if entries <= journal.entries:
-            resumed = candidate.restored(before)
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / "journal.safetensors"
-                try:
-                    resumed.learn(last.train, Trainer(SEED, index, _KillingJournal(path, index, entries)))
-                except _Killed:
-                    resumed = candidate.restored(before)
-                    resumed.learn(last.train, Trainer(SEED, index, FileJournal(path, index)))
-            difference = apart(held_out_scores(resumed, stream), expected)
-            found = f"scores {difference:.2g} apart after a kill at step {entries} of {journal.entries}"
-            expect(difference == 0, found, "the bits of a run that was not killed")
+    for entries in _spread(journal.entries):
+        resumed = candidate.restored(before)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "journal.safetensors"
+            try:
+                resumed.learn(last.train, Trainer(SEED, index, _KillingJournal(path, index, entries)))
+            except _Killed:
+                resumed = candidate.restored(before)
+                resumed.learn(last.train, Trainer(SEED, index, FileJournal(path, index)))
+        difference = apart(held_out_scores(resumed, stream), expected)
+        found = f"scores {difference:.2g} apart after a kill at step {entries} of {journal.entries}"
+        expect(difference == 0, found, "the bits of a run that was not killed")
+
+
+def _spread(count: int) -> list[int]:
+    """Up to four of 1 to ``count``: the first, the last, and two between."""
+    return sorted({1, count // 3, 2 * count // 3, count} - {0}) if count else []
 
 
 class _BrokenOff(BaseException):
@@ -139,7 +143,7 @@ def learns_a_task_whole_or_not_at_all(candidate: Candidate) -> None:
     with _Breaking() as whole:
         learn(method, [last])
     expected = held_out_scores(method, stream)
-    for at in sorted({1, whole.made // 3, 2 * whole.made // 3, whole.made} & {*range(1, whole.made + 1)}):
+    for at in _spread(whole.made):
         broken = candidate.restored(before)
         with suppress(_BrokenOff), _Breaking(at):
             learn(broken, [last])
