@@ -39,6 +39,9 @@ class Settings(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
+            if first["type"] == "missing":
+                name = cls.prefix + str(first["loc"][0])
+                raise RemodalError(f"setting {name}: found none; it has to be stated") from None
             found = f"setting {cls.prefix}{'.'.join(map(str, first['loc']))}: found {first['input']!r}"
             described = cls.model_json_schema()["properties"][str(first["loc"][0])]
             own = first["msg"] if first["type"] == cls.__name__ else ""

@@ -14,6 +14,7 @@ from remodal.saved.description import Measured
 from remodal.streams import lessons
 from remodal.streams.base import Column, Quarantined
 from remodal.streams.listing import listed
+from remodal.streams.outside import name_of
 
 UNDIVIDED = 8
 """A class with fewer files is learned from all of them: none is held out."""
@@ -49,12 +50,12 @@ def update(
     keep: int | None = None,
     progress: Progress | None = None,
 ) -> Updated:
-    """Learn new classes, more items of known ones, or a new modality from the folder ``data``.
+    """Learn new classes, more items of known ones, or a new modality from ``data``.
 
-    model: see :meth:`Model.load`. save_as: a folder for the result, instead of a next version of ``model``.
-    keep: of the versions that there are then, the newest so many stay (:func:`~remodal.saved.forget`); None: all.
-    depth_unit: of depth files that state none; by default what those had that the model learned from.
-    Whatever happens on the way, the model's current version stays as it was.
+    model: see :meth:`Model.load`. data: see :func:`~remodal.streams.lessons`. save_as: a folder for the result, instead
+    of a next version of ``model``. keep: of the versions that there are then, the newest so many stay
+    (:func:`~remodal.saved.forget`); None: all. depth_unit: of depth files that state none; by default what those had
+    that the model learned from. Whatever happens on the way, the model's current version stays as it was.
 
     Raises:
         RemodalError: There is nothing to learn, ``save_as`` holds a model, another process changes the model, or the
@@ -80,7 +81,7 @@ def update(
             raise RemodalError(f"{data}: nothing to learn; {listed(set_aside)}")
         with shown.work("learn", len(tasks)) as count, fitting(source, learner.method_name):
             for task in tasks:
-                learner.learn(task, shown, origin=Path(data).resolve().name)
+                learner.learn(task, shown, origin=name_of(data))
                 count()
         after = held_out.accuracy(learner.method, learner.seen_)
         learner.save(target)

@@ -9,7 +9,9 @@ import typer
 
 app = typer.Typer(help="Look at a stream's data, check and count them.", no_args_is_help=True, rich_markup_mode="rich")
 
-StreamArgument = Annotated[str, typer.Argument(help="A stream's name, or a folder of your own data.")]
+StreamArgument = Annotated[
+    str, typer.Argument(help="A stream's name, a folder of your own data, its URL, or an address.")
+]
 UnitOption = Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")]
 
 
@@ -95,6 +97,7 @@ def info(stream: StreamArgument) -> None:
     \b
     remodal data info everyday
     remodal data info path/to/folder
+    remodal data info "parquet:birds-*.parquet?image=picture&label=species"
     """
     from remodal.cli.console import results_console
     from remodal.cli.inventory import print_inventory

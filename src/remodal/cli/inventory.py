@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 
 from rich.console import Console
 
 from remodal.cli.console import megabytes, table
 from remodal.streams.base import Item, Stream
 from remodal.streams.embedded import EmbeddedItem
-from remodal.streams.files import FileItem
 
 
 def print_inventory(stream: Stream, console: Console) -> None:
@@ -34,6 +32,7 @@ def print_inventory(stream: Stream, console: Console) -> None:
 
 def _row(name: str, items: list[Item]) -> tuple[object, ...]:
     splits = Counter(item.split for item in items)
+    files = {item.file for item in items if item.file}
     return (
         name,
         len({(item.modality, item.label) for item in items}),
@@ -41,7 +40,7 @@ def _row(name: str, items: list[Item]) -> tuple[object, ...]:
         splits["test"],
         # an item without a group is a source of its own
         len({item.group or item.id for item in items}),
-        megabytes(sum(path.stat().st_size for path in {_file(item) for item in items})),
+        megabytes(sum(file.stat().st_size for file in files)) if files else "",
     )
 
 
@@ -53,10 +52,3 @@ def _made_from(item: Item) -> str:
     described = json.loads((folder / f"{folder.name}.json").read_text(encoding="utf-8"))
     source = described["modalities"][item.modality]["source"]
     return f"made from {source['package']} {source['version']} ({source['registry']}), "
-
-
-def _file(item: Item) -> Path:
-    if isinstance(item, EmbeddedItem):
-        return item.shard.path
-    assert isinstance(item, FileItem)
-    return item.root / item.id

@@ -16,7 +16,9 @@ def command(
             help="Settings of the method, of the stream as stream.KEY, of the backbone as backbone.KEY.",
         ),
     ] = None,
-    stream: Annotated[str | None, typer.Option(help="A stream's name, or a folder of your own data.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="A stream's name, a folder of your own data, its URL, or an address.")
+    ] = None,
     method: Annotated[str | None, typer.Option(help="What learns.", show_default="remodal")] = None,
     backbone: Annotated[
         str | None,
@@ -52,6 +54,7 @@ def command(
     remodal run --stream everyday --method comm --backbone vit backbone.prompt_from_layer=8
     remodal run --stream everyday --method comm --backbone vit --device cuda --dtype bfloat16
     remodal run --stream path/to/folder --out runs/mine --strict
+    remodal run --stream "hf:beans?image=image&label=labels"      (docs/data.md: Parquet, WebDataset, S3)
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)
 
@@ -114,4 +117,6 @@ def default_out(stream: str, method: str, order: str, seed: int) -> Path:
     >>> default_out("everyday", "ridge", "random", 0).as_posix()
     'runs/everyday-ridge-random-0'
     """
-    return Path("runs") / f"{Path(stream).resolve().name}-{method}-{order}-{seed}"
+    from remodal.streams.outside import name_of
+
+    return Path("runs") / f"{name_of(stream)}-{method}-{order}-{seed}"

@@ -91,7 +91,7 @@ def test_a_class_of_which_nothing_decodes_is_blank(cli: Cli, own_data: Path) -> 
         (("show", "everday"), "did you mean 'everyday'?"),
         (("show", "everyday", "--out", "sheet.bmpp"), "found suffix '.bmpp'; valid: .png"),
         (("verify", "everday"), "did you mean 'everyday'?"),
-        (("info", "no/such/folder"), "or the path of a folder"),
+        (("info", "no/such/folder"), "the path or URL of a folder, or an address"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:

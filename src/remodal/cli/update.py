@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
-    data: Annotated[Path, typer.Option(help="A folder <modality>/<class>/<files>, or one with a manifest.csv.")],
+    data: Annotated[
+        str, typer.Option(help="A folder <modality>/<class>/<files>, or with a manifest.csv; its URL; or an address.")
+    ],
     save_as: Annotated[
         Path | None, typer.Option("--as", help="A folder for the result.", show_default="a next version of MODEL")
     ] = None,

@@ -223,7 +223,7 @@ def damaged(made: Stream, items: Iterable[Item], lite: Lite, cache: Path) -> Pre
     """The stream after the files of ``items`` were emptied."""
     for item in items:
         assert isinstance(item, FileItem)
-        (item.root / item.id).write_bytes(b"")
+        item.file.write_bytes(b"")
     with FeatureStore(cache / "features") as store:
         return prepare(made, lite, store)
 

@@ -1,13 +1,13 @@
-"""Streams of tasks: from data inside the package, or from a folder of one's own.
+"""Streams of tasks: from data inside the package, from a folder of one's own, or from other sources.
 
 >>> everyday = stream("everyday", order="sequential", seed=0)
 >>> task = everyday.tasks[0]
 >>> len(task.classes), task.train[0].label in task.classes
 (4, True)
 
-A source lists its items (:mod:`embedded`, :mod:`folder`, :mod:`manifest`), an order makes tasks of them and
-the steps in which they are learned (:mod:`orders`). Nothing is decoded here: a file that turns out to be broken is
-found by whoever reads it.
+Whoever holds items lists them (:mod:`embedded`, :mod:`folder`, :mod:`manifest`, :mod:`sources`), an order makes tasks
+of them and the steps in which they are learned (:mod:`orders`). Nothing is decoded here: a file that turns out to be
+broken is found by whoever reads it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from remodal.streams.disguise import disguised
 from remodal.streams.embedded import HERE, altered_files, embedded_names, list_embedded
 from remodal.streams.exporting import NOTICE
 from remodal.streams.exporting import export as write_files
-from remodal.streams.folder import LAYOUT, list_folder
+from remodal.streams.folder import LAYOUT
 from remodal.streams.likeness import Thumbnail, near_copies, thumbnail
 from remodal.streams.listing import Listing, learnable, listed
-from remodal.streams.manifest import NAME, list_manifest
+from remodal.streams.manifest import NAME
 from remodal.streams.orders import ORDERS, make_schedule
+from remodal.streams.outside import is_elsewhere, list_outside, name_of
 from remodal.streams.settings import StreamSettings
+from remodal.streams.sources import sources
 from remodal.streams.splits import on_both_sides
 from remodal.streams.subsets import few_shot, samples, validation
 
@@ -75,7 +77,7 @@ def _inside(name_or_path: str | Path) -> _Inside | None:
 
 
 def list_streams() -> list[str]:
-    """The names of the streams inside the package; the path of a folder is a valid stream too.
+    """The names of the streams inside the package; see :func:`stream` for what else is a valid one.
 
     >>> list_streams()
     ['everyday', 'everyday-close']
@@ -93,8 +95,9 @@ def stream(
     """The tasks of a stream and the steps in which they are to be learned. Equal calls give equal streams.
 
     Args:
-        name_or_path: A name in :func:`list_streams`, or a folder with a ``manifest.csv`` or laid out as
-            ``<modality>/<class>/<files>``.
+        name_or_path: A name in :func:`list_streams`; a folder with a ``manifest.csv`` or laid out as
+            ``<modality>/<class>/<files>``; the URL of such a folder; or an address such as
+            ``hf:beans?image=image&label=labels`` (:mod:`~remodal.streams.sources`).
         order: How tasks come. ``"random"``: the modalities interleave; ``"sequential"``: one modality after the other;
             each step is a whole task in both. ``"mixed"``: tasks of up to three modalities come at once, each cut into
             three turns. ``"blurry"``: three tenths of each class's items come with later tasks of its modality.
@@ -125,23 +128,23 @@ def stream(
 def lessons(
     root: str | Path, *, undivided: int = 0, depth_unit: str | None = DEFAULTS.depth_unit
 ) -> tuple[tuple[Task, ...], tuple[Quarantined, ...]]:
-    """All that a folder has to teach, one task a modality, and what was set aside of it.
+    """All that a folder, or another source, has to teach, one task a modality, and what was set aside of it.
 
     Unlike in a stream, a class may have no held-out items.
 
     Args:
-        root: A folder with a ``manifest.csv`` or laid out as ``<modality>/<class>/<files>``.
+        root: A folder with a ``manifest.csv`` or laid out as ``<modality>/<class>/<files>``, its URL, or an address
+            (:mod:`~remodal.streams.sources`).
         undivided: A class of fewer items, where no split is stated, is all for learning.
         depth_unit: Of depth files that state none.
 
     Raises:
         RemodalError: There is no such folder, or nothing in it to learn.
     """
-    folder = Path(root)
-    if not folder.is_dir():
-        found = "found a file" if folder.exists() else "no such folder"
+    if not is_elsewhere(root) and not Path(root).is_dir():
+        found = "found a file" if Path(root).exists() else "no such folder"
         raise RemodalError(f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}")
-    items, quarantined = _listed_folder(folder, depth_unit, undivided)
+    items, quarantined = list_outside(root, depth_unit, undivided)
     tasks: list[Task] = []
     for modality in dict.fromkeys(item.modality for item in items):
         train, test = (
@@ -244,21 +247,16 @@ def _nothing_to_learn(where: str | Path, quarantined: Sequence[Quarantined]) -> 
     return RemodalError(f"{where}: found nothing to learn{skipped}; valid: {LAYOUT}, or a {NAME}")
 
 
-def _listed_folder(root: Path, depth_unit: str | None, undivided: int = 0) -> Listing:
-    """By its manifest, or by its layout."""
-    list_source = list_manifest if (root / NAME).exists() else list_folder
-    return list_source(root, depth_unit, undivided)
-
-
 def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Listing]:
     """A stream's name and its items."""
     if inside := _inside(name_or_path):
         return str(name_or_path), inside.listing()
     root = Path(name_or_path)
-    if root.is_dir():
-        return root.resolve().name, _listed_folder(root, settings.depth_unit)
+    if is_elsewhere(name_or_path) or root.is_dir():
+        return name_of(name_or_path), list_outside(name_or_path, settings.depth_unit)
     if root.exists():
         raise RemodalError(f"{root}: found a file; valid: a folder, or one of {', '.join(list_streams())}")
     unknown = UnknownName("stream", str(name_or_path), list_streams())
-    unknown.args = (f"{unknown}, or the path of a folder",)
+    kinds = ", ".join(f"{kind}:..." for kind in sources.names())
+    unknown.args = (f"{unknown}, the path or URL of a folder, or an address: {kinds}",)
     raise unknown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from remodal.streams.labels import checked_label
@@ -38,6 +39,11 @@ class Item(ABC):
     def read_as(self) -> str:
         """The modality whose reader decodes the medium: the item's own, unless it comes in disguise."""
         return self.modality
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds it, where that is on this machine; it may hold more."""
+        return None
 
     @property
     def unit(self) -> str | None:

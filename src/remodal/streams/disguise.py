@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ class DisguisedItem(Item):
     def task(self) -> str:
         """The original's."""
         return self.original.task
+
+    @property
+    def file(self) -> Path | None:
+        """The original's."""
+        return self.original.file
 
     def read(self) -> bytes:
         """The picture, drawn from the original. Raises BadItem where that can't be read or decoded."""

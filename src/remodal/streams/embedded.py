@@ -46,6 +46,11 @@ class EmbeddedItem(Item):
     attribution: str
     hash: str
 
+    @property
+    def file(self) -> Path:
+        """The Parquet file."""
+        return self.shard.path
+
     def read(self) -> bytes:
         """The medium. Raises BadItem where it can't be read or isn't what its hash says."""
         try:

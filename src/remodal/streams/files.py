@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from remodal.below import read_below, real_path
 from remodal.errors import BadItem, UnknownName
 from remodal.modalities import get_modality
 from remodal.streams.base import Item, Quarantined, Split
+from remodal.streams.places import Place
 
 
 @dataclass(frozen=True)
 class FileItem(Item):
-    """A file below ``root``; its id is its path from there, with forward slashes."""
+    """A file below ``place``; its id is its path from there, with forward slashes."""
 
-    root: Path
+    place: Place
     unit: str | None = None
     task: str = ""
 
     def read(self) -> bytes:
-        """The file's bytes. Raises BadItem where it can't be read, is too large, or lies outside of the root now."""
-        return read_below(self.root, self.id, self.id)
+        """The file's bytes. Raises BadItem where it can't be read, is too large, or lies outside of the folder now."""
+        return self.place.read(self.id)
+
+    @property
+    def file(self) -> Path | None:
+        """The file itself, where it is on this machine."""
+        return self.place.local(self.id)
 
 
 class Gathering:
     """The files of one folder that become items, and what is set aside with its reason.
 
     Args:
-        root: The folder.
+        place: The folder.
         depth_unit: The unit of depth files that state none.
     """
 
-    def __init__(self, root: Path, depth_unit: str | None) -> None:
-        self.root = root.resolve()
+    def __init__(self, place: Place, depth_unit: str | None) -> None:
+        self.place = place
         self.items: list[FileItem] = []
         self.quarantined: list[Quarantined] = []
         self._depth_unit = depth_unit
-        self._seen: dict[Path, str] = {}
+        self._seen: dict[Hashable, str] = {}
 
     def add(
         self,
@@ -53,12 +58,12 @@ class Gathering:
         unit: str | None = None,
         line: str = "",
     ) -> None:
-        """Take the file at ``path`` (from the root) as an item, or set it aside. line: where a manifest names it."""
+        """Take the file at ``path`` (from the folder) as an item, or set it aside. line: where a manifest names it."""
         if modality == "depth":
             unit = unit or self._depth_unit
         try:
             item_id = _checked_id(self._forward(path), modality)
-            item = FileItem(item_id, modality, label, split, group, licence, root=self.root, unit=unit, task=task)
+            item = FileItem(item_id, modality, label, split, group, licence, place=self.place, unit=unit, task=task)
             self._locate(item_id)
         except BadItem as error:
             self.set_aside(error.where, error.reason, line)
@@ -72,13 +77,11 @@ class Gathering:
     def _forward(self, path: str) -> str:
         """``path`` with a manifest's backslashes, as Windows writes them, turned; unless a file is named so."""
         forward = path.replace("\\", "/")
-        return path if forward == path or os.path.lexists(self.root / path) else forward
+        return path if forward == path or self.place.holds(path) else forward
 
     def _locate(self, item_id: str) -> None:
-        """Check that there is such a file, below the root (links followed), that wasn't taken already."""
-        real = real_path(self.root, item_id, item_id)
-        if not real.is_file():
-            raise BadItem(item_id, "isn't a file; valid: regular files")
+        """Check that there is such a file, below the folder, that wasn't taken already."""
+        real = self.place.located(item_id)
         if real in self._seen:
             raise BadItem(item_id, f"is the same file as {self._seen[real]}; valid: each file once")
         self._seen[real] = item_id

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from remodal.errors import RemodalError, UnknownName
 from remodal.modalities import get_modality
 from remodal.streams.files import Gathering
 from remodal.streams.listing import Listing
+from remodal.streams.places import Entry, Place
 from remodal.streams.splits import split_by_source
 
 LAYOUT = "<modality>/<class>/<files>"
 
 
-def list_folder(root: Path, depth_unit: str | None = None, undivided: int = 0) -> Listing:
+def list_folder(place: Place, depth_unit: str | None = None, undivided: int = 0) -> Listing:
     """List the items of a folder, with the default split (:func:`~remodal.streams.splits.split_by_source`).
 
     A class is named after its folder, underscores being spaces. Hidden files are left out, and so are files
     beside the modality folders and, unless they look like misplaced items, beside the class folders.
 
     Args:
-        root: The folder.
+        place: The folder.
         depth_unit: The unit of its depth files (``"mm"``, ``"cm"``, ``"m"``), if it isn't in their format.
         undivided: A class of fewer files is not split: all are for learning.
 
     Raises:
         RemodalError: The folder can't be read.
     """
-    gathering = Gathering(root, depth_unit)
+    gathering = Gathering(place, depth_unit)
     try:
-        top = _visible(gathering.root)
+        top = place.entries()
     except OSError as error:
-        raise RemodalError(f"{root}: the folder can't be read ({error.strerror})") from error
-    for path in top:
-        if path.is_dir():
-            _add_modality(gathering, path.name)
+        raise RemodalError(f"{place}: the folder can't be read ({error.strerror})") from error
+    for entry in top:
+        if entry.is_folder:
+            _add_modality(gathering, entry.name)
     return Listing(split_by_source(gathering.items, undivided), tuple(gathering.quarantined))
 
 
@@ -44,35 +45,30 @@ def _add_modality(gathering: Gathering, modality: str) -> None:
     except UnknownName as error:
         gathering.set_aside(modality, str(error))
         return
-    for path in _read(gathering, modality):
-        if path.is_dir():
-            _add_class(gathering, modality, path.name)
-        elif path.suffix.lower() in suffixes:
+    for entry in _read(gathering, modality):
+        if entry.is_folder:
+            _add_class(gathering, modality, entry.name)
+        elif PurePosixPath(entry.name).suffix.lower() in suffixes:
             reason = f"found a file in no class folder; valid: {LAYOUT}"
-            gathering.set_aside(f"{modality}/{path.name}", reason)
+            gathering.set_aside(f"{modality}/{entry.name}", reason)
 
 
 def _add_class(gathering: Gathering, modality: str, name: str) -> None:
-    for path in _read(gathering, f"{modality}/{name}"):
-        item_path = f"{modality}/{name}/{path.name}"
-        if path.is_dir():
+    for entry in _read(gathering, f"{modality}/{name}"):
+        item_path = f"{modality}/{name}/{entry.name}"
+        if entry.is_folder:
             gathering.set_aside(item_path, f"found a folder inside a class folder; valid: {LAYOUT}")
         else:
             gathering.add(item_path, modality, name.replace("_", " "))
 
 
-def _read(gathering: Gathering, folder: str) -> list[Path]:
+def _read(gathering: Gathering, folder: str) -> list[Entry]:
     """What a folder below the root holds; it is set aside where it holds nothing or can't be read."""
     try:
-        paths = _visible(gathering.root / folder)
+        entries = gathering.place.entries(folder)
     except OSError as error:
         gathering.set_aside(folder, f"the folder can't be read ({error.strerror})")
         return []
-    if not paths:
+    if not entries:
         gathering.set_aside(folder, f"found an empty folder; valid: {LAYOUT}")
-    return paths
-
-
-def _visible(folder: Path) -> list[Path]:
-    """What stands in a folder, sorted, hidden things left out."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return entries

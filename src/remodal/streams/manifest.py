@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from io import TextIOWrapper
 from typing import get_args
 
 from remodal.errors import RemodalError, UnknownName
@@ -11,6 +11,7 @@ from remodal.modalities.depth import METRES
 from remodal.streams.base import Split
 from remodal.streams.files import FileItem, Gathering
 from remodal.streams.listing import Listing
+from remodal.streams.places import Place
 from remodal.streams.splits import split_by_source
 
 NAME = "manifest.csv"
@@ -19,7 +20,7 @@ OPTIONAL = ("split", "group", "task", "licence", "unit")
 SPLITS: dict[str, Split] = {split: split for split in get_args(Split)}
 
 
-def list_manifest(root: Path, depth_unit: str | None = None, undivided: int = 0) -> Listing:
+def list_manifest(place: Place, depth_unit: str | None = None, undivided: int = 0) -> Listing:
     """List the files that the folder's ``manifest.csv`` names (UTF-8, one row a file), and no others.
 
     Columns: ``path`` (from the folder), ``modality``, ``label``, and as wanted ``split`` (``train`` or
@@ -29,17 +30,17 @@ def list_manifest(root: Path, depth_unit: str | None = None, undivided: int = 0)
     set aside.
 
     Args:
-        root: The folder.
+        place: The folder.
         depth_unit: The unit of depth files whose row states none.
         undivided: Where no split is stated, a class of fewer items is all for learning.
 
     Raises:
         RemodalError: The manifest can't be read, lacks a column, or has one that isn't known.
     """
-    file = root / NAME
-    gathering = Gathering(root, depth_unit)
+    file = f"{place}/{NAME}"
+    gathering = Gathering(place, depth_unit)
     try:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
+        with TextIOWrapper(place.open(NAME), encoding="utf-8-sig", newline="") as lines:
             rows = csv.reader(lines, strict=True)
             columns = _checked_columns(file, next(rows, []))
             for row in rows:
@@ -55,7 +56,7 @@ def list_manifest(root: Path, depth_unit: str | None = None, undivided: int = 0)
     return Listing(split, tuple(gathering.quarantined))
 
 
-def _checked_columns(file: Path, header: list[str]) -> list[str]:
+def _checked_columns(file: str, header: list[str]) -> list[str]:
     columns = [name.strip() for name in header]
     missing = [name for name in REQUIRED if name not in columns]
     if missing:

@@ -13,6 +13,7 @@ from remodal.streams.base import Item, Step
 from remodal.streams.delivery import AT_ONCE, TURNS, at_once
 from remodal.streams.files import FileItem
 from remodal.streams.orders import ORDERS, Schedule, make_schedule
+from remodal.streams.places import LocalFolder
 
 orders = st.sampled_from(ORDERS.names())
 seeds = st.integers(0, 2**32)
@@ -23,7 +24,7 @@ class_sizes = st.dictionaries(modalities, st.lists(st.integers(1, 12), min_size=
 def schedule(sizes: dict[str, list[int]], order: str, seed: int = 0) -> Schedule:
     """Of classes with so many training items each, and a test item, by modality."""
     items: list[Item] = [
-        FileItem(f"{modality}/{label}/{number}", modality, f"class {label}", split, "", "", root=Path())
+        FileItem(f"{modality}/{label}/{number}", modality, f"class {label}", split, "", "", place=LocalFolder(Path()))
         for modality, counts in sizes.items()
         for label, count in enumerate(counts)
         for number in range(count + 1)

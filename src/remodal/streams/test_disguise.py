@@ -20,6 +20,7 @@ from remodal.streams import Item, check, stream
 from remodal.streams.conftest import Write
 from remodal.streams.disguise import SIDE, disguised
 from remodal.streams.files import FileItem
+from remodal.streams.places import LocalFolder
 
 
 def pixels(item: Item) -> np.ndarray:
@@ -33,14 +34,16 @@ def depth_map(tmp_path: Path) -> FileItem:
     millimetres[:, 30:] = 3000
     millimetres[:10] = 0
     Image.fromarray(millimetres).save(tmp_path / "a.png")
-    return FileItem("a.png", "depth", "step", "train", "a group", "CC0", root=tmp_path, unit="mm", task="first")
+    return FileItem(
+        "a.png", "depth", "step", "train", "a group", "CC0", place=LocalFolder(tmp_path), unit="mm", task="first"
+    )
 
 
 @pytest.fixture
 def sound(tmp_path: Path) -> FileItem:
     """Four seconds of a tone."""
     soundfile.write(tmp_path / "a.wav", np.sin(np.arange(64_000)), 16_000)
-    return FileItem("a.wav", "audio", "tone", "train", "", "", root=tmp_path)
+    return FileItem("a.wav", "audio", "tone", "train", "", "", place=LocalFolder(tmp_path))
 
 
 def test_a_depth_map_is_a_picture_of_its_size_whose_near_and_far_are_told_by_colour(depth_map: FileItem) -> None:
@@ -56,7 +59,7 @@ def test_of_a_sequence_the_middle_page_is_drawn(tmp_path: Path) -> None:
     pages = [Image.fromarray(np.full((8, size), 500, np.uint16)) for size in (8, 8, 8)]
     pages[1] = Image.fromarray(np.tile(np.linspace(0, 900, 8).astype(np.uint16), (8, 1)))
     pages[0].save(tmp_path / "a.tiff", save_all=True, append_images=pages[1:])
-    drawn = pixels(disguised(FileItem("a.tiff", "depth", "x", "train", "", "", root=tmp_path)))
+    drawn = pixels(disguised(FileItem("a.tiff", "depth", "x", "train", "", "", place=LocalFolder(tmp_path))))
     assert not drawn[:, 0].any()
     assert drawn[:, 1:].any(axis=-1).all()
 
@@ -85,7 +88,7 @@ def test_the_item_stays_what_it_is_and_is_read_as_a_picture(depth_map: FileItem,
 
 
 def test_an_original_that_cannot_be_decoded_is_a_bad_item(depth_map: FileItem) -> None:
-    path = depth_map.root / depth_map.id
+    path = depth_map.file
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(BadItem, match=r"a.png: found PNG that can't be decoded"):
         disguised(depth_map).read()
@@ -95,7 +98,7 @@ def test_an_original_that_cannot_be_decoded_is_a_bad_item(depth_map: FileItem) -
 def test_its_tokens_are_those_of_the_picture(depth_map: FileItem, lite: Lite, tmp_path: Path) -> None:
     item = disguised(depth_map)
     (tmp_path / "picture.png").write_bytes(item.read())
-    picture = FileItem("picture.png", "image", "step", "train", "", "", root=tmp_path)
+    picture = FileItem("picture.png", "image", "step", "train", "", "", place=LocalFolder(tmp_path))
     with FeatureStore(tmp_path / "features") as store:
         keys = extract([item, picture, depth_map], lite, store).keys
         found = store.get(keys.values())

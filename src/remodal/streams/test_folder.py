@@ -11,19 +11,20 @@ from remodal import below
 from remodal.errors import BadItem, RemodalError
 from remodal.streams.conftest import Write
 from remodal.streams.folder import list_folder
+from remodal.streams.places import LocalFolder
 
 
 def reasons(root: Path) -> dict[str, str]:
-    return dict(list_folder(root).quarantined)
+    return dict(list_folder(LocalFolder(root)).quarantined)
 
 
 def ids(root: Path) -> list[str]:
-    return [item.id for item in list_folder(root).items]
+    return [item.id for item in list_folder(LocalFolder(root)).items]
 
 
 def test_folders_name_modality_and_class(write: Write) -> None:
     root = write("text/guide_dog/b.txt", "text/guide_dog/a.TXT", "image/cat/1.png")
-    listing = list_folder(root)
+    listing = list_folder(LocalFolder(root))
     assert listing.quarantined == ()
     assert [(item.id, item.modality, item.label) for item in listing.items] == [
         ("image/cat/1.png", "image", "cat"),
@@ -124,7 +125,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_one_below_it_is_set_aside(
     assert reasons(root) == {"text/cat": "the folder can't be read (Permission denied)"}
     refuse(root)
     with pytest.raises(RemodalError, match=r"own data: the folder can't be read \(Permission denied\)"):
-        list_folder(root)
+        list_folder(LocalFolder(root))
 
 
 def _denied() -> None:
@@ -133,14 +134,14 @@ def _denied() -> None:
 
 def test_the_unit_goes_to_depth_alone(write: Write) -> None:
     root = write("depth/cup/a.png", "image/cup/a.png")
-    assert {item.modality: item.unit for item in list_folder(root, "cm").items} == {
+    assert {item.modality: item.unit for item in list_folder(LocalFolder(root), "cm").items} == {
         "depth": "cm",
         "image": None,
     }
 
 
 def test_a_file_that_vanished_or_grew_too_large_is_a_bad_item(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    (item,) = list_folder(root := write("text/dog/a.txt")).items
+    (item,) = list_folder(LocalFolder(root := write("text/dog/a.txt"))).items
     monkeypatch.setattr(below, "MAX_FILE_BYTES", 10)
     with pytest.raises(BadItem, match=r"text/dog/a.txt: found more than 10 bytes; valid: at most so many"):
         item.read()

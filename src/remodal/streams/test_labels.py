@@ -12,6 +12,7 @@ from remodal.streams.conftest import Write
 from remodal.streams.folder import list_folder
 from remodal.streams.labels import checked_label
 from remodal.streams.manifest import list_manifest
+from remodal.streams.places import LocalFolder
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
@@ -87,14 +88,14 @@ def test_items_and_tasks_made_in_python_are_checked() -> None:
 
 def test_folders_that_differ_by_unicodes_form_are_one_class(write: Write) -> None:
     root = write(f"text/{COMPOSED}/a.txt", f"text/{DECOMPOSED}/b.txt")
-    items = list_folder(root).items
+    items = list_folder(LocalFolder(root)).items
     assert {item.label for item in items} == {COMPOSED}
     assert all(item.read() for item in items)
 
 
 def test_a_folder_with_a_bad_name_is_left_out_and_the_others_stay(write: Write) -> None:
     root = write("text/dog/a.txt", "text/\x1b[2Jcat/b.txt", f"text/{'long' * 51}/c.txt")
-    listing = list_folder(root)
+    listing = list_folder(LocalFolder(root))
     assert [item.id for item in listing.items] == ["text/dog/a.txt"]
     long, control = sorted(one.reason for one in listing.quarantined)
     assert long.startswith("found a label of 204 letters, 'longlong")
@@ -104,7 +105,7 @@ def test_a_folder_with_a_bad_name_is_left_out_and_the_others_stay(write: Write) 
 def test_so_is_a_row_of_a_manifest(write: Write, manifest: Write) -> None:
     write("a.txt", "b.txt", "c.txt")
     root = manifest("path,modality,label", f"a.txt,text,{COMPOSED}", f"b.txt,text,{DECOMPOSED}", "c.txt,text,\x9bm")
-    listing = list_manifest(root)
+    listing = list_manifest(LocalFolder(root))
     assert {item.label for item in listing.items} == {COMPOSED}
     ((path, reason),) = listing.quarantined
     assert (path, reason.isprintable()) == ("c.txt", True)

@@ -9,16 +9,17 @@ import pytest
 from remodal.errors import RemodalError
 from remodal.streams.conftest import Write
 from remodal.streams.manifest import list_manifest
+from remodal.streams.places import LocalFolder
 
 TWO = ("a.txt,text,dog", "b.txt,text,dog")
 
 
 def reasons(root: Path) -> dict[str, str]:
-    return dict(list_manifest(root).quarantined)
+    return dict(list_manifest(LocalFolder(root)).quarantined)
 
 
 def ids(root: Path) -> list[str]:
-    return [item.id for item in list_manifest(root).items]
+    return [item.id for item in list_manifest(LocalFolder(root)).items]
 
 
 def test_a_row_says_all_about_its_file(write: Write, manifest: Write) -> None:
@@ -27,7 +28,7 @@ def test_a_row_says_all_about_its_file(write: Write, manifest: Write) -> None:
         "label,path,modality,split,group,task,licence,unit",
         '"dog,  barking",any/where/1.png,depth,test,Rex,first,CC0,cm',
     )
-    (item,) = list_manifest(root, depth_unit="m").items
+    (item,) = list_manifest(LocalFolder(root), depth_unit="m").items
     assert (item.id, item.modality, item.label) == ("any/where/1.png", "depth", "dog, barking")
     assert (item.split, item.group, item.task, item.licence, item.unit) == (
         "test",
@@ -50,7 +51,7 @@ def test_without_a_split_one_is_made_that_respects_groups(write: Write, manifest
     names = [f"{number}.txt" for number in range(12)]
     write(*names)
     root = manifest("path,modality,label,group", *(f"{name},text,dog,{int(name[:-4]) % 3}" for name in names))
-    sides = {(item.group, item.split) for item in list_manifest(root).items}
+    sides = {(item.group, item.split) for item in list_manifest(LocalFolder(root)).items}
     assert len(sides) == 3
     assert {split for _, split in sides} == {"train", "test"}
 
@@ -58,13 +59,13 @@ def test_without_a_split_one_is_made_that_respects_groups(write: Write, manifest
 def test_without_a_unit_depth_has_the_given_one(write: Write, manifest: Write) -> None:
     write("a.png", "b.png")
     root = manifest("path,modality,label,unit", "a.png,depth,cup,", "b.png,image,cup,")
-    assert [item.unit for item in list_manifest(root, "m").items] == ["m", None]
+    assert [item.unit for item in list_manifest(LocalFolder(root), "m").items] == ["m", None]
 
 
 def test_a_missing_column_is_named(manifest: Write) -> None:
     root = manifest("file,modality,split", "a.txt,text,train")
     with pytest.raises(RemodalError) as caught:
-        list_manifest(root)
+        list_manifest(LocalFolder(root))
     assert str(caught.value) == (
         f"{root}/manifest.csv: missing column path, label; found: file, modality, split; "
         "valid: path, modality, label, and as wanted split, group, task, licence, unit"
@@ -73,31 +74,31 @@ def test_a_missing_column_is_named(manifest: Write) -> None:
 
 def test_an_unknown_column_gets_the_nearest_name(manifest: Write) -> None:
     with pytest.raises(RemodalError, match=r"manifest.csv: unknown column 'splt'; did you mean 'split'\?"):
-        list_manifest(manifest("path,modality,label,splt"))
+        list_manifest(LocalFolder(manifest("path,modality,label,splt")))
 
 
 def test_a_column_that_stands_twice_is_refused(manifest: Write) -> None:
     with pytest.raises(RemodalError, match="found column 'label' twice"):
-        list_manifest(manifest("path,modality,label,label"))
+        list_manifest(LocalFolder(manifest("path,modality,label,label")))
 
 
 def test_an_empty_manifest_lacks_all_columns(manifest: Write) -> None:
     with pytest.raises(RemodalError, match="missing column path, modality, label; found: none"):
-        list_manifest(manifest())
+        list_manifest(LocalFolder(manifest()))
 
 
 def test_a_manifest_that_is_not_csv_in_utf8_is_refused(write: Write) -> None:
     file = write() / "manifest.csv"
     file.write_bytes(b"path,modality,label\ncaf\xe9.txt,text,dog\n")
     with pytest.raises(RemodalError, match=r"manifest.csv: found bytes that aren't UTF-8"):
-        list_manifest(file.parent)
+        list_manifest(LocalFolder(file.parent))
     file.write_bytes(b'path,modality,label\n"a.txt"x,text,dog\n')
     with pytest.raises(RemodalError, match=r"manifest.csv line 2: found broken CSV"):
-        list_manifest(file.parent)
+        list_manifest(LocalFolder(file.parent))
     file.unlink()
     file.mkdir()
     with pytest.raises(RemodalError, match=r"manifest.csv: can't be read \(Is a directory\)"):
-        list_manifest(file.parent)
+        list_manifest(LocalFolder(file.parent))
 
 
 def test_a_byte_order_mark_and_blank_lines_do_no_harm(write: Write) -> None:
@@ -130,7 +131,7 @@ def test_a_bad_row_is_set_aside_and_the_rest_goes_on(
     root = write("a.txt", "b.txt", "c.txt", "folder.txt/inside.txt")
     (root.parent / "outside.txt").write_text("not yours")
     (root / "link.txt").symlink_to("../outside.txt")
-    listing = list_manifest(manifest("path,modality,label", *TWO, row))
+    listing = list_manifest(LocalFolder(manifest("path,modality,label", *TWO, row)))
     assert [item.id for item in listing.items] == ["a.txt", "b.txt"]
     (aside,) = listing.quarantined
     assert aside.path == path

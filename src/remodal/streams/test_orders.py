@@ -15,6 +15,7 @@ from remodal.errors import UnknownName
 from remodal.streams.base import Item, Split, Task
 from remodal.streams.files import FileItem
 from remodal.streams.orders import ORDERS, make_schedule, task_sizes
+from remodal.streams.places import LocalFolder
 
 orders = st.sampled_from(ORDERS.names())
 seeds = st.integers(0, 2**32)
@@ -31,7 +32,16 @@ def make_tasks(items: list[Item], *, order: str, seed: int, classes_per_task: in
 def items_of(classes: dict[str, int], task: str = "") -> list[Item]:
     """Two train items and a test item of each of so many classes a modality."""
     return [
-        FileItem(f"{modality}/{label}/{name}", modality, f"class {label}", split, "", "", root=Path(), task=task)
+        FileItem(
+            f"{modality}/{label}/{name}",
+            modality,
+            f"class {label}",
+            split,
+            "",
+            "",
+            place=LocalFolder(Path()),
+            task=task,
+        )
         for modality, count in classes.items()
         for label in range(count)
         for name, split in SPLITS.items()
@@ -111,7 +121,7 @@ def test_the_seed_decides_classes_and_order(order: str) -> None:
 @pytest.mark.parametrize("order", ORDERS.names())
 def test_stated_tasks_are_kept_whatever_their_size(order: str) -> None:
     items = [*items_of({"text": 7}, task="first"), *items_of({"image": 5})]
-    alone = FileItem("text/z", "text", "zebra", "train", "", "", root=Path(), task="second")
+    alone = FileItem("text/z", "text", "zebra", "train", "", "", place=LocalFolder(Path()), task="second")
     tasks = make_tasks([*items, alone], order=order, seed=0, classes_per_task=4)
     text = [set(task.classes) for task in tasks if task.modality == "text"]
     assert len(text) == 2

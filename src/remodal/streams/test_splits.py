@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remodal.streams.files import FileItem
+from remodal.streams.places import LocalFolder
 from remodal.streams.splits import split_by_source
 
 
 def item(name: str, label: str = "dog", group: str = "") -> FileItem:
-    return FileItem(f"text/{label}/{name}", "text", label, "train", group, "", root=Path())
+    return FileItem(f"text/{label}/{name}", "text", label, "train", group, "", place=LocalFolder(Path()))
 
 
 def held_out(items: list[FileItem]) -> set[str]:

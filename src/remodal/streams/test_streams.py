@@ -80,7 +80,8 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(UnknownName) as caught:
         stream("evryday")
     assert str(caught.value) == (
-        "unknown stream 'evryday'; did you mean 'everyday'? valid: everyday, everyday-close, or the path of a folder"
+        "unknown stream 'evryday'; did you mean 'everyday'? valid: everyday, everyday-close, the path or URL "
+        "of a folder, or an address: classes:..., hf:..., parquet:..., webdataset:..."
     )
     assert list_streams() == ["everyday", "everyday-close"]
 
