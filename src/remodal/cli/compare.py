@@ -22,7 +22,7 @@ ON_A_GPU = 4
 
 
 def command(
-    stream: Annotated[str, typer.Option(help="A stream's name, a folder of your own data, its URL, or an address.")],
+    stream: Annotated[str, typer.Option(help="A stream's name, a folder, its URL, or an address.")],
     methods: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "all",
     orders: Annotated[str, typer.Option(help="Some of random, sequential, mixed, blurry.")] = "random,sequential",
     seeds: Annotated[str, typer.Option(help="Whole numbers separated by commas.")] = "0,1,2,3,4",

@@ -9,9 +9,7 @@ import typer
 
 app = typer.Typer(help="Look at a stream's data, check and count them.", no_args_is_help=True, rich_markup_mode="rich")
 
-StreamArgument = Annotated[
-    str, typer.Argument(help="A stream's name, a folder of your own data, its URL, or an address.")
-]
+StreamArgument = Annotated[str, typer.Argument(help="A stream's name, a folder, its URL, or an address.")]
 UnitOption = Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")]
 
 

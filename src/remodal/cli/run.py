@@ -16,9 +16,7 @@ def command(
             help="Settings of the method, of the stream as stream.KEY, of the backbone as backbone.KEY.",
         ),
     ] = None,
-    stream: Annotated[
-        str | None, typer.Option(help="A stream's name, a folder of your own data, its URL, or an address.")
-    ] = None,
+    stream: Annotated[str | None, typer.Option(help="A stream's name, a folder, its URL, or an address.")] = None,
     method: Annotated[str | None, typer.Option(help="What learns.", show_default="remodal")] = None,
     backbone: Annotated[
         str | None,
