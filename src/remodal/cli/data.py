@@ -10,7 +10,7 @@ import typer
 app = typer.Typer(help="Look at a stream's data, check and count them.", no_args_is_help=True, rich_markup_mode="rich")
 
 StreamArgument = Annotated[str, typer.Argument(help="A stream's name, or a folder of your own data.")]
-UnitOption = Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")]
+UnitOption = Annotated[str | None, typer.Option(help="mm, cm, m or sunrgbd: of depth files that state no unit.")]
 
 
 @app.command()
