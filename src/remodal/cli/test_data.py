@@ -49,7 +49,8 @@ def test_depth_without_a_unit_can_be_given_one(cli: Cli, tmp_path: Path) -> None
             Image.fromarray(np.full((4, 4), metres + number, np.float32)).save(folder / f"{number}.tiff")
     assert cli("data", "verify", tmp_path / "own").exit_code == 1
     assert cli("data", "verify", tmp_path / "own", "--depth-unit", "m").exit_code == 0
-    assert "valid: mm, cm, m or sunrgbd, or null" in cli("data", "verify", tmp_path / "own", "--depth-unit", "ft").stderr
+    refused = cli("data", "verify", tmp_path / "own", "--depth-unit", "ft")
+    assert "valid: mm, cm, m or sunrgbd, or null" in refused.stderr
 
 
 def test_counts(cli: Cli, own_data: Path) -> None:

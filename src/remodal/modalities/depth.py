@@ -127,7 +127,8 @@ def _turned_back(page: NDArray[Any]) -> NDArray[np.uint16]:
     Source: ``read3dPoints.m`` of SUNRGBDtoolbox (Song, Lichtenberg & Xiao, CVPR 2015).
     """
     stored = page.astype(np.uint16)
-    return np.minimum((stored >> 3) | (stored << 13), SUN_RGBD_FARTHEST)
+    millimetres: NDArray[np.uint16] = np.minimum((stored >> 3) | (stored << 13), SUN_RGBD_FARTHEST)
+    return millimetres
 
 
 def _without_full(values: NDArray[np.float32]) -> NDArray[np.float32]:

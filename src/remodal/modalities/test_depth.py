@@ -65,7 +65,7 @@ def test_8_bit_and_float_depth_need_a_unit(dtype: type, kind: str) -> None:
 
 
 def test_the_turned_bits_of_sun_rgbd_are_turned_back() -> None:
-    # 1 mm, 2,000 mm and 5,001 mm as the data set stores them (times eight, what leaves on the left comes in on the right)
+    # 1 mm, 2,000 mm and 5,001 mm as the data set stores them: times eight
     stored = np.array([[8, 16_000], [40_008, 0]], np.uint16)
     assert np.allclose(depth.decode(png(stored), where="a.png", unit="sunrgbd"), [[[0.001, 2.0], [5.001, 0.0]]])
     turned = np.array([[1, 8]], np.uint16)  # the lowest bit is the fourth highest of 16: 8,192 mm, which counts as 8 m

@@ -7,7 +7,7 @@ import mimetypes
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
