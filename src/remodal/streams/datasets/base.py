@@ -42,7 +42,7 @@ class Dataset:
     list_rows: Callable[[Source], Iterator[Row]]
     """The rows that its official lists state, in their order, whether the files are there or not."""
     published: Mapping[Split, int] = field(default_factory=dict)
-    """Items of a split, where that is known apart from the files."""
+    """Items of a split; those that the lists state where it is empty."""
     unit: str = ""
     """Of depth (:data:`~remodal.modalities.depth.METRES`)."""
 

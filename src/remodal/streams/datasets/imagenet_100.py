@@ -35,6 +35,7 @@ FOLDERS: dict[Split, tuple[str, ...]] = {
 LISTS = ("imagenet100.txt", "train_100.txt")
 WORDNET_ID = re.compile(r"n\d{8}")
 CLASSES = 100
+FEWEST = 732  # training pictures of a class of ILSVRC 2012; most have 1,300
 
 
 def names() -> dict[str, str]:
@@ -64,9 +65,10 @@ def list_rows(source: Source) -> Iterator[Row]:
         for split, folders in FOLDERS.items():
             pictures = [f"{one}/{wordnet_id}/{name}" for one in folders for name in source.names(f"{one}/{wordnet_id}")]
             pictures += flat.get(wordnet_id, []) if split == "test" else []
-            for path in sorted(pictures):
-                if PurePosixPath(path).suffix.lower() in suffixes:
-                    yield Row(path, known[wordnet_id], split)
+            pictures = sorted(path for path in pictures if PurePosixPath(path).suffix.lower() in suffixes)
+            if split == "train" and len(pictures) < FEWEST:
+                source.missing.append(f"train/{wordnet_id}/*.JPEG: {len(pictures)} of at least {FEWEST}")
+            yield from (Row(path, known[wordnet_id], split) for path in pictures)
 
 
 def _chosen(source: Source, known: dict[str, str]) -> list[str]:

@@ -57,13 +57,14 @@ def prepare(names: Sequence[str], root: str | Path, progress: Progress | None = 
         stated = list(dataset.list_rows(source))
         rows[name] = [row for row in stated if source.has(row.path)]
         source.missing += [row.path for row in stated if not source.has(row.path)]
-        reports.append(reported(source, dataset, rows[name]))
-    manifest, arranged = folder / NAME, combination.arrange(rows)
-    if all(rows.values()):
-        _write(manifest, _table(folder, sources, arranged))
+        reports.append(reported(source, dataset, stated, rows[name]))
+    if not all(rows.values()):
+        return Prepared(None, 0, 0, tuple(reports), combination.says)
+    arranged = combination.arrange(rows)
+    _write(folder / NAME, _table(folder, sources, arranged))
     every = [row for of_dataset in arranged.values() for row in of_dataset]
     tasks = len({row.task for row in every if row.task})
-    return Prepared(manifest if all(rows.values()) else None, tasks, len(every), tuple(reports), combination.says)
+    return Prepared(folder / NAME, tasks, len(every), tuple(reports), combination.says)
 
 
 def _combination(names: Sequence[str]) -> Combination:
@@ -90,12 +91,11 @@ def _sources(names: Sequence[str], root: Path, progress: Progress) -> dict[str, 
     sources, missing = {}, []
     for name in names:
         dataset = datasets.get(name)
-        folder = max((root, *(root / one for one in dataset.folders)), key=lambda one: len(_there(dataset, one)))
+        folder = max((*(root / one for one in dataset.folders), root), key=lambda one: len(_there(dataset, one)))
         there = _there(dataset, folder)
         for part in dataset.parts:
             if part not in there:
-                at = folder if there else root / dataset.folders[0]
-                missing.append(f"{(at / part.names[0]).relative_to(root)} ({part.origin})")
+                missing.append(f"{(folder / part.names[0]).relative_to(root)} ({part.origin})")
         for path in there.values():
             real_path(root, path, str(path))
         sources[name] = Source(name, folder.resolve(), progress)

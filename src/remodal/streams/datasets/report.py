@@ -48,16 +48,20 @@ def _counts(classes: int, items: Mapping[Split, int]) -> str:
     return ", ".join([f"{classes} classes", *(f"{count:,} {split}" for split, count in items.items())])
 
 
-def reported(source: Source, dataset: Dataset, rows: Sequence[Row]) -> Report:
-    """Count ``rows``, the files of a data set that are there."""
-    splits = Counter(row.split for row in rows)
+def _of_each_split(rows: Sequence[Row]) -> dict[Split, int]:
+    found = Counter(row.split for row in rows)
+    return {"train": found["train"], "test": found["test"]}
+
+
+def reported(source: Source, dataset: Dataset, stated: Sequence[Row], there: Sequence[Row]) -> Report:
+    """Count the rows of a data set that its lists state, and those of them whose file is there."""
     return Report(
         source.name,
         dataset.modality,
-        len({row.label for row in rows}),
-        {"train": splits["train"], "test": splits["test"]},
+        len({row.label for row in there}),
+        _of_each_split(there),
         dataset.classes,
-        dataset.published,
+        dataset.published or _of_each_split(stated),
         tuple(source.missing),
         dataset.parts[-1].origin,
         tuple(source.notes),

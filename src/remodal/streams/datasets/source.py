@@ -73,7 +73,8 @@ class Source:
         if pure.is_absolute() or ".." in pure.parts:  # a list from who knows where looks nowhere else
             return frozenset()
         try:
-            return frozenset(one.name for one in (self.folder / path).iterdir())
+            # hidden files are what a system keeps beside others (._0001.png), and none of a data set's
+            return frozenset(one.name for one in (self.folder / path).iterdir() if not one.name.startswith("."))
         except OSError:
             return frozenset()
 

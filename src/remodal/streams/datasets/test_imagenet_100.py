@@ -32,6 +32,7 @@ def test_validation_pictures_in_one_folder_or_sorted(root: Path, flat: bool) -> 
     assert items["tench", "test"] == (
         "imagenet/val/ILSVRC2012_val_00000293.JPEG" if flat else "imagenet/val/n01440764/ILSVRC2012_val_00000001.JPEG"
     )
+    assert "missing: train/n01440764/*.JPEG: 1 of at least 732, " in str(report)
     assert "classes: those of its folder; 100 of 100 are among the first 100 WordNet ids" in str(report)
 
 

@@ -31,9 +31,12 @@ def test_the_19_scene_classes_count_and_no_others(root: Path) -> None:
 
 def test_turned_bits_become_metres(root: Path) -> None:
     write_sunrgbd(root)
+    (hidden,) = root.glob("SUNRGBD/kv2/*/000000_*/depth_bfx")
+    put(hidden / "._0_abs.png", "what a Mac leaves beside a file")
     prepare(["sunrgbd"], root)
     (task, *_) = stream(root, classes_per_task=19).tasks
     assert len(task.classes) == 19
+    assert not any("._" in item.id for item in task.train)
     item = task.train[0]
     metres = get_modality("depth").decode(item.read(), where=item.id, unit=item.unit)
     assert np.allclose(metres, [[[0.001, 2.0], [5.001, 0.0]]])  # stored as 8, 16000 and 40008

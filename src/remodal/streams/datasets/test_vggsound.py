@@ -28,7 +28,7 @@ def test_a_clip_is_a_sound_of_its_video(root: Path) -> None:
         ("video/_a_b_c_d_e__000030.mp4", "audio", "playing violin, fiddle", "train", "_a_b_c_d_e_"),
         ("video/abcdefghijk_000030.mp4", "audio", "people marching", "test", "abcdefghijk"),
     ]
-    assert str(report) == "vggsound: audio, 2 classes, 2 train, 1 test; published: 309 classes"
+    assert str(report) == "vggsound: audio, 2 classes, 2 train, 1 test; published: 309 classes, 2 train, 1 test"
 
 
 def test_clips_that_are_gone_are_told_and_the_rest_is_used(root: Path) -> None:
@@ -37,6 +37,7 @@ def test_clips_that_are_gone_are_told_and_the_rest_is_used(root: Path) -> None:
         (root / "video" / f"gone-{n:06}_000030.mp4").unlink()
     prepared = prepare(["vggsound"], root)
     assert prepared.items == 3
+    assert "2 classes, 2 train, 1 test; published: 309 classes, 7 train, 1 test; " in str(prepared.reports[0])
     assert (
         "missing: video/gone-000000_000030.mp4, video/gone-000001_000030.mp4, video/gone-000002_000030.mp4 and 2 more "
         "(https://huggingface.co/datasets/Loie/VGGSound)"
