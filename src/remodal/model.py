@@ -194,8 +194,8 @@ valid: a whole number, at least 0, at most 11
 
         media: paths of files, encoded bytes, or sentences as :class:`Text`. modality: of all of them, where it is
         known; otherwise a decoder is found from each file's content and the model finds the modality. depth_unit:
-        ``"mm"``, ``"cm"`` or ``"m"``, of depth files; by default what those had that the model learned from.
-        Raises BadItem where a medium can't be read, and RemodalError where no class of ``modality`` was learned.
+        ``"mm"``, ``"cm"``, ``"m"`` or ``"sunrgbd"``, of depth files; by default what those had that the model learned
+        from. Raises BadItem where a medium can't be read, and RemodalError where no class of ``modality`` was learned.
         """
         found = []
         for answer in self.answers(media, modality, top, depth_unit=depth_unit):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 import remodal
@@ -74,6 +75,23 @@ def test_a_model_of_before_reads_as_it_did(learned: Path, metres: Path, lite_cac
     (own / "config.json").write_text(json.dumps(config))
     with pytest.raises(RemodalError, match=UNSTATED):
         remodal.load(own, cache=lite_cache).predict([metres / "depth/near/0.tiff"])
+
+
+def test_a_model_of_sun_rgbd_is_kept_with_its_unit(metres: Path, lite_cache: Path, tmp_path: Path) -> None:
+    turned = tmp_path / "data"
+    for path in sorted(metres.glob("depth/*/*.tiff")):
+        millimetres = (np.asarray(Image.open(path)) * 1000).astype(np.uint16)
+        (turned / path.relative_to(metres).parent).mkdir(parents=True, exist_ok=True)
+        stored = (millimetres << 3) | (millimetres >> 13)
+        Image.fromarray(stored).save((turned / path.relative_to(metres)).with_suffix(".png"))
+    model = remodal.Model("nearest-mean", cache=lite_cache)
+    for task in remodal.stream(turned, depth_unit="sunrgbd"):
+        model.learn(task)
+    loaded = remodal.load(model.save(tmp_path / "model"), cache=lite_cache)
+    assert loaded.unit() == "sunrgbd"
+    assert best(loaded, [turned / "depth/near/0.png", turned / "depth/far/1.png"]) == ["near", "far"]
+    # the same scenes in metres say the same
+    assert best(loaded, [metres / "depth/near/0.tiff", metres / "depth/far/1.tiff"], "m") == ["near", "far"]
 
 
 def test_an_index_remembers_what_was_stated(

@@ -1,4 +1,4 @@
-"""``remodal data``: look at a stream, check it, count it."""
+"""``remodal data``: make a stream of downloaded data sets; look at a stream, check it, count it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look at a stream's data, check and count them.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help="Look at a stream's data, check and count them; make one of downloads.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
 
 StreamArgument = Annotated[str, typer.Argument(help="A stream's name, a folder, its URL, or an address.")]
-UnitOption = Annotated[str | None, typer.Option(help="mm, cm or m: of depth files that state no unit.")]
+UnitOption = Annotated[str | None, typer.Option(help="mm, cm, m or sunrgbd: of depth files that state no unit.")]
 
 
 @app.command()
@@ -86,6 +90,43 @@ def verify(stream: StreamArgument, depth_unit: UnitOption = None) -> None:
     console.print(f"{stream}: {f'{len(problems):,} problems' if problems else 'all items are as they should be'}")
     if problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def prepare(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Of data sets, or a whole stream: comm-paper or cmcl.")
+    ],
+    root: Annotated[Path, typer.Option(help="The folder that the data sets were unpacked into.")],
+) -> None:
+    """Make a stream of public data sets as they were downloaded: write a manifest beside them, and copy nothing.
+
+    \b
+    remodal data prepare esc50 --root data
+    remodal data prepare ucf101 esc50 nyuv2 --root data      (one stream of three modalities)
+    remodal data prepare comm-paper --root data              (imagenet-100, ucf101, esc50, sunrgbd, in 20 tasks)
+    remodal data prepare cmcl --root data                    (ucf101, esc50, nyuv2, vggsound, a task each)
+    remodal run --stream data
+
+    Data sets: imagenet-100, ucf101, esc50, sunrgbd, nyuv2, vggsound. Each is looked for in the root and in a folder of
+    its usual name below it. What is missing is named, with where it comes from. Counts that differ from the published
+    ones are told, and the stream is made of what is there. Exit status 1 where there is no file of a data set.
+    """
+    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.progress import shown_on
+    from remodal.streams.datasets import prepare as write_manifest
+
+    with shown_on(progress_console()) as progress:
+        prepared = write_manifest(names, root, progress)
+    console = results_console()
+    for report in prepared.reports:
+        console.print(f"{report}")
+    if prepared.manifest is None:
+        console.print(f"{root}: no manifest is written; valid: files of each data set")
+        raise typer.Exit(1)
+    if prepared.says:
+        console.print(f"{prepared.tasks} tasks: {prepared.says}")
+    console.print(f"{prepared.manifest}: {prepared.items:,} items; next: remodal run --stream {root}")
 
 
 @app.command()

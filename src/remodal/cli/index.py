@@ -19,7 +19,8 @@ def command(
         Path | None, typer.Option("--forget", help="A folder, there or not: its files leave the index.")
     ] = None,
     depth_unit: Annotated[
-        str | None, typer.Option(help="mm, cm or m: of depth files.", show_default="what the model learned from")
+        str | None,
+        typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,

@@ -27,7 +27,8 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write one row a class, below a header.")] = False,
     depth_unit: Annotated[
-        str | None, typer.Option(help="mm, cm or m: of depth files.", show_default="what the model learned from")
+        str | None,
+        typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,

@@ -18,7 +18,7 @@ def command(
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     model: Annotated[str | None, typer.Option(help="The model.", show_default="the one it was made with")] = None,
     depth_unit: Annotated[
-        str | None, typer.Option(help="mm, cm or m: of --file.", show_default="what the model learned from")
+        str | None, typer.Option(help="mm, cm, m or sunrgbd: of --file.", show_default="what the model learned from")
     ] = None,
     trust_backbone: Annotated[
         Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")

@@ -34,7 +34,9 @@ def command(
     ] = None,
     depth_unit: Annotated[
         str | None,
-        typer.Option(help="mm, cm or m: of depth files where a client states none.", show_default="the model's"),
+        typer.Option(
+            help="mm, cm, m or sunrgbd: of depth files where a client states none.", show_default="the model's"
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,

@@ -20,9 +20,10 @@ from remodal.features.trimming import PARTS
 from remodal.methods import methods
 
 COMMANDS = [
-    ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"), ("report",),
-    ("cache", "info"), ("cache", "trim"), ("cache", "clear"), ("doctor",), ("predict",), ("update",), ("versions",),
-    ("rollback",), ("index",), ("search",), ("serve",), ("compare",), ("backbones",),
+    ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"),
+    ("data", "prepare"), ("report",), ("cache", "info"), ("cache", "trim"), ("cache", "clear"), ("doctor",),
+    ("predict",), ("update",), ("versions",), ("rollback",),
+    ("index",), ("search",), ("serve",), ("compare",), ("backbones",),
 ]  # fmt: skip
 
 

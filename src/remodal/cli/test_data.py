@@ -1,8 +1,9 @@
-"""``remodal data``: show, verify, info."""
+"""``remodal data``: prepare, show, verify, info."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from remodal.cli.conftest import Cli
+from remodal.streams.datasets.conftest import write_esc50, write_nyuv2, write_ucf101, write_vggsound
 
 
 def test_a_sound_folder_is_verified(cli: Cli, own_data: Path) -> None:
@@ -49,7 +51,8 @@ def test_depth_without_a_unit_can_be_given_one(cli: Cli, tmp_path: Path) -> None
             Image.fromarray(np.full((4, 4), metres + number, np.float32)).save(folder / f"{number}.tiff")
     assert cli("data", "verify", tmp_path / "own").exit_code == 1
     assert cli("data", "verify", tmp_path / "own", "--depth-unit", "m").exit_code == 0
-    assert "valid: mm, cm or m, or null" in cli("data", "verify", tmp_path / "own", "--depth-unit", "ft").stderr
+    refused = cli("data", "verify", tmp_path / "own", "--depth-unit", "ft")
+    assert "valid: mm, cm, m or sunrgbd, or null" in refused.stderr
 
 
 def test_counts(cli: Cli, own_data: Path) -> None:
@@ -58,6 +61,38 @@ def test_counts(cli: Cli, own_data: Path) -> None:
     (image,) = [line.split() for line in done.stdout.splitlines() if line.startswith(" image")]
     assert image[:4] == ["image", "2", "12", "4"]
     assert "text: licences: not stated (16)" in done.stdout
+
+
+def test_downloaded_data_sets_become_a_stream(cli: Cli, tmp_path: Path) -> None:
+    write_esc50(tmp_path / "data" / "ESC-50-master")
+    write_ucf101(tmp_path / "data")
+    done = cli("data", "prepare", "esc50", "ucf101", "--root", "data")
+    assert done.exit_code == 0
+    sounds, clips, written = done.stdout.splitlines()
+    assert sounds.startswith("esc50: audio, 2 classes, 8 train, 2 test; published: 50 classes, 1,600 train, 400 test")
+    assert clips.startswith("ucf101: video, 3 classes, 6 train, 3 test; published: 101 classes, ")
+    assert written.endswith("manifest.csv: 19 items; next: remodal run --stream data")
+    assert "audio" in cli("data", "info", "data").stdout
+
+
+def test_a_setting_says_what_makes_a_task(cli: Cli, tmp_path: Path) -> None:
+    write_esc50(tmp_path / "ESC-50-master")
+    write_ucf101(tmp_path)
+    write_vggsound(tmp_path / "vggsound", [("aaaaaaaaaaa", "hail", "train"), ("bbbbbbbbbbb", "hail", "test")])
+    write_nyuv2(tmp_path / "nyuv2")
+    done = cli("data", "prepare", "cmcl", "--root", ".")
+    assert "\n4 tasks: each data set is a task; of vggsound the first 10,000 and 2,000 clips" in done.stdout
+
+
+def test_a_data_set_without_a_file_is_the_status_1(cli: Cli, tmp_path: Path) -> None:
+    write_ucf101(tmp_path)
+    shutil.rmtree(tmp_path / "UCF-101" / "YoYo")
+    for clip in (tmp_path / "UCF-101").glob("*/*.avi"):
+        clip.unlink()
+    done = cli("data", "prepare", "ucf101", "--root", tmp_path)
+    assert done.exit_code == 1
+    assert "missing: UCF-101/ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi, " in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("no manifest is written; valid: files of each data set")
 
 
 def test_the_embedded_stream_says_what_it_was_made_from(cli: Cli) -> None:
@@ -92,6 +127,8 @@ def test_a_class_of_which_nothing_decodes_is_blank(cli: Cli, own_data: Path) -> 
         (("show", "everyday", "--out", "sheet.bmpp"), "found suffix '.bmpp'; valid: .png"),
         (("verify", "everday"), "did you mean 'everyday'?"),
         (("info", "no/such/folder"), "the path or URL of a folder, or an address"),
+        (("prepare", "ecs50", "--root", "."), "unknown dataset 'ecs50'; did you mean 'esc50'?"),
+        (("prepare", "esc50", "--root", "."), "ESC-50-master/meta/esc50.csv (https://github.com/karolpiczak/ESC-50)"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(cli: Cli, arguments: tuple[str, ...], says: str) -> None:

@@ -23,7 +23,8 @@ def command(
     depth_unit: Annotated[
         str | None,
         typer.Option(
-            help="mm, cm or m: of depth files whose manifest states none.", show_default="what the model learned from"
+            help="mm, cm, m or sunrgbd: of depth files whose manifest states none.",
+            show_default="what the model learned from",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",

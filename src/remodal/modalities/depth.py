@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,10 @@ from remodal.errors import UnknownName
 from remodal.modalities.base import FRAMES, MAX_DEPTH_PAGES, MAX_PIXELS, Refused, Visual, sample
 from remodal.modalities.formats import open_picture
 
-METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
+DepthUnit = Literal["mm", "cm", "m", "sunrgbd"]
+"""What one step of a depth value is; ``sunrgbd``: millimetres as SUN RGB-D stores them (:func:`_turned_back`)."""
+METRES: dict[str, float] = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "sunrgbd": 1e-3}
+SUN_RGBD_FARTHEST = 8_000  # millimetres: what is farther counts as so far, as in the data set's own toolbox
 NEAREST, FARTHEST = 0.1, 20.0  # metres: the two ends of the absolute channel's logarithmic scale
 VIEW = 0.93  # width of the view over its distance: that of a camera of 50 degrees
 FULL = 65_535  # the largest number of 16 bits: many cameras write it where they measure nothing
@@ -27,13 +30,14 @@ class Depth(Visual):
     """Distances in metres, ``float32 [T, H, W]``, of up to eight pages in order; 0 is no reading.
 
     Integers of 16 bits or more are millimetres unless the unit says otherwise. 8-bit and float values mean
-    nothing without a unit, so they need one. 65535 in 16 bits is no reading either, where it stands alone: where
+    nothing without a unit, so they need one. Of the unit ``sunrgbd`` are files of SUN RGB-D as they are
+    downloaded. 65535 in 16 bits is no reading either, where it stands alone: where
     no other reading is more than half of it.
     """
 
     name = "depth"
     suffixes = frozenset({".png", ".tif", ".tiff"})
-    valid = "16-bit PNG or TIFF of one channel in millimetres, or a stated unit: mm, cm, m"
+    valid = "16-bit PNG or TIFF of one channel in millimetres, or a stated unit: mm, cm, m, sunrgbd"
     contrast = 2.0
     brightness = (4, 12, 26)
 
@@ -41,7 +45,7 @@ class Depth(Visual):
         """Read one map, or a TIFF sequence; of more than eight pages, eight spread evenly.
 
         Raises:
-            UnknownName: ``unit`` isn't one of "mm", "cm", "m".
+            UnknownName: ``unit`` isn't one of :data:`METRES`.
         """
         if unit is not None and unit not in METRES:
             raise UnknownName("unit", unit, METRES)
@@ -99,11 +103,14 @@ def _read(data: bytes, unit: str | None) -> NDArray[np.float32]:
         if unit is None and picture.mode in ("L", "F"):
             kind = "8-bit" if picture.mode == "L" else "float"
             raise Refused(f"found {kind} depth without a unit; valid units: mm, cm, m")
-        pages.append(np.asarray(picture).astype(np.float32))
+        if unit == "sunrgbd" and not picture.mode.startswith("I;16"):
+            raise Refused(f"found {picture.mode} pixels of the unit sunrgbd; valid: one channel of 16 bits")
+        page = np.asarray(picture)
+        pages.append((_turned_back(page) if unit == "sunrgbd" else page).astype(np.float32))
     if len({page.shape for page in pages}) > 1:
         raise Refused("found pages of different sizes; valid: one size")
     values = np.stack(pages)
-    if picture.mode.startswith("I;16"):
+    if picture.mode.startswith("I;16") and unit != "sunrgbd":
         values = _without_full(values)
     if not np.isfinite(values).all():
         raise Refused("found NaN or infinite depth; valid: finite values, 0 for no reading")
@@ -112,6 +119,16 @@ def _read(data: bytes, unit: str | None) -> NDArray[np.float32]:
             "found negative depth or no reading at all (65535 is none); valid: positive values, 0 for no reading"
         )
     return values * np.float32(METRES[unit or "mm"])
+
+
+def _turned_back(page: NDArray[Any]) -> NDArray[np.uint16]:
+    """Millimetres of what SUN RGB-D stores: 16 bits that are turned by three, as its toolbox reads them.
+
+    Source: ``read3dPoints.m`` of SUNRGBDtoolbox (Song, Lichtenberg & Xiao, CVPR 2015).
+    """
+    stored = page.astype(np.uint16)
+    millimetres: NDArray[np.uint16] = np.minimum((stored >> 3) | (stored << 13), SUN_RGBD_FARTHEST)
+    return millimetres
 
 
 def _without_full(values: NDArray[np.float32]) -> NDArray[np.float32]:

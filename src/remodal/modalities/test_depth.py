@@ -64,6 +64,20 @@ def test_8_bit_and_float_depth_need_a_unit(dtype: type, kind: str) -> None:
         depth.decode(tiff(page(200).astype(dtype)), where="a.tif")
 
 
+def test_the_turned_bits_of_sun_rgbd_are_turned_back() -> None:
+    # 1 mm, 2,000 mm and 5,001 mm as the data set stores them: times eight
+    stored = np.array([[8, 16_000], [40_008, 0]], np.uint16)
+    assert np.allclose(depth.decode(png(stored), where="a.png", unit="sunrgbd"), [[[0.001, 2.0], [5.001, 0.0]]])
+    turned = np.array([[1, 8]], np.uint16)  # the lowest bit is the fourth highest of 16: 8,192 mm, which counts as 8 m
+    assert np.allclose(depth.decode(png(turned), where="a.png", unit="sunrgbd"), [[[8.0, 0.001]]])
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.uint8, "L"), (np.float32, "F")])
+def test_sun_rgbd_has_16_bits(dtype: type, mode: str) -> None:
+    with pytest.raises(BadItem, match=f"found {mode} pixels of the unit sunrgbd; valid: one channel of 16 bits"):
+        depth.decode(tiff(page(200).astype(dtype)), where="a.tif", unit="sunrgbd")
+
+
 def test_an_unknown_unit_is_named() -> None:
     with pytest.raises(UnknownName, match="unknown unit 'mmm'; did you mean 'mm'"):
         depth.decode(png(page()), where="a.png", unit="mmm")

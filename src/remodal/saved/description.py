@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from remodal.characters import STEERING
 from remodal.errors import RemodalError
 from remodal.learning.settings import Features
+from remodal.modalities.depth import METRES
 from remodal.saved.inside import contents
 from remodal.streams.base import Column
 
@@ -144,7 +145,7 @@ class About(_Part):
     sources: tuple[Source, ...]
     lineage: dict[Name, Hash]
     accuracy: dict[Name, Measured]
-    depth_unit: Annotated[str, Field(pattern=r"^(mm|cm|m)$")] | None = None
+    depth_unit: Annotated[str, Field(pattern=rf"^({'|'.join(METRES)})$")] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> About:

@@ -7,7 +7,7 @@ import mimetypes
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from remodal import __version__
 from remodal.characters import printable
 from remodal.errors import BadItem, RemodalError
+from remodal.modalities.depth import DepthUnit
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
 from remodal.serve.current import Damaged
@@ -28,7 +29,7 @@ LEFT = 499
 """Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
 MAX_VERSION = 10**9
 A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
-Unit = Annotated[Literal["mm", "cm", "m"] | None, Form(description="of depth files; by default the model's")]
+Unit = Annotated[DepthUnit | None, Form(description="of depth files; by default the model's")]
 Given = TypeVar("Given")
 
 

@@ -47,7 +47,7 @@ class Item(ABC):
 
     @property
     def unit(self) -> str | None:
-        """Stated unit of depth readings (``"mm"``, ``"cm"``, ``"m"``), where there is one."""
+        """Stated unit of depth readings (``"mm"``, ``"cm"``, ``"m"``, ``"sunrgbd"``), where there is one."""
         return None
 
     @property

@@ -22,7 +22,8 @@ def list_folder(place: Place, depth_unit: str | None = None, undivided: int = 0)
 
     Args:
         place: The folder.
-        depth_unit: The unit of its depth files (``"mm"``, ``"cm"``, ``"m"``), if it isn't in their format.
+        depth_unit: The unit of its depth files (``"mm"``, ``"cm"``, ``"m"``, ``"sunrgbd"``), if they
+            don't say it themselves.
         undivided: A class of fewer files is not split: all are for learning.
 
     Raises:

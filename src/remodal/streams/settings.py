@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
+from remodal.modalities.depth import DepthUnit
 from remodal.settings import Settings
 
 
@@ -34,7 +33,7 @@ valid: stream.classes_per_task, stream.depth_unit, stream.disguised, stream.trai
         description="depth maps come as 8-bit colour pictures and sounds as pictures of their spectrogram: the "
         "modality has to be told from content alone",
     )
-    depth_unit: Literal["mm", "cm", "m"] | None = Field(
+    depth_unit: DepthUnit | None = Field(
         default=None,
         description="unit of depth files whose manifest states none; without it 16-bit files are in millimetres",
     )

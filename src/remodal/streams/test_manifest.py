@@ -143,7 +143,7 @@ def test_a_bad_row_is_set_aside_and_the_rest_goes_on(
     [
         ("split", "tset", "unknown split 'tset'; did you mean 'test'? valid: test, train"),
         ("split", "", "unknown split ''; valid: test, train"),
-        ("unit", "inch", "unknown unit 'inch'; valid: cm, m, mm"),
+        ("unit", "inch", "unknown unit 'inch'; valid: cm, m, mm, sunrgbd"),
     ],
 )
 def test_a_value_that_is_not_known_sets_its_row_aside(
