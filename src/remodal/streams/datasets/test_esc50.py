@@ -12,7 +12,7 @@ from remodal.errors import RemodalError
 from remodal.streams import check, stream
 from remodal.streams.datasets import prepare
 from remodal.streams.datasets.conftest import write_esc50
-from remodal.streams.manifest import list_manifest
+from remodal.streams.outside import list_outside
 
 FIELD = Path(__file__).parents[5] / "shared" / "data" / "field"
 """Its sounds are the ten classes of ESC-10, its names the same words in another order."""
@@ -21,7 +21,7 @@ FIELD = Path(__file__).parents[5] / "shared" / "data" / "field"
 def test_folds_labels_sources_and_licences(root: Path) -> None:
     write_esc50(root / "ESC-50-master")
     prepare(["esc50"], root)
-    items = {item.id: item for item in list_manifest(root).items}
+    items = {item.id: item for item in list_outside(root, None).items}
     assert len(items) == 10
     tested = items["ESC-50-master/audio/5-1005-A-1.wav"]
     assert (tested.modality, tested.label, tested.split, tested.group) == ("audio", "sea waves", "test", "1005")
@@ -31,7 +31,7 @@ def test_folds_labels_sources_and_licences(root: Path) -> None:
 
 def test_the_root_may_be_the_data_set(root: Path) -> None:
     prepare(["esc50"], write_esc50(root))
-    assert list_manifest(root).items[0].id == "audio/1-1-A-0.wav"
+    assert list_outside(root, None).items[0].id == "audio/1-1-A-0.wav"
 
 
 def test_counts_that_differ_are_told(root: Path) -> None:

@@ -10,7 +10,7 @@ from remodal.errors import RemodalError
 from remodal.streams.datasets import prepare
 from remodal.streams.datasets.conftest import put, write_imagenet
 from remodal.streams.datasets.imagenet_100 import names
-from remodal.streams.manifest import list_manifest
+from remodal.streams.outside import list_outside
 
 IDS = list(names())
 
@@ -25,7 +25,7 @@ def test_every_class_has_a_name_of_its_own_in_small_letters() -> None:
 def test_validation_pictures_in_one_folder_or_sorted(root: Path, flat: bool) -> None:
     write_imagenet(root / "imagenet", flat=flat)
     (report,) = prepare(["imagenet-100"], root).reports
-    items = {(item.label, item.split): item.id for item in list_manifest(root).items}
+    items = {(item.label, item.split): item.id for item in list_outside(root, None).items}
     assert len(items) == 200
     assert items["tench", "train"] == "imagenet/train/n01440764/n01440764_10026.JPEG"
     # the ground truth of ILSVRC's own development kit gives class tench to this one first
@@ -42,7 +42,7 @@ def test_a_list_chooses_among_all_classes(root: Path) -> None:
     put(root / "train_100.txt", "".join(f"train/{one}/{one}_10026.JPEG {n}\n" for n, one in enumerate(chosen)))
     (report,) = prepare(["imagenet-100"], root).reports
     assert "classes: those of train_100.txt; 60 of 100 are among the first 100 WordNet ids" in str(report)
-    assert {item.label for item in list_manifest(root).items} == {names()[one] for one in chosen}
+    assert {item.label for item in list_outside(root, None).items} == {names()[one] for one in chosen}
     put(root / "train_100.txt", "n00000000\n")
     with pytest.raises(RemodalError, match="train_100.txt: found n00000000, which is no class of ILSVRC 2012"):
         prepare(["imagenet-100"], root)

@@ -13,13 +13,13 @@ from remodal.errors import RemodalError
 from remodal.modalities import get_modality
 from remodal.streams.datasets import prepare
 from remodal.streams.datasets.conftest import write_nyuv2, write_sunrgbd
-from remodal.streams.manifest import list_manifest
+from remodal.streams.outside import list_outside
 
 
 def test_views_become_files_in_millimetres(root: Path) -> None:
     write_nyuv2(root / "nyuv2")
     prepare(["nyuv2"], root)
-    items = list_manifest(root).items
+    items = list_outside(root, None).items
     assert [item.label for item in items] == ["kitchen", "home office", "others", "others"] * 2
     assert [item.split for item in items] == ["train"] * 4 + ["test"] * 4
     third = items[2]

@@ -12,7 +12,7 @@ from remodal.modalities import get_modality
 from remodal.streams import stream
 from remodal.streams.datasets import prepare
 from remodal.streams.datasets.conftest import put, write_split, write_sunrgbd
-from remodal.streams.manifest import list_manifest
+from remodal.streams.outside import list_outside
 
 SCENE = "/n/fs/sun3d/data/SUNRGBD/kv1/NYUdata/NYU0001"
 
@@ -20,7 +20,7 @@ SCENE = "/n/fs/sun3d/data/SUNRGBD/kv1/NYUdata/NYU0001"
 def test_the_19_scene_classes_count_and_no_others(root: Path) -> None:
     write_sunrgbd(root, ["furniture_store", "dinette", "idk", "lab"])
     (report,) = prepare(["sunrgbd"], root).reports
-    items = list_manifest(root).items
+    items = list_outside(root, None).items
     assert {item.label for item in items} == {"furniture store", "lab"}
     assert (report.items, report.missing) == ({"train": 2, "test": 2}, ())
     assert [item.group for item in items][::3] == [
@@ -48,7 +48,7 @@ def test_paths_of_other_disks_and_double_slashes(root: Path) -> None:
     put(root / "SUNRGBD" / "kv1/NYUdata/NYU0001" / "depth_bfx" / "NYU0001.png")
     write_split(root, alltrain=[f"{SCENE}/"], alltest=[f"/elsewhere//SUNRGBD//{SCENE.partition('SUNRGBD/')[2]}"])
     prepare(["sunrgbd"], root)
-    listing = list_manifest(root)
+    listing = list_outside(root, None)
     assert [item.id for item in listing.items] == ["SUNRGBD/kv1/NYUdata/NYU0001/depth_bfx/NYU0001.png"]
 
 

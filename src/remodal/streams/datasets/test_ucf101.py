@@ -6,13 +6,13 @@ from pathlib import Path
 
 from remodal.streams.datasets import prepare
 from remodal.streams.datasets.conftest import write_ucf101
-from remodal.streams.manifest import list_manifest
+from remodal.streams.outside import list_outside
 
 
 def test_names_splits_and_groups(root: Path) -> None:
     write_ucf101(root)
     prepare(["ucf101"], root)
-    items = {item.id: item for item in list_manifest(root).items}
+    items = {item.id: item for item in list_outside(root, None).items}
     assert len(items) == 9
     first = items["UCF-101/ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi"]
     assert (first.modality, first.label, first.split) == ("video", "apply eye makeup", "train")
@@ -25,7 +25,7 @@ def test_names_splits_and_groups(root: Path) -> None:
 def test_the_class_that_is_written_in_two_ways_is_one(root: Path) -> None:
     write_ucf101(root)
     prepare(["ucf101"], root)
-    upside_down = [item for item in list_manifest(root).items if "HandStand" in item.id]
+    upside_down = [item for item in list_outside(root, None).items if "HandStand" in item.id]
     assert [item.label for item in upside_down] == ["handstand pushups"] * 3
     assert upside_down[0].id == "UCF-101/HandstandPushups/v_HandStandPushups_g08_c01.avi"
 

@@ -9,7 +9,7 @@ import pytest
 from remodal.errors import RemodalError
 from remodal.streams.datasets import prepare
 from remodal.streams.datasets.conftest import put, write_vggsound
-from remodal.streams.manifest import list_manifest
+from remodal.streams.outside import list_outside
 
 # ids may begin with a minus or hold underscores; a class may hold a comma
 ROWS = (
@@ -22,7 +22,7 @@ ROWS = (
 def test_a_clip_is_a_sound_of_its_video(root: Path) -> None:
     write_vggsound(root, ROWS)
     (report,) = prepare(["vggsound"], root).reports
-    items = list_manifest(root).items
+    items = list_outside(root, None).items
     assert [(item.id, item.modality, item.label, item.split, item.group) for item in items] == [
         ("video/---g-f_I2yQ_000030.mp4", "audio", "people marching", "train", "---g-f_I2yQ"),
         ("video/_a_b_c_d_e__000030.mp4", "audio", "playing violin, fiddle", "train", "_a_b_c_d_e_"),
@@ -50,7 +50,7 @@ def test_where_the_archives_unpack_and_the_sound_alone_first(root: Path) -> None
     put(root / "vggsound" / "audio" / "abcdefghijk_000030.flac")
     put(root / "vggsound" / "audio" / "abcdefghijk_000030.json")
     prepare(["vggsound"], root)
-    first, _, last = (item.id for item in list_manifest(root).items)
+    first, _, last = (item.id for item in list_outside(root, None).items)
     assert first == f"vggsound/{unpacked}/video/---g-f_I2yQ_000030.mp4"
     assert last == "vggsound/audio/abcdefghijk_000030.flac"
 
