@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
+from remodal.cache import cache_folder
 from remodal.errors import installed_with
 from remodal.trackers.base import PROJECT, TrackedRun, trackers
 
@@ -42,8 +46,9 @@ class Mlflow:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
-        self._client = MlflowClient()
-        experiment = self._experiment()
+        with FileLock(_lock()):  # processes that make the tables of one new store together break it
+            self._client = MlflowClient()
+            experiment = self._experiment()
         if found := self._client.search_runs([experiment], f"tags.`{ID}` = '{run.id}'"):
             self._run = found[0].info.run_id
             self._client.update_run(self._run, status="RUNNING")
@@ -69,13 +74,12 @@ class Mlflow:
 
     def _experiment(self) -> str:
         """Its id; it is made where it isn't there."""
-        from mlflow.exceptions import MlflowException
-
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
-        if (found := self._client.get_experiment_by_name(name)) is None:
-            try:
-                return str(self._client.create_experiment(name))
-            except MlflowException:  # another process has just made it, or there is no store
-                if (found := self._client.get_experiment_by_name(name)) is None:
-                    raise
-        return str(found.experiment_id)
+        found = self._client.get_experiment_by_name(name)
+        return str(self._client.create_experiment(name) if found is None else found.experiment_id)
+
+
+def _lock() -> Path:
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "mlflow.lock"
