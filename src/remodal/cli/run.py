@@ -59,13 +59,12 @@ def command(
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)
 
-    The same numbers, step by step, for a tracker; all four stay on this machine unless your environment says otherwise:
+    The same numbers for a tracker, on this machine unless your environment says otherwise (docs/trackers.md):
 
     \b
-    remodal run --stream everyday --tracker tensorboard     (tensorboard --logdir runs)
-    remodal run --stream everyday --tracker mlflow          (mlflow ui)
-    WANDB_MODE=online remodal run --stream everyday --tracker wandb --tracker trackio
-    remodal run --stream everyday --resume --tracker mlflow (of a run that is finished, too)
+    remodal run --stream everyday --tracker tensorboard --tracker mlflow
+    WANDB_MODE=online remodal run --stream everyday --tracker wandb
+    remodal run --stream everyday --resume --tracker trackio   (a finished run)
 
     A configuration file holds the same names, one a line:
 

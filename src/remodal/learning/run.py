@@ -30,7 +30,8 @@ from remodal.learning.predictions import predict
 from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
-from remodal.learning.tracking import Course, Tracking
+from remodal.learning.told import Course
+from remodal.learning.tracking import Tracking
 from remodal.methods import Method, methods
 from remodal.methods.base import State
 from remodal.streams import StreamSettings
