@@ -65,8 +65,11 @@ def finished(begin: Begin, stream: Path, out: Path, cache: Path, *asked: object)
 def timeless(results: dict[str, Any]) -> dict[str, Any]:
     """Results without times and memory."""
     cost = {key: value for key, value in results["cost"].items() if key not in ("seconds", "peak_memory_bytes")}
-    tasks = [{key: value for key, value in task.items() if key != "seconds"} for task in results["tasks"]]
-    return {**results, "cost": cost, "tasks": tasks}
+    parts = {
+        part: [{key: value for key, value in one.items() if key != "seconds"} for one in results[part]]
+        for part in ("tasks", "steps")
+    }
+    return {**results, "cost": cost, **parts}
 
 
 @pytest.mark.parametrize(

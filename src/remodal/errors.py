@@ -50,6 +50,10 @@ class PartlyDecoded(UserWarning):
     """A good part of a file is damaged; the rest of it was decoded, and is used."""
 
 
+class TrackerFailed(UserWarning):
+    """A tracker isn't told of a run any more; the run itself goes on."""
+
+
 LONGEST = 400
 """Letters of what a library says that are passed on."""
 

@@ -57,6 +57,10 @@ def command(
         float | None,
         typer.Option(min=0, help="End within so many; the same command goes on.", show_default="no end"),
     ] = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Who is told too: tensorboard, mlflow, wandb or trackio; repeatable."),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
 ) -> None:
@@ -74,6 +78,8 @@ def command(
     \b
     remodal compare --stream everyday --methods comm --variant alone=comm --set alone.blend=false
 
+    With --tracker mlflow, or another tracker, each run is one of its runs too; the table's folder names their group.
+
     Each run lies in its own folder, OUT/runs/ORDER-SEED-METHOD-FEATURES. The same command goes on where it was
     stopped, and with more methods, orders or seeds it runs what isn't there yet. A run that fails is named, the
     others go on, and the exit status is 1.
@@ -87,6 +93,8 @@ def command(
     The table is written when all runs are finished.
     """
     begun = time.time()
+    from functools import partial
+
     import torch
 
     from remodal.backbones import Engine
@@ -99,6 +107,7 @@ def command(
     from remodal.comparison.time_limit import time_limit
     from remodal.comparison.work import run_side_by_side
     from remodal.report.words import plural
+    from remodal.trackers import open_trackers
 
     own, of_stream, of_backbone = _assigned(settings or [])
     variants = variants_listed(variant or [])
@@ -117,11 +126,13 @@ def command(
     engine = Engine.of(device, dtype)
     reference = plan.reference(against)
     folder = out or Path("runs") / f"{Path(stream).resolve().name}-table"
+    told = partial(open_trackers, tuple(tracker or ()), folder.resolve().name)
+    told()  # what isn't installed is better said before the first run
     torch.set_num_threads(default_threads())
     with shown_on(progress_console()) as progress:
         over = time_limit(minutes, begun)
         side_by_side = jobs or (physical_cores() if engine.device.type == "cpu" else min(ON_A_GPU, physical_cores()))
-        failed, left = run_side_by_side(plan.runs(folder), cache_folder(), side_by_side, progress, over, engine)
+        failed, left = run_side_by_side(plan.runs(folder), cache_folder(), side_by_side, progress, over, engine, told)
         if left:
             done = f"{len(plan.cells) - left - len(failed):,} of {plural(len(plan.cells), 'run')} are done"
             ill = f", {len(failed):,} failed" if failed else ""

@@ -35,6 +35,10 @@ def command(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first item that can't be used.")] = False,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Who is told too: tensorboard, mlflow, wandb or trackio; repeatable."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file of the same names; the command line wins.")] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
@@ -55,6 +59,13 @@ def command(
     remodal run --stream "hf:beans?image=image&label=labels"      (docs/data.md: Parquet, WebDataset, S3)
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)
+
+    The same numbers for a tracker, on this machine unless your environment says otherwise (docs/trackers.md):
+
+    \b
+    remodal run --stream everyday --tracker tensorboard --tracker mlflow
+    WANDB_MODE=online remodal run --stream everyday --tracker wandb
+    remodal run --stream everyday --resume --tracker trackio   (a finished run)
 
     A configuration file holds the same names, one a line:
 
@@ -78,6 +89,7 @@ def command(
     from remodal.learning.run import run
     from remodal.report import write_report
     from remodal.saved import write_run
+    from remodal.trackers import open_trackers
 
     options = {
         "stream": stream,
@@ -89,6 +101,7 @@ def command(
     }
     asked = asked_for(options, assignments or [], config)
     folder = out or default_out(asked.stream, asked.method, asked.order, asked.seed)
+    told = open_trackers(tracker or [])
     torch.set_num_threads(threads or default_threads())
     with shown_on(progress_console()) as progress:
         results = run(
@@ -100,6 +113,7 @@ def command(
             engine=Engine.of(device, dtype),
             progress=progress,
             keep=partial(write_run, folder / "model", asked),
+            trackers=told,
         )
         with progress.work("report", 1) as count:
             report = write_report(folder)

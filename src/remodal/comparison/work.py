@@ -11,18 +11,19 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from remodal.backbones import Backbone, Engine, registered
-from remodal.errors import RemodalError, Stopped
+from remodal.errors import RemodalError, Stopped, TrackerFailed
 from remodal.features.progress import Counter, Progress, Until
 from remodal.features.store import FeatureStore
 from remodal.learning.checkpoint import Stop, never
@@ -31,6 +32,7 @@ from remodal.learning.run import RESULTS, needs_of, open_stream_for, run
 from remodal.learning.settings import RunSettings
 from remodal.settings import Settings
 from remodal.streams import StreamSettings
+from remodal.trackers import Tracker
 from remodal.training.threads import bound_spinning
 
 
@@ -49,10 +51,14 @@ class Outcome(NamedTuple):
 
 
 class _Ran(NamedTuple):
-    """What a process tells of a run. line: accuracy at the end and seconds of learning, or why it failed."""
+    """What a process tells of a run. line: accuracy at the end and seconds of learning, or why it failed.
+
+    told: of trackers that failed.
+    """
 
     end: Literal["finished", "failed", "stopped", "not begun"]
     line: str = ""
+    told: tuple[str, ...] = ()
 
 
 def run_side_by_side(
@@ -62,12 +68,13 @@ def run_side_by_side(
     progress: Progress,
     over: Stop = never,
     engine: Engine | None = None,
+    trackers: Callable[[], Sequence[Tracker]] = tuple,
 ) -> Outcome:
     """Run every one that isn't finished in its folder yet. All learn the same stream.
 
     runs: settings by run folder; those that share order and seed should stand one after the other. over: whether the
     time is; it can be pickled, since it is asked in other processes too. engine: where the frozen model computes, in
-    every process; the CPU by default.
+    every process; the CPU by default. trackers: makes those that are told of the runs, in every process.
 
     Raises:
         RemodalError: A folder holds another run, nothing can be run at all, or the time was over before anything was
@@ -86,7 +93,7 @@ def run_side_by_side(
             _share_gpu()
         with progress.work("cells", len(runs)) as count:
             count(len(runs) - len(todo))
-            return _run(todo, cache, jobs, progress, count, over, engine, with_tokens)
+            return _run(todo, cache, jobs, progress, count, over, engine, with_tokens, trackers)
     except Stopped:  # before a run could begin
         if _entries(cache) == stored:
             found = "the time was over before a run could begin, and would be again"
@@ -116,6 +123,7 @@ def _run(
     over: Stop,
     engine: Engine | None,
     with_tokens: frozenset[str],
+    trackers: Callable[[], Sequence[Tracker]],
 ) -> Outcome:
     """Raises Stopped where the time was over before one of them could begin.
 
@@ -128,7 +136,7 @@ def _run(
     # spawn: a fork would copy the threads' locks, in whatever state they are
     with ProcessPoolExecutor(min(jobs, len(runs)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:
-            common = cache, over, engine, with_tokens
+            common = cache, over, engine, with_tokens, trackers
             working = {pool.submit(_run_one, own, folder, *common): folder for folder, own in runs.items()}
             for future in as_completed(working):
                 folder = working[future]
@@ -139,6 +147,8 @@ def _run(
                     continue
                 stopped += ran.end == "stopped"
                 not_begun += ran.end == "not begun"
+                for told in ran.told:
+                    progress.note(f"{folder.name}: {told}")
                 if ran.end == "failed":
                     failed.append(Failed(folder.name, ran.line))
                 if ran.end in ("finished", "failed"):
@@ -179,8 +189,34 @@ def _run_one(
     over: Stop,
     engine: Engine | None,
     with_tokens: frozenset[str],
+    trackers: Callable[[], Sequence[Tracker]],
 ) -> _Ran:
-    """One run. Its errors come back as text: not every exception finds its way from one process to another."""
+    """One run, and the failures of trackers: what a process of a pool says itself is not for the user's eyes."""
+    told: list[str] = []
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def keep(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, TrackerFailed):
+                told.append(str(message))
+            else:
+                shown(message, category, *where, **more)
+
+        warnings.showwarning = keep
+        ran = _ran(settings, folder, cache, over, engine, with_tokens, trackers)
+    return ran._replace(told=tuple(told))
+
+
+def _ran(
+    settings: RunSettings,
+    folder: Path,
+    cache: Path,
+    over: Stop,
+    engine: Engine | None,
+    with_tokens: frozenset[str],
+    trackers: Callable[[], Sequence[Tracker]],
+) -> _Ran:
+    """Its errors come back as text: not every exception finds its way from one process to another."""
     if over():
         return _Ran("not begun")
     try:
@@ -190,7 +226,9 @@ def _run_one(
             engine, cache, with_tokens,
         )  # fmt: skip
         # hundreds of models would fill a disk
-        found = run(settings, folder, cache, resume=True, engine=engine, opened=shared[settings.features], stop=over)
+        own = shared[settings.features]
+        told = trackers()
+        found = run(settings, folder, cache, resume=True, engine=engine, opened=own, stop=over, trackers=told)
     except Stopped:
         return _Ran("stopped")
     except RemodalError as error:

@@ -7,7 +7,7 @@ import resource
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -37,8 +37,8 @@ def results(
     settings: as the run was asked for. engine: the backbone's. measured: ``accuracy``, and ``seconds`` of each step.
     cost: see the contract.
     """
-    accuracy, begun = measured["accuracy"], _begun(stream)
-    aware, agnostic = summary(accuracy["aware"], begun), summary(accuracy["agnostic"], begun)
+    accuracy, before = measured["accuracy"], begun(stream.tasks, stream.steps)
+    aware, agnostic = summary(accuracy["aware"], before), summary(accuracy["agnostic"], before)
     return {
         "schema": SCHEMA,
         **{key: settings[key] for key in ("stream", "order", "seed", "method", "backbone", "features", "settings")},
@@ -61,8 +61,9 @@ def results(
                 "classes": [column.name for column in step.columns],
                 "items": 0 if step.train is None else len(step.train.labels),
                 "completes": step.completes,
+                "seconds": seconds,
             }
-            for step in stream.steps
+            for step, seconds in zip(stream.steps, measured["seconds"], strict=True)
         ],
         "accuracy": accuracy,
         "summary": {
@@ -71,7 +72,7 @@ def results(
             "gap": _gap(aware["last"], agnostic["last"]),
             "router_accuracy": predictions.router_accuracy(),
             "router_confusion": predictions.router_confusion(),
-            "zero_shot_retention": zero_shot_retention(accuracy["aware"], begun),
+            "zero_shot_retention": zero_shot_retention(accuracy["aware"], before),
         },
         "per_modality": _per_modality(stream, accuracy),
         "cost": dict(cost),
@@ -81,15 +82,27 @@ def results(
     }
 
 
-def _begun(stream: PreparedStream) -> list[int]:
+class _Task(Protocol):
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Its classes."""
+
+
+class _Step(_Task, Protocol):
+    @property
+    def completes(self) -> int | None:
+        """The task that is complete after it."""
+
+
+def begun(tasks: Sequence[_Task], steps: Sequence[_Step]) -> list[int]:
     """How many tasks were complete when the first items of each task came."""
     first: dict[Column, int] = {}
     complete = 0
-    for step in stream.steps:
+    for step in steps:
         for column in step.columns:
             first.setdefault(column, complete)
         complete += step.completes is not None
-    return [min(first[column] for column in task.columns) for task in stream.tasks]
+    return [min(first[column] for column in task.columns) for task in tasks]
 
 
 def _seconds(stream: PreparedStream, of_steps: Sequence[float]) -> list[float]:

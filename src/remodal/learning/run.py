@@ -30,12 +30,15 @@ from remodal.learning.predictions import predict
 from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
+from remodal.learning.told import Course
+from remodal.learning.tracking import Tracking
 from remodal.methods import Method, methods
 from remodal.methods.base import State
 from remodal.streams import StreamSettings
 from remodal.streams import stream as open_stream
 from remodal.streams.base import Column, Quarantined
 from remodal.streams.listing import listed
+from remodal.trackers.base import Tracker
 from remodal.training.trainer import Trainer
 
 RESULTS = "results.json"
@@ -58,6 +61,11 @@ class _Measured:
     save: float = 0.0
     earlier: float = 0.0
 
+    @property
+    def accuracy(self) -> dict[str, list[list[float | None]]]:
+        """Both matrices."""
+        return {"aware": self.aware, "agnostic": self.agnostic}
+
     def as_json(self, history: History) -> dict[str, Any]:
         return {**vars(self), "history": history.lines}
 
@@ -74,12 +82,14 @@ def run(
     opened: tuple[Backbone, PreparedStream] | None = None,
     keep: Callable[[Method, PreparedStream], object] | None = None,
     stop: Stop = never,
+    trackers: Sequence[Tracker] = (),
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
     :func:`open_stream_for` gave for these settings and this engine, where many runs share it. keep: called with what
-    was learned, before the results are written. stop: asked now and then whether to stop.
+    was learned, before the results are written. stop: asked now and then whether to stop. trackers: are told of the
+    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``.
 
     Raises:
         RemodalError: ``out`` holds another run, or one that was begun with another device or precision.
@@ -88,15 +98,17 @@ def run(
     shown = progress or Silent()
     started = time.perf_counter()
     used = engine or Engine()
+    tracking = Tracking(trackers, out, resume)
     if (done := _claim(settings, used, out, resume)) is not None:
+        tracking.finish(done)
         return done
-    with used.repeatable():
+    with used.repeatable(), tracking:
         chosen = methods.get(settings.method).options.checked(settings.options)
         backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
         method = methods.get(settings.method)(backbone, chosen, settings.seed)
         loaded = time.perf_counter()
         checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
-        measured = _learn(method, prepared, settings, checkpoints, history, shown, checkpoints.load())
+        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, checkpoints.load())
         before = time.perf_counter()
 
         def scored(scores: Sequence[Tensor]) -> None:
@@ -120,13 +132,11 @@ def run(
             "trainable_parameters": method.trainable_parameters(),
             "stored_bytes": sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values()),
         }
-        figures = {
-            "accuracy": {"aware": measured.aware, "agnostic": measured.agnostic},
-            "seconds": measured.seconds,
-        }
+        figures = {"accuracy": measured.accuracy, "seconds": measured.seconds}
         found = results(settings.as_json(), backbone.engine, prepared, figures, predictions, cost)
         write_json(out / RESULTS, found)
         checkpoints.remove()
+        tracking.finish(found)
         return found
 
 
@@ -239,6 +249,7 @@ def _learn(
     checkpoints: Checkpoints,
     history: History,
     progress: Progress,
+    tracking: Tracking,
     saved: tuple[State, dict[str, Any]] | None,
 ) -> _Measured:
     """saved: what the run had learned and measured when it was stopped, if it was."""
@@ -249,7 +260,7 @@ def _learn(
         measured = _Measured(**{name: figures[name] for name in figures if name != "history"})
         measured.earlier = measured.learn + measured.evaluate + measured.save
     history.truncate(0 if saved is None else figures["history"])
-    saved_at = time.perf_counter()
+    course, saved_at = Course.of_stream(stream), time.perf_counter()
 
     def keep() -> None:
         nonlocal saved_at
@@ -265,6 +276,7 @@ def _learn(
     with progress.work("steps", len(stream.steps)) as count:
         count(len(measured.seconds))
         _evaluate(method, stream, 0, [], measured, progress, may_stop)
+        tracking.step(0, course, measured.accuracy, measured.seconds)
         for index, step in enumerate(stream.steps):
             learned = index < len(measured.seconds)
             if not learned:
@@ -279,6 +291,7 @@ def _learn(
             if step.completes is not None:
                 seen = [column for past in stream.steps[: index + 1] for column in past.columns]
                 _evaluate(method, stream, step.completes + 1, seen, measured, progress, may_stop)
+            tracking.step(index + 1, course, measured.accuracy, measured.seconds)
             if learned:
                 continue
             if time.perf_counter() - saved_at > CHECKPOINT_SECONDS:

@@ -107,8 +107,11 @@ class Killed(BaseException):
 def timeless(found: dict[str, Any]) -> dict[str, Any]:
     """Results without times and memory."""
     cost = {key: value for key, value in found["cost"].items() if key not in ("seconds", "peak_memory_bytes")}
-    tasks = [{key: value for key, value in task.items() if key != "seconds"} for task in found["tasks"]]
-    return {**found, "cost": cost, "tasks": tasks}
+    parts = {
+        part: [{key: value for key, value in one.items() if key != "seconds"} for one in found[part]]
+        for part in ("tasks", "steps")
+    }
+    return {**found, "cost": cost, **parts}
 
 
 @pytest.mark.parametrize(
