@@ -107,6 +107,7 @@ def command(
     from remodal.comparison.time_limit import time_limit
     from remodal.comparison.work import run_side_by_side
     from remodal.report.words import plural
+    from remodal.streams.outside import name_of
     from remodal.trackers import open_trackers
 
     own, of_stream, of_backbone = _assigned(settings or [])
@@ -125,7 +126,7 @@ def command(
     )
     engine = Engine.of(device, dtype)
     reference = plan.reference(against)
-    folder = out or Path("runs") / f"{Path(stream).resolve().name}-table"
+    folder = out or Path("runs") / f"{name_of(stream)}-table"
     told = partial(open_trackers, tuple(tracker or ()), folder.resolve().name)
     told()  # what isn't installed is better said before the first run
     torch.set_num_threads(default_threads())

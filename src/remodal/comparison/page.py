@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -15,6 +15,7 @@ from remodal.comparison.plan import Contestant, Plan
 from remodal.errors import RemodalError
 from remodal.files import write_json, write_text
 from remodal.report.words import plural
+from remodal.streams.outside import name_of
 
 HERE = Path(__file__).parent
 STYLES = Path(report.__file__).parent
@@ -33,7 +34,7 @@ def write_table(plan: Plan, out: Path, reference: Contestant) -> list[tables.Row
     write_cells(plan.stream, finished, out / "cells.csv")
     write_predictions(plan.stream, finished, out)
     found, between = tables.rows(finished), tables.differences(finished, reference)
-    title = f"{PurePath(plan.stream).name or plan.stream}: {plural(len(finished), 'run')}"
+    title = f"{name_of(plan.stream)}: {plural(len(finished), 'run')}"
     tables.write_markdown(title, found, between, out / "table.md")
     tables.write_rows(plan.stream, found, out / "table.csv")
     tables.write_differences(between, out / "differences.csv")

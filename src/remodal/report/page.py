@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +16,7 @@ from remodal.report import charts, words
 from remodal.report.colours import VIRIDIS, colour
 from remodal.report.examples import find_examples
 from remodal.report.folder import read_answers, read_results
+from remodal.streams.outside import name_of
 
 HERE = Path(__file__).parent
 ASKED = ("stream", "order", "seed", "method", "backbone")  # besides the settings
@@ -64,7 +65,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
     router = results["summary"]["router_confusion"]
     return {
         "run": results,
-        "stream": PurePath(results["stream"]).name or results["stream"],
+        "stream": name_of(results["stream"]),
         "modalities": list(dict.fromkeys(modalities)),
         "steps": len(results.get("steps", results["tasks"])),  # runs of earlier versions learned whole tasks alone
         "classes": sum(part["classes"] for part in results["per_modality"].values()),
