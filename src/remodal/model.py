@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from copy import copy
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ from remodal.learning.prepare import (
 from remodal.learning.settings import Features
 from remodal.media import Decoded, Given, Medium, given, named
 from remodal.methods import methods
+from remodal.methods.additive import Additive
 from remodal.methods.base import State
 from remodal.modalities import get_modality
 from remodal.modalities.depth import METRES
@@ -308,6 +310,31 @@ valid: a whole number, at least 0, at most 11
         with fitting(where, self.method_name) if where else nullcontext():
             return answered(self.method, tokens, columns, self._familiarity, names, top)
 
+    def merged(self, other: Self, base: Self | None = None) -> Self:
+        """A model that knows what both have learned, apart from each other; neither of them is changed.
+
+        base: the model that both learned on from; without it they may not have learned one modality both, unless
+        nothing of it depends on how it began. See :class:`~remodal.methods.additive.Additive`.
+
+        Raises:
+            RemodalError: They differ in backbone, method or settings, what the method learns doesn't add up, or they
+                didn't begin from ``base``.
+        """
+        everyone = [self, other, *([base] if base else [])]
+        for what, (first, *others) in _told_of(everyone).items():
+            for one in others:
+                if one != first:
+                    raise RemodalError(f"found models of {what} {first} and {one}; valid: of one")
+        if not isinstance(self.method, Additive):
+            able = ", ".join(name for name in methods.names() if issubclass(methods.get(name), Additive))
+            raise RemodalError(f"what {self.method_name} learns doesn't add up; valid: models of {able}")
+        learned = self.learned_.merged(other.learned_, base.learned_ if base else Learned())
+        found = copy(self)
+        found.method = self.method.merged(other.method, base.method if base else None)
+        found.learned_, found.saved_as = learned, None
+        found._familiarity = Familiarity(HeldOut(), self.backbone)
+        return found
+
     def save(self, folder: str | Path) -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.
 
@@ -397,6 +424,18 @@ valid: a whole number, at least 0, at most 11
 
     def _store(self) -> FeatureStore:
         return FeatureStore(self._cache / "features")
+
+
+def _told_of(models: Sequence[Model]) -> dict[str, list[object]]:
+    """What has to be the same of models whose statistics are added up."""
+    return {
+        "the frozen model": [one.backbone.fingerprint for one in models],
+        "the precision": [one.backbone.engine.name for one in models],
+        "the features": [one._named[2] for one in models],
+        "the method": [one.method_name for one in models],
+        "the settings": [one.method.settings.model_dump(mode="json") for one in models],
+        "the seed": [one.seed for one in models],
+    }
 
 
 def _check_question(media: object, top: int) -> None:

@@ -6,6 +6,7 @@ summed over all items so far. Nothing of the items is kept but these sums.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,6 +50,11 @@ class Calibration:
             for sharpness in SHARPNESS
         ]
         return type(self)(self.losses + torch.stack(losses).view_as(self.losses))
+
+    @classmethod
+    def added_up(cls, signed: Sequence[tuple[float, Self]]) -> Self:
+        """Those of several learners in one, each item scored by what its own learner knew."""
+        return cls(sum((sign * one.losses for sign, one in signed), start=torch.zeros_like(signed[0][1].losses)))
 
     @property
     def strength(self) -> int:

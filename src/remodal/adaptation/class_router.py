@@ -22,6 +22,7 @@ from remodal.adaptation.columns import joined
 from remodal.adaptation.lift import with_bias
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, in_chunks
+from remodal.adaptation.summed import terms_of
 from remodal.streams.base import Column
 
 RANK = 512
@@ -83,6 +84,17 @@ class ClassRouter:
         kept = sketch.cut(rank)
         weights = kept.solve(penalties[calibration.strength])
         return type(self)(known, kept.rounded(), weights, calibration, losses)
+
+    @classmethod
+    def added_up(cls, signed: Sequence[tuple[float, Self]], *, rank: int, strengths: Sequence[float]) -> Self:
+        """Those of several learners in one; see :mod:`remodal.adaptation.summed`."""
+        columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
+        sketch = LowRankRidge.added_up(terms, len(columns))
+        calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
+        losses = sum((sign * one.losses for sign, one in signed), start=torch.zeros_like(signed[0][1].losses))
+        kept = sketch.cut(rank)
+        weights = kept.solve(strengths[calibration.strength] * sketch.mean_square())
+        return cls(columns, kept.rounded(), weights, calibration, losses)
 
     @property
     def parameters(self) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor
 from remodal.adaptation.columns import joined
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.adaptation.statistics import leading
+from remodal.adaptation.summed import between, means, scatter, terms_of
 from remodal.streams.base import Column
 
 FLOOR = 1e-6
@@ -60,6 +61,15 @@ class Discriminant:
         within = (some - centres[own[rows]] for rows, some in in_chunks(features))
         factor = leading(chain([self.factor, between], within), rank)
         return Discriminant(known, counts + new, (counts[:, None] * means + sums) / total[:, None], factor)
+
+    @classmethod
+    def added_up(cls, signed: Sequence[tuple[float, Discriminant]], rank: int) -> Discriminant:
+        """Those of several learners in one; see :mod:`remodal.adaptation.summed`."""
+        columns, terms = terms_of([(sign, one, one.columns) for sign, one in signed])
+        counted, of_each = [term.holding(term.held.counts) for term in terms], [term.held.means for term in terms]
+        counts, together = means(counted, of_each, len(columns))
+        within = [(sign, one.factor) for sign, one in signed]
+        return cls(columns, counts, together, scatter([*within, *between(counted, of_each, together)], rank))
 
     def scores(self, features: Tensor) -> Tensor:
         """Discriminants ``[n, classes]`` of features ``[n, width]``, less one number a row."""

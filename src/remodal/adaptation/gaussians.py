@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from remodal.adaptation.columns import joined
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.statistics import leading
+from remodal.adaptation.summed import between, means, scatter, terms_of
 from remodal.backbones import CHUNK
 from remodal.streams.base import Column
 from remodal.training.seeding import normal
@@ -54,6 +55,24 @@ class ClassGaussians:
                 factors[at, : len(kept)] = kept
                 counts[at], means[at] = total, mean
         return ClassGaussians(known, counts, means, factors)
+
+    @classmethod
+    def added_up(cls, signed: Sequence[tuple[float, ClassGaussians]]) -> ClassGaussians:
+        """Those of several learners in one; see :mod:`remodal.adaptation.summed`."""
+        columns, terms = terms_of([(sign, one, one.columns) for sign, one in signed])
+        counted, of_each = [term.holding(term.held.counts) for term in terms], [term.held.means for term in terms]
+        counts, together = means(counted, of_each, len(columns))
+        apart = between(counted, of_each, together)
+        factors = signed[0][1].factors.new_zeros(len(columns), *signed[0][1].factors.shape[1:])
+        for at in range(len(columns)):
+            rows = []
+            for term, (sign, lying) in zip(terms, apart, strict=True):
+                for own in (term.places == at).nonzero()[:, 0].tolist():
+                    within = term.held.counts[own].sqrt() * term.held.factors[own]
+                    rows.append((sign, torch.cat([within, lying[own : own + 1]])))
+            kept = scatter(rows, factors.shape[1]) / counts[at].sqrt()
+            factors[at, : len(kept)] = kept
+        return cls(columns, counts, together, factors)
 
     def draw(self, rows: Tensor, each: int, generator: Generator, floor: float = 0.0) -> tuple[Tensor, Tensor]:
         """``each`` draws of the classes ``rows``: features ``[len(rows) * each, width]``, labels (as in ``rows``).

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remodal.adaptation.summed import Term, directions, summed
+
 
 @dataclass
 class StreamingRidge:
@@ -54,6 +56,12 @@ class StreamingRidge:
         new = self.cross.new_zeros(len(self.cross), classes - self.cross.shape[1])
         cross = torch.cat([self.cross, new], dim=1).index_add(1, labels, rows.T)
         return type(self)(self.half + _lower(rows.T @ rows), cross)
+
+    @classmethod
+    def added_up(cls, terms: Sequence[Term[Self]], classes: int) -> Self:
+        """Those of several learners in one; see :mod:`remodal.adaptation.summed`."""
+        half = sum((term.sign * term.held.half for term in terms), start=torch.zeros_like(terms[0].held.half))
+        return cls(half, summed([term.holding(term.held.cross.T) for term in terms], classes).T.contiguous())
 
     def solve(self, strength: float) -> Tensor:
         """Weights ``[width, classes]``, float32; the penalty is ``strength`` times the Gram's mean diagonal."""
@@ -101,10 +109,23 @@ class LowRankRidge:
             factor = (vectors * values.clamp(min=0).sqrt()).T.float()[values > 1e-12 * values[-1]]
         return vars(cls.rounded(factor, spare, tensors["cross"].T.float().contiguous()))
 
+    @classmethod
+    def added_up(cls, terms: Sequence[Term[Self]], classes: int) -> Sketch:
+        """Those of several learners in one, not cut yet; see :mod:`remodal.adaptation.summed`."""
+        values, vectors = directions([(term.sign, term.held.factor) for term in terms])
+        spare = sum((term.sign * term.held.spare for term in terms), start=torch.tensor(0.0)).clamp(min=0)
+        sums = summed([term.holding(term.held.sums) for term in terms], classes)
+        return Sketch((values.sqrt()[:, None] * vectors).float(), spare, sums, values.diag())
+
     @property
     def factor(self) -> Tensor:
         """F ``[<= rank, width]``."""
         return self.directions.float() * self.scales[:, None]
+
+    @property
+    def counts(self) -> Tensor:
+        """Items of each class ``[classes]``, where the last feature is a bias."""
+        return self.sums[:, -1]
 
     @property
     def sketch(self) -> Sketch:
@@ -137,9 +158,14 @@ class Sketch:
         sums = torch.cat([self.sums, new]).index_add_(0, labels, features)
         return Sketch(torch.cat([self.factor, features]), self.spare, sums, self.known)
 
+    @property
+    def trace(self) -> Tensor:
+        """The Gram's, a number."""
+        return self.factor.double().square().sum() + self.factor.shape[1] * self.spare.double()
+
     def mean_square(self) -> float:
         """The Gram's mean diagonal."""
-        return float(self.factor.square().sum() / self.factor.shape[1] + self.spare)
+        return float(self.trace / self.factor.shape[1])
 
     @cached_property
     def _products(self) -> Tensor:

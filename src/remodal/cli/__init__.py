@@ -17,6 +17,7 @@ from remodal.cli import (
     data,
     doctor,
     index,
+    merge,
     methods,
     predict,
     report,
@@ -45,6 +46,7 @@ app.command("index")(index.command)
 app.command("search")(search.command)
 app.command("serve")(serve.command)
 app.command("update")(update.command)
+app.command("merge")(merge.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
 app.add_typer(methods.app, name="methods")
@@ -78,6 +80,7 @@ def _remodal(
     remodal search i "a barking dog"        find them by words, or by another medium
     remodal serve my-model                  all of it over HTTP, and on a page
     remodal update my-model --data folder   learn what is new in a folder; the old version stays
+    remodal merge north south --into all    models that learned apart become one
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from
     remodal backbones                       the frozen models, and their settings

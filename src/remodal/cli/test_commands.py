@@ -22,7 +22,7 @@ from remodal.methods import methods
 COMMANDS = [
     ("run",), ("methods",), ("methods", "new"), ("data", "show"), ("data", "verify"), ("data", "info"),
     ("data", "prepare"), ("report",), ("cache", "info"), ("cache", "trim"), ("cache", "clear"), ("doctor",),
-    ("predict",), ("update",), ("versions",), ("rollback",),
+    ("predict",), ("update",), ("merge",), ("versions",), ("rollback",),
     ("index",), ("search",), ("serve",), ("compare",), ("backbones",),
 ]  # fmt: skip
 

@@ -23,8 +23,9 @@ from torch.nn import functional
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
+from remodal.methods.additive import Additive, Signed
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.parts import placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
@@ -45,7 +46,7 @@ class Gaussians:
 
 
 @methods.add("fecam")
-class Fecam(TowerMethod[Gaussians]):
+class Fecam(Additive[Gaussians]):
     """Gaussians of each tower's classes; nothing is trained."""
 
     options = FecamSettings
@@ -61,6 +62,10 @@ class Fecam(TowerMethod[Gaussians]):
         """Add the task's statistics."""
         features = Rows(task.tokens, partial(transformed, tower))
         return Gaussians(part.classes.with_items(features, task.labels, task.columns))
+
+    def added_up(self, tower: Tower, parts: Sequence[Signed[Gaussians]]) -> Gaussians:
+        """Gaussians add up."""
+        return Gaussians(ClassGaussians.added_up([(sign, part.classes) for sign, part in parts]))
 
     def part_scores(self, part: Gaussians | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Minus the squared distance."""

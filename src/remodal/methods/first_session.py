@@ -12,6 +12,7 @@ suits the encoder (the paper: stochastic gradient descent, rate .01, batch 48, 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +24,7 @@ from remodal.adaptation.adapt import adapt, frozen, suited
 from remodal.adaptation.ridge import StreamingRidge
 from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import Tokens, Tower
+from remodal.methods.additive import Signed, the_same
 from remodal.methods.base import TaskData, methods
 from remodal.methods.random_features import RandomFeaturesSettings
 from remodal.methods.ridge import STRENGTHS, Regression, Ridge
@@ -63,6 +65,13 @@ class FirstSession(Ridge):
         centre = mean(Rows(task.tokens, partial(tower.features, prompts=prompts)))
         moments, weights = StreamingRidge.empty(chosen.width), torch.zeros(chosen.width, 0)
         return PromptedRegression([], centre, weights, moments, STRENGTHS[0], prompts)
+
+    def added_up(self, tower: Tower, parts: Sequence[Signed[Regression]]) -> Regression:
+        """As of any ridge regression, where the prompts are the same."""
+        found = super().added_up(tower, parts)
+        prompted = [(sign, part.prompts) for sign, part in parts if isinstance(part, PromptedRegression)]
+        the_same(" and ".join(sorted({column.modality for column in found.columns})), prompted)
+        return found
 
     def inputs(self, part: Regression, tower: Tower, tokens: Tokens) -> Tensor:
         """Lifted features under the prompts, ``[n, width]``."""

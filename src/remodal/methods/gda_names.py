@@ -26,8 +26,9 @@ from remodal.adaptation.expert import embeddings
 from remodal.adaptation.rows import Rows
 from remodal.adaptation.told_apart import second_half
 from remodal.backbones import Tokens, Tower
+from remodal.methods.additive import Additive, Signed
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, of_unit_length, placed, wrong
+from remodal.methods.parts import of_unit_length, placed, wrong
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
@@ -51,7 +52,7 @@ class NamedGaussians:
 
 
 @methods.add("gda-names")
-class GdaNames(TowerMethod[NamedGaussians]):
+class GdaNames(Additive[NamedGaussians]):
     """Gaussians of each tower's classes."""
 
     options = GdaNamesSettings
@@ -90,6 +91,12 @@ class GdaNames(TowerMethod[NamedGaussians]):
         """What the names say, and what the Gaussians say, ``[n, len(columns)]`` each."""
         names = self.backbone.logits(embeddings(tower, tokens, None), [column.name for column in columns])
         return names, placed(classes.scores(of_unit_length(tower, tokens)), classes.columns, columns)
+
+    def added_up(self, tower: Tower, parts: Sequence[Signed[NamedGaussians]]) -> NamedGaussians:
+        """Gaussians add up, and so do the mistakes that were counted."""
+        classes = Discriminant.added_up([(sign, part.classes) for sign, part in parts], self.settings.rank)
+        counted = [sum(int(sign) * part.wrong[at] for sign, part in parts) for at in range(len(WEIGHTS))]
+        return NamedGaussians(classes, counted)
 
     def part_scores(
         self, part: NamedGaussians | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]

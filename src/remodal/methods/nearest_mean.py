@@ -14,9 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.rows import Rows, added
+from remodal.adaptation.summed import summed, terms_of
 from remodal.backbones import Tokens, Tower
+from remodal.methods.additive import Additive, Signed
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, of_unit_length, placed
+from remodal.methods.parts import of_unit_length, placed
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
@@ -30,7 +32,7 @@ class Prototypes:
 
 
 @methods.add("nearest-mean")
-class NearestMean(TowerMethod[Prototypes]):
+class NearestMean(Additive[Prototypes]):
     """Prototypes of each tower's classes."""
 
     part = Prototypes
@@ -44,6 +46,11 @@ class NearestMean(TowerMethod[Prototypes]):
         """Add the task's features to their classes' sums."""
         known, labels = task.among(part.columns)
         return Prototypes(known, added(part.sums, Rows(task.tokens, tower.features), labels, len(known)))
+
+    def added_up(self, tower: Tower, parts: Sequence[Signed[Prototypes]]) -> Prototypes:
+        """Sums add up."""
+        columns, terms = terms_of([(sign, part.sums, part.columns) for sign, part in parts])
+        return Prototypes(columns, summed(terms, len(columns)))
 
     def part_scores(self, part: Prototypes | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine to the prototypes."""

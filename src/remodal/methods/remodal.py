@@ -43,9 +43,10 @@ from remodal.adaptation.lift import Lift
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, mean
+from remodal.adaptation.summed import terms_of
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
+from remodal.methods.additive import Additive, Signed, the_same
 from remodal.methods.base import State, TaskData, methods
-from remodal.methods.parts import TowerMethod
 from remodal.methods.routed import UNKNOWN_MODALITY
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -83,7 +84,8 @@ class RemodalSettings(Settings):
 @dataclass
 class Modality:
     """prompts: ``[layers, 2, length, width]``; empty, ``[0]``, where the frozen model serves as it is. centre:
-    ``[features]``. threshold: ``centre W``. weights: ``[lifted, classes]``.
+    ``[features]``. threshold: ``centre W``. square: a number, the sum of the squares of all lifted items. weights:
+    ``[lifted, classes]``.
     """
 
     name: str
@@ -92,13 +94,17 @@ class Modality:
     centre: Tensor
     threshold: Tensor
     moments: LowRankRidge
+    square: Tensor
     weights: Tensor
     calibration: Calibration
     near: NearNames
 
     @classmethod
     def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Before modalities had prompts."""
+        """Before modalities had prompts; before the sum of squares was kept, of which the Gram matrix has most."""
+        if "square" not in tensors:
+            kept = {name.removeprefix("moments/"): one for name, one in tensors.items() if name.startswith("moments/")}
+            tensors = {**tensors, "square": LowRankRidge(**LowRankRidge.earlier(kept)).sketch.trace}
         return {"prompts": torch.zeros(0), **tensors}
 
 
@@ -115,7 +121,7 @@ class Regressions:
 
 
 @methods.add("remodal")
-class Remodal(TowerMethod[Regressions]):
+class Remodal(Additive[Regressions]):
     """Regressions of each tower."""
 
     options: ClassVar[type[Settings]] = RemodalSettings
@@ -146,6 +152,8 @@ class Remodal(TowerMethod[Regressions]):
                 shape, found = self._prompt_shape(self.backbone.towers[name]), tuple(modality.prompts.shape)
                 if found not in ((0,), shape):
                     raise ValueError(f"prompts of the shape {found} for {modality.name}; valid: {shape}")
+                if modality.square.shape != ():
+                    raise ValueError(f"a sum of squares of the shape {tuple(modality.square.shape)}; valid: a number")
                 if modality.calibration.losses.shape != sums:
                     raise ValueError(f"losses of {modality.name} of another shape than {tuple(sums)}")
                 modality.near.check(len(modality.columns))
@@ -195,36 +203,78 @@ class Remodal(TowerMethod[Regressions]):
         """Of no class; the centre is the mean of the task's items."""
         lift = self.lift(tower)
         centre = mean(Rows(task.tokens, partial(features_under, prompts, tower)))
-        moments, weights = LowRankRidge.empty(lift.width), torch.zeros(lift.width, 0)
-        calibration = Calibration.empty(len(self._strengths))
-        near = NearNames.empty()
-        return Modality(task.modality, [], prompts, centre, centre @ lift.w, moments, weights, calibration, near)
+        return Modality(
+            name=task.modality,
+            columns=[],
+            prompts=prompts,
+            centre=centre,
+            threshold=centre @ lift.w,
+            moments=LowRankRidge.empty(lift.width),
+            square=torch.tensor(0.0, dtype=torch.float64),
+            weights=torch.zeros(lift.width, 0),
+            calibration=Calibration.empty(len(self._strengths)),
+            near=NearNames.empty(),
+        )
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
         """The modality after one more task, of which one chunk after the other is lifted."""
         known, labels = task.among(modality.columns)
         anchors = self.backbone.anchors([column.name for column in known])
         counts = torch.bincount(labels, minlength=len(known)).float()
-        counts[: len(modality.columns)] += modality.moments.sums[:, -1]  # the bias is 1 in every item
+        counts[: len(modality.columns)] += modality.moments.counts
         near = modality.near.grown(anchors)
-        mixing = near.mixing(counts, self.settings.names, self.settings.balance)
-        moments, calibration, total = modality.moments.sketch, modality.calibration, 0.0
+        mixing = self._mixing(near, counts)
+        moments, calibration, squares = modality.moments.sketch, modality.calibration, modality.square
         chunks = self._chunks(task)
         for rows in chunks:
             features, own = features_under(modality.prompts, tower, task.tokens[rows]), labels[rows]
             lifted = self.lift(tower).lifted(features, modality.centre, modality.threshold)
-            square = float(lifted.square().sum(1).mean())
-            moments = moments.added(lifted, own, len(known))
+            square = lifted.square().sum(1)
+            moments, squares = moments.added(lifted, own, len(known)), squares + square.sum()
             if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
                 step = -(-len(own) * len(known) // OUTPUTS)
-                left_out = moments.left_out(own, [strength * square for strength in self._strengths], step)
+                penalties = [strength * float(square.mean()) for strength in self._strengths]
+                left_out = moments.left_out(own, penalties, step)
                 nearness = aligned(tower, None, tower.features(task.tokens[rows][::step])) @ anchors.T
                 calibration = calibration.added(mixed(left_out, mixing), own[::step], nearness)
-            moments, total = moments.cut(self.settings.rank), total + square * len(own)
-        penalty = self._strengths[calibration.strength] * total / len(labels)
-        weights = mixed(moments.solve(penalty), mixing)
+            moments = moments.cut(self.settings.rank)
+        weights = mixed(moments.solve(self._penalty(calibration, squares, counts)), mixing)
+        found = {"moments": moments.rounded(), "square": squares, "calibration": calibration, "near": near}
+        return replace(modality, columns=known, weights=weights, **found)
+
+    def _mixing(self, near: NearNames, counts: Tensor) -> Tensor:
+        """What a class takes of each, of which there are ``counts`` items ``[classes]``."""
+        return near.mixing(counts, self.settings.names, self.settings.balance)
+
+    def _penalty(self, calibration: Calibration, squares: Tensor, counts: Tensor) -> float:
+        """The chosen strength times an item's mean square."""
+        return self._strengths[calibration.strength] * float(squares) / float(counts.sum())
+
+    def added_up(self, tower: Tower, parts: Sequence[Signed[Regressions]]) -> Regressions:
+        """Statistics add up; then both regressions are solved again."""
+        routers = [(sign, part.router) for sign, part in parts]
+        router = ClassRouter.added_up(routers, rank=self.settings.rank, strengths=self._router_strengths)
+        known: dict[str, list[Signed[Modality]]] = {}
+        for sign, part in parts:
+            for modality in part.modalities:
+                known.setdefault(modality.name, []).append((sign, modality))
+        return Regressions(router, [self._in_one(signed) for signed in known.values()])
+
+    def _in_one(self, signed: Sequence[Signed[Modality]]) -> Modality:
+        """What several learners hold of a modality."""
+        first = signed[0][1]
+        if len(signed) == 1:
+            return first
+        centre = the_same(first.name, [(sign, one.centre) for sign, one in signed])
+        prompts = the_same(first.name, [(sign, one.prompts) for sign, one in signed])
+        columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
+        moments = LowRankRidge.added_up(terms, len(columns)).cut(self.settings.rank)
+        calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
+        square = sum((sign * one.square for sign, one in signed), start=torch.zeros_like(first.square))
+        near = NearNames.empty().grown(self.backbone.anchors([column.name for column in columns]))
         kept = moments.rounded()
-        return replace(modality, columns=known, moments=kept, weights=weights, calibration=calibration, near=near)
+        weights = mixed(moments.solve(self._penalty(calibration, square, kept.counts)), self._mixing(near, kept.counts))
+        return Modality(first.name, columns, prompts, centre, first.threshold, kept, square, weights, calibration, near)
 
     @property
     def _strengths(self) -> tuple[float, ...]:

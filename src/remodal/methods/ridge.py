@@ -21,7 +21,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation.ridge import StreamingRidge
+from remodal.adaptation.summed import terms_of
 from remodal.backbones import CHUNK, Tower
+from remodal.methods.additive import Additive, Signed, the_same
 from remodal.methods.base import TaskData, methods
 from remodal.methods.parts import held_out, mean_features
 from remodal.methods.random_features import RandomFeatures, Weighted
@@ -39,7 +41,7 @@ class Regression(Weighted):
 
 
 @methods.add("ridge")
-class Ridge(RandomFeatures[Regression]):
+class Ridge(RandomFeatures[Regression], Additive[Regression]):
     """One streaming ridge regression a tower."""
 
     part: ClassVar[type[Regression]] = Regression
@@ -59,6 +61,15 @@ class Ridge(RandomFeatures[Regression]):
 
         moments, strength = fitted(part.moments, part.strength, lift, labels, len(known), trainer)
         return replace(part, columns=known, weights=moments.solve(strength), moments=moments, strength=strength)
+
+    def added_up(self, tower: Tower, parts: Sequence[Signed[Regression]]) -> Regression:
+        """Moments add up, where they are of the same random features; the larger penalty of both serves."""
+        what = " and ".join(sorted({column.modality for _, part in parts for column in part.columns}))
+        centre = the_same(what, [(sign, part.centre) for sign, part in parts])
+        columns, terms = terms_of([(sign, part.moments, part.columns) for sign, part in parts])
+        moments, strength = StreamingRidge.added_up(terms, len(columns)), max(part.strength for _, part in parts[:2])
+        weights = moments.solve(strength)
+        return replace(parts[0][1], columns=columns, centre=centre, weights=weights, moments=moments, strength=strength)
 
 
 Lift = Callable[[Tensor], Tensor]

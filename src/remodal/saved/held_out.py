@@ -54,6 +54,17 @@ class HeldOut:
         all_labels = (*(before.labels if before else ()), *(labels[at] for at in chosen))
         return HeldOut({**self.kept, modality: Kept(Tokens.concat(added), all_labels)})
 
+    def merged(self, other: HeldOut, base: HeldOut) -> HeldOut:
+        """With the items of ``other`` too, as far as there is room; those of ``base``, which both have, count once."""
+        found = self
+        for modality, kept in other.kept.items():
+            both = base.kept.get(modality)
+            # what came later stands behind
+            own = torch.arange(0 if both is None else len(both.labels), len(kept.labels))
+            if len(own):
+                found = found.added(modality, kept.tokens[own], kept.labels[int(own[0]) :])
+        return found
+
     def accuracy(self, method: Method, seen: Sequence[Column]) -> dict[str, Measured]:
         """Accuracies by modality, among the classes ``seen``."""
         return {modality: self._measured(modality, method, seen) for modality in self.kept}

@@ -10,6 +10,7 @@ from itertools import chain
 from torch import Tensor
 
 from remodal.backbones import CHUNK, Tokens
+from remodal.errors import RemodalError
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.settings import Features
 from remodal.methods.base import Method, TaskData
@@ -57,6 +58,30 @@ class Learned:
         """With held-out items of classes that are known, as far as there is room for them."""
         return replace(self, held_out=self.held_out.added(modality, tokens, labels))
 
+    def merged(self, other: Learned, base: Learned) -> Learned:
+        """Of two models that began from one, which had learned ``base``.
+
+        Raises:
+            RemodalError: They didn't begin so, or the same files were in other units of depth.
+        """
+        begun = len(base.sources)
+        if not (base.sources == self.sources[:begun] == other.sources[:begun]):
+            raise RemodalError("the model that both shall have begun from has learned something that they haven't")
+        units = {one.depth_unit for one in (self, other) if "depth" in one.lineage}
+        if len(units) > 1:
+            raise RemodalError(f"found depth in the units {', '.join(str(unit) for unit in sorted(units, key=str))}")
+        return Learned(
+            columns=tuple(dict.fromkeys([*self.columns, *other.columns])),
+            sources=(*self.sources, *other.sources[begun:]),
+            lineage={
+                modality: _both(self.lineage.get(modality), other.lineage.get(modality), base.lineage.get(modality))
+                for modality in dict.fromkeys([*self.lineage, *other.lineage])
+            },
+            tasks=self.tasks + other.tasks - base.tasks,
+            held_out=self.held_out.merged(other.held_out, base.held_out),
+            depth_unit=self.depth_unit if "depth" in self.lineage else other.depth_unit,
+        )
+
     @classmethod
     def from_run(cls, prepared: PreparedStream, origin: str) -> Learned:
         """After all steps of a stream."""
@@ -94,6 +119,15 @@ def about(method: Method, name: str, backbone: str, features: Features, learned:
             accuracy=accuracy,
             depth_unit=learned.depth_unit,
         )
+
+
+def _both(first: str | None, second: str | None, base: str | None) -> str:
+    """A hash over what two learned of a modality; of one of them where the other has learned nothing of it since."""
+    if second in (None, base) or first == second:
+        return first or ""
+    if first in (None, base):
+        return second or ""
+    return hashlib.sha256("\0".join(["merged", *sorted([first or "", second or ""])]).encode()).hexdigest()[:32]
 
 
 def _chained(before: str, data: TaskData) -> str:
