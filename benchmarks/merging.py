@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from arguments import asked
@@ -35,6 +35,7 @@ from remodal.training.trainer import Trainer
 
 HOUSES = 4
 METHODS = ("remodal", "ridge", "gda-names", "nearest-mean")
+Learner = TypeVar("Learner", bound=Method)
 Divide = Callable[[Sequence[TaskData], int], list[list[TaskData]]]
 
 
@@ -55,13 +56,13 @@ def by_tasks(tasks: Sequence[TaskData], seed: int) -> list[list[TaskData]]:
 
 def only(task: TaskData, rows: torch.Tensor) -> TaskData:
     """Some of a task's items, with the classes that they are of."""
-    there = task.labels[rows].unique().tolist()
+    there = sorted(set(task.labels[rows].tolist()))
     labels = torch.tensor([there.index(label) for label in task.labels[rows].tolist()], dtype=torch.int64)
     columns = tuple(task.columns[label] for label in there)
     return replace(task, columns=columns, tokens=task.tokens[rows], labels=labels)
 
 
-def taught(method: Method, tasks: Sequence[TaskData], seed: int) -> Method:
+def taught(method: Learner, tasks: Sequence[TaskData], seed: int) -> Learner:
     """``method`` after ``tasks``."""
     for task in tasks:
         method.learn(task, Trainer(seed, task.index))
@@ -83,9 +84,9 @@ def measured(name: str, prepared: PreparedStream, backbone: Any, seed: int, divi
     chosen = methods.get(name)
 
     def begun() -> Additive[Any]:
-        method = taught(chosen(backbone, chosen.options(), seed), beginning, seed)
+        method = chosen(backbone, chosen.options(), seed)
         assert isinstance(method, Additive)
-        return method
+        return taught(method, beginning, seed)
 
     houses = [taught(begun(), own, seed) for own in divide(rest, seed)]
     base = begun()

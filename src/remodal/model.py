@@ -325,12 +325,13 @@ valid: a whole number, at least 0, at most 11
             for one in others:
                 if one != first:
                     raise RemodalError(f"found models of {what} {first} and {one}; valid: of one")
-        if not isinstance(self.method, Additive):
+        mine, theirs, before = self.method, other.method, base.method if base else None
+        if not isinstance(mine, Additive) or not isinstance(theirs, Additive):
             able = ", ".join(name for name in methods.names() if issubclass(methods.get(name), Additive))
             raise RemodalError(f"what {self.method_name} learns doesn't add up; valid: models of {able}")
         learned = self.learned_.merged(other.learned_, base.learned_ if base else Learned())
         found = copy(self)
-        found.method = self.method.merged(other.method, base.method if base else None)
+        found.method = mine.merged(theirs, before if isinstance(before, Additive) else None)
         found.learned_, found.saved_as = learned, None
         found._familiarity = Familiarity(HeldOut(), self.backbone)
         return found

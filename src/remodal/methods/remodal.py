@@ -239,8 +239,15 @@ class Remodal(Additive[Regressions]):
                 calibration = calibration.added(mixed(left_out, mixing), own[::step], nearness)
             moments = moments.cut(self.settings.rank)
         weights = mixed(moments.solve(self._penalty(calibration, squares, counts)), mixing)
-        found = {"moments": moments.rounded(), "square": squares, "calibration": calibration, "near": near}
-        return replace(modality, columns=known, weights=weights, **found)
+        return replace(
+            modality,
+            columns=known,
+            moments=moments.rounded(),
+            square=squares,
+            weights=weights,
+            calibration=calibration,
+            near=near,
+        )
 
     def _mixing(self, near: NearNames, counts: Tensor) -> Tensor:
         """What a class takes of each, of which there are ``counts`` items ``[classes]``."""
