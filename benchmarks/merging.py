@@ -34,7 +34,7 @@ from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
 
 HOUSES = 4
-METHODS = ("remodal", "ridge", "gda-names", "nearest-mean")
+METHODS = ("remodal", "gda-names", "nearest-mean")
 Learner = TypeVar("Learner", bound=Method)
 Divide = Callable[[Sequence[TaskData], int], list[list[TaskData]]]
 
@@ -83,13 +83,19 @@ def measured(name: str, prepared: PreparedStream, backbone: Any, seed: int, divi
     rest = [task for task in tasks if task not in beginning]
     chosen = methods.get(name)
 
-    def begun() -> Additive[Any]:
+    def made() -> Additive[Any]:
         method = chosen(backbone, chosen.options(), seed)
         assert isinstance(method, Additive)
-        return taught(method, beginning, seed)
+        return method
+
+    base = taught(made(), beginning, seed)
+
+    def begun() -> Additive[Any]:
+        method = made()
+        method.restore(base.state())
+        return method
 
     houses = [taught(begun(), own, seed) for own in divide(rest, seed)]
-    base = begun()
     merged = reduce(lambda one, other: one.merged(other, base), houses)
     whole = taught(begun(), rest, seed)
     alone = fmean(agnostic(house, prepared) for house in houses)
