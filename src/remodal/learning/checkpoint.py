@@ -61,11 +61,19 @@ def never() -> bool:
     return False
 
 
+CHECKPOINT = "checkpoint"
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Of a run that is finished: its results say it all."""
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+
+
 class Checkpoints:
     """The checkpoints of one run folder. content: a hash over the data that the run learns from."""
 
     def __init__(self, folder: Path, content: str, stop: Stop = never) -> None:
-        self._folder, self._content, self.stop = folder / "checkpoint", content, stop
+        self._folder, self._content, self.stop = folder / CHECKPOINT, content, stop
         self._state, self._scores = self._folder / "state.safetensors", self._folder / "scores.safetensors"
 
     def save(self, state: State, measured: dict[str, Any]) -> None:
@@ -99,10 +107,6 @@ class Checkpoints:
     def journal(self, task: int) -> FileJournal:
         """The journal of a task; an earlier task's is forgotten. Raises RemodalError as :meth:`load` does."""
         return FileJournal(self._folder / "journal.safetensors", task, self._content, self.stop)
-
-    def remove(self) -> None:
-        """The run is finished: its results say it all."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _stop_if(stop: Stop) -> None:

@@ -22,7 +22,7 @@ from remodal.features.extract import NeedsTokens
 from remodal.features.progress import Progress, Silent
 from remodal.features.store import FeatureStore
 from remodal.files import write_json
-from remodal.learning.checkpoint import Checkpoints, Stop, never
+from remodal.learning.checkpoint import CHECKPOINT, Checkpoints, Stop, forget_checkpoints, never
 from remodal.learning.evaluate import accuracy
 from remodal.learning.history import History
 from remodal.learning.metrics import mean
@@ -100,6 +100,7 @@ def run(
     used = engine or Engine()
     tracking = Tracking(trackers, out, resume)
     if (done := _claim(settings, used, out, resume)) is not None:
+        forget_checkpoints(out)  # a process that was killed right after it had written the results has left them
         tracking.finish(done)
         return done
     with used.repeatable(), tracking:
@@ -135,7 +136,7 @@ def run(
         figures = {"accuracy": measured.accuracy, "seconds": measured.seconds}
         found = results(settings.as_json(), backbone.engine, prepared, figures, predictions, cost)
         write_json(out / RESULTS, found)
-        checkpoints.remove()
+        forget_checkpoints(out)
         tracking.finish(found)
         return found
 
@@ -216,7 +217,7 @@ def _claim(settings: RunSettings, engine: Engine, out: Path, resume: bool) -> di
     """
     asked, begins_on = settings.as_json(), {"device": engine.device.type, "dtype": engine.name}
     config = out / "settings.json"
-    if (out / RESULTS).exists() or (out / "checkpoint").exists():
+    if (out / RESULTS).exists() or (out / CHECKPOINT).exists():
         found = json.loads(config.read_text())
         # what the run's version did not know of stands at its default
         defaults = {"stream": StreamSettings(), "backbone": registered(settings.backbone).options()}

@@ -177,6 +177,15 @@ def test_a_folder_keeps_its_run(folder: Path, tmp_path: Path, lite_cache: Path) 
         run(asked(folder, "zero-shot"), out, lite_cache, resume=True)
 
 
+def test_what_a_kill_right_after_the_results_has_left_goes(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
+    out = tmp_path / "run"
+    found = run(asked(folder), out, lite_cache)
+    (out / "checkpoint").mkdir()
+    (out / "checkpoint/state.safetensors").write_bytes(b"of the last step")
+    assert run(asked(folder), out, lite_cache, resume=True) == found
+    assert not (out / "checkpoint").exists()
+
+
 def test_what_it_was_computed_on_is_recorded(folder: Path, tmp_path: Path, lite_cache: Path) -> None:
     found = run(asked(folder), tmp_path / "run", lite_cache)
     assert (found["versions"]["device"], found["versions"]["dtype"]) == ("cpu", "float32")
