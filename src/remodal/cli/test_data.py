@@ -95,6 +95,12 @@ def test_a_data_set_without_a_file_is_the_status_1(cli: Cli, tmp_path: Path) -> 
     assert done.stdout.splitlines()[-1].endswith("no manifest is written; valid: files of each data set")
 
 
+def test_items_that_come_as_pictures_of_others_are_counted_with_the_files_of_these(cli: Cli) -> None:
+    done = cli("data", "info", "everyday-close")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("everyday-close: 3,140 items in 12 tasks")
+
+
 def test_the_embedded_stream_says_what_it_was_made_from(cli: Cli) -> None:
     done = cli("data", "info", "everyday")
     assert "video: made from pybullet" in done.stdout
