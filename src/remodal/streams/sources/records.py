@@ -123,14 +123,15 @@ def _items(part: Part, options: ColumnOptions, unit: str | None) -> Iterator[Ite
         valid = ", ".join(f"{modality}=COLUMN" for modality in MODALITIES)
         raise RemodalError(f"found no column of media; valid: {valid}; its columns: {', '.join(records.columns)}")
     labels = _labels(records, options)
-    groups = _values(records, options.group) if options.group else None
+    groups = _values(records, options.group) if options.group else [None] * len(labels)
     for modality, column in media.items():
         _path(records, column)
         for record, there in enumerate(records.holding(column)):
             if not there:
                 continue
             where = f"{part.name}/{record}"
-            group = str(groups[record]) if groups else where if len(media) > 1 else ""
+            of = groups[record]
+            group = str(of) if of not in (None, "") else where if len(media) > 1 else ""
             where = where if len(media) == 1 else f"{where}/{column}"
             if (label := labels[record]) is None:
                 yield Quarantined(where, "has no label")

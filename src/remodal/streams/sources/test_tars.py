@@ -68,6 +68,13 @@ def test_a_group_may_be_stated(write_tar: WriteTar) -> None:
     assert [item.group for item in items] == [f"painter {number // 2}" for number in range(8)]
 
 
+def test_samples_without_a_group_are_each_their_own(write_tar: WriteTar) -> None:
+    files = {**samples(EIGHT), "a/001.json": b"{}", "a/002.json": b'{"by": null}', "a/003.json": b'{"by": ""}'}
+    tar = write_tar("a.tar", files)
+    items = list_webdataset(Address.parsed(f"webdataset:{tar}?image=png&label=cls&group=json.by"), None, 0).items
+    assert [item.group for item in items][:5] == ["painter 0", "", "", "", "painter 2"]
+
+
 def test_files_to_measure_on_may_be_stated(write_tar: WriteTar) -> None:
     write_tar("train-0.tar", samples({"one": 0, "two": 1}))
     write_tar("train-1.tar", samples({"three": 0, "four": 1}))
