@@ -34,7 +34,7 @@ from remodal.training.threads import bound_spinning
 from remodal.training.trainer import Trainer
 
 HOUSES = 4
-METHODS = ("remodal", "gda-names", "nearest-mean")
+METHODS = ("remodal", "nearest-mean")
 Learner = TypeVar("Learner", bound=Method)
 Divide = Callable[[Sequence[TaskData], int], list[list[TaskData]]]
 
