@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remodal.adaptation.summed import total
+
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Penalty over an item's mean square: what is tried."""
 SHARPNESS = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0)
@@ -54,7 +56,7 @@ class Calibration:
     @classmethod
     def added_up(cls, signed: Sequence[tuple[float, Self]]) -> Self:
         """Those of several learners in one, each item scored by what its own learner knew."""
-        return cls(sum((sign * one.losses for sign, one in signed), start=torch.zeros_like(signed[0][1].losses)))
+        return cls(total([(sign, one.losses) for sign, one in signed]))
 
     @property
     def strength(self) -> int:

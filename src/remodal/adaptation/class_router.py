@@ -22,7 +22,7 @@ from remodal.adaptation.columns import joined
 from remodal.adaptation.lift import with_bias
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, in_chunks
-from remodal.adaptation.summed import terms_of
+from remodal.adaptation.summed import terms_of, total
 from remodal.streams.base import Column
 
 RANK = 512
@@ -91,7 +91,7 @@ class ClassRouter:
         columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
         sketch = LowRankRidge.added_up(terms, len(columns))
         calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
-        losses = sum((sign * one.losses for sign, one in signed), start=torch.zeros_like(signed[0][1].losses))
+        losses = total([(sign, one.losses) for sign, one in signed])
         kept = sketch.cut(rank)
         weights = kept.solve(strengths[calibration.strength] * sketch.mean_square())
         return cls(columns, kept.rounded(), weights, calibration, losses)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.summed import Term, directions, summed
+from remodal.adaptation.summed import Term, directions, summed, total
 
 
 @dataclass
@@ -60,7 +60,7 @@ class StreamingRidge:
     @classmethod
     def added_up(cls, terms: Sequence[Term[Self]], classes: int) -> Self:
         """Those of several learners in one; see :mod:`remodal.adaptation.summed`."""
-        half = sum((term.sign * term.held.half for term in terms), start=torch.zeros_like(terms[0].held.half))
+        half = total([(term.sign, term.held.half) for term in terms])
         return cls(half, summed([term.holding(term.held.cross.T) for term in terms], classes).T.contiguous())
 
     def solve(self, strength: float) -> Tensor:
@@ -113,7 +113,7 @@ class LowRankRidge:
     def added_up(cls, terms: Sequence[Term[Self]], classes: int) -> Sketch:
         """Those of several learners in one, not cut yet; see :mod:`remodal.adaptation.summed`."""
         values, vectors = directions([(term.sign, term.held.factor) for term in terms])
-        spare = sum((term.sign * term.held.spare for term in terms), start=torch.tensor(0.0)).clamp(min=0)
+        spare = total([(term.sign, term.held.spare) for term in terms]).clamp(min=0)
         sums = summed([term.holding(term.held.sums) for term in terms], classes)
         return Sketch((values.sqrt()[:, None] * vectors).float(), spare, sums, values.diag())
 

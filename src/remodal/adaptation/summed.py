@@ -57,6 +57,11 @@ def summed(terms: Sequence[Term[Tensor]], classes: int) -> Tensor:
     return total
 
 
+def total(signed: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """``sum of sign * tensor``, of tensors of one shape."""
+    return reduce(torch.add, (sign * one for sign, one in signed))
+
+
 def directions(signed: Sequence[tuple[float, Tensor]]) -> tuple[Tensor, Tensor]:
     """Eigenvalues ``[k]`` above 0 of ``sum of sign * F^T F``, ascending, and eigenvectors ``[k, width]``, double.
 

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -137,7 +137,9 @@ def _run(
     with ProcessPoolExecutor(min(jobs, len(runs)) or 1, get_context("spawn"), initializer=_start) as pool:
         try:
             common = cache, over, engine, with_tokens, trackers
-            working = {pool.submit(_run_one, own, folder, *common): folder for folder, own in runs.items()}
+            working = {
+                pool.submit(_run_one, partial(_ran, own, folder, *common)): folder for folder, own in runs.items()
+            }
             for future in as_completed(working):
                 folder = working[future]
                 try:
@@ -182,15 +184,7 @@ def _end_with_parent() -> None:
     os._exit(1)  # or it would go on with a run that the next command takes up
 
 
-def _run_one(
-    settings: RunSettings,
-    folder: Path,
-    cache: Path,
-    over: Stop,
-    engine: Engine | None,
-    with_tokens: frozenset[str],
-    trackers: Callable[[], Sequence[Tracker]],
-) -> _Ran:
+def _run_one(run_: Callable[[], _Ran]) -> _Ran:
     """One run, and the failures of trackers: what a process of a pool says itself is not for the user's eyes."""
     told: list[str] = []
     with warnings.catch_warnings():
@@ -203,7 +197,7 @@ def _run_one(
                 shown(message, category, *where, **more)
 
         warnings.showwarning = keep
-        ran = _ran(settings, folder, cache, over, engine, with_tokens, trackers)
+        ran = run_()
     return ran._replace(told=tuple(told))
 
 

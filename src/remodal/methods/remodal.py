@@ -43,7 +43,7 @@ from remodal.adaptation.lift import Lift
 from remodal.adaptation.near import NearNames
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, mean
-from remodal.adaptation.summed import terms_of
+from remodal.adaptation.summed import terms_of, total
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.additive import Additive, Signed, the_same
 from remodal.methods.base import State, TaskData, methods
@@ -277,7 +277,7 @@ class Remodal(Additive[Regressions]):
         columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
         moments = LowRankRidge.added_up(terms, len(columns)).cut(self.settings.rank)
         calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
-        square = sum((sign * one.square for sign, one in signed), start=torch.zeros_like(first.square))
+        square = total([(sign, one.square) for sign, one in signed])
         near = NearNames.empty().grown(self.backbone.anchors([column.name for column in columns]))
         kept = moments.rounded()
         weights = mixed(moments.solve(self._penalty(calibration, square, kept.counts)), self._mixing(near, kept.counts))
