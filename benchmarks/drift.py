@@ -39,8 +39,8 @@ from remodal.adaptation.rows import Rows
 from remodal.backbones import Backbone, Tokens, Tower
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import BATCH, PreparedTask
-from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import TaskData
 from remodal.streams.base import Column

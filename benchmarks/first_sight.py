@@ -35,8 +35,8 @@ from remodal.backbones import Backbone, Tower
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
 from remodal.learning.evaluate import accuracy
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import BATCH, PreparedStream, PreparedTask
-from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import State
 from remodal.methods.comm import Comm, CommSettings

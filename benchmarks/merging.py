@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
@@ -22,8 +20,8 @@ from recording import record
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
 from remodal.learning.evaluate import accuracy
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import PreparedStream
-from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method, methods
 from remodal.methods.additive import Additive
@@ -45,21 +43,13 @@ def by_items(tasks: Sequence[TaskData], seed: int) -> list[list[TaskData]]:
     for task in tasks:
         order = shuffled(len(task.labels), generator(seed, "houses", task.index))
         for house, rows in zip(houses, order.chunk(HOUSES), strict=False):
-            house.append(only(task, rows.sort().values))
+            house.append(task.part(rows.sort().values))
     return houses
 
 
 def by_tasks(tasks: Sequence[TaskData], seed: int) -> list[list[TaskData]]:
     """Each house has whole tasks of its own."""
     return [list(tasks[house::HOUSES]) for house in range(HOUSES)]
-
-
-def only(task: TaskData, rows: torch.Tensor) -> TaskData:
-    """Some of a task's items, with the classes that they are of."""
-    there = sorted(set(task.labels[rows].tolist()))
-    labels = torch.tensor([there.index(label) for label in task.labels[rows].tolist()], dtype=torch.int64)
-    columns = tuple(task.columns[label] for label in there)
-    return replace(task, columns=columns, tokens=task.tokens[rows], labels=labels)
 
 
 def taught(method: Learner, tasks: Sequence[TaskData], seed: int) -> Learner:
@@ -96,7 +86,7 @@ def measured(name: str, prepared: PreparedStream, backbone: Any, seed: int, divi
         return method
 
     houses = [taught(begun(), own, seed) for own in divide(rest, seed)]
-    merged = reduce(lambda one, other: one.merged(other, base), houses)
+    merged = houses[0].merged(*houses[1:], base=base)
     whole = taught(begun(), rest, seed)
     alone = fmean(agnostic(house, prepared) for house in houses)
     return {"alone": alone, "merged": agnostic(merged, prepared), "whole": agnostic(whole, prepared)}

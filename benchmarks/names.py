@@ -22,8 +22,8 @@ from remodal.adaptation.alignment import aligned
 from remodal.backbones import Backbone
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import PreparedStream
-from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import Method
 from remodal.methods.comm import Comm, CommSettings

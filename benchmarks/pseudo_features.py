@@ -27,8 +27,8 @@ from remodal.adaptation.statistics import leading, orthonormal, pseudo_features
 from remodal.backbones import Backbone, Tokens
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import PreparedStream
-from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.comm import CommSettings
 from remodal.streams.base import Column

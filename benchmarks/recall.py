@@ -24,8 +24,8 @@ from remodal.backbones import Backbone
 from remodal.cache import cache_folder
 from remodal.comparison.statistics import t_interval
 from remodal.familiarity import Familiarity
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import PreparedStream
-from remodal.learning.run import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method, methods
 from remodal.saved import HeldOut

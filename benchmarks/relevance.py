@@ -17,7 +17,7 @@ from arguments import asked
 from recording import record
 
 from remodal.cache import cache_folder
-from remodal.learning.run import open_stream_for
+from remodal.learning.opening import open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.methods.comm import Comm, CommSettings
 from remodal.training.threads import bound_spinning

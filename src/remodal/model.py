@@ -22,6 +22,7 @@ from remodal.errors import BadItem, RemodalError, UnknownName
 from remodal.familiarity import Familiarity
 from remodal.features.extract import extract, stem
 from remodal.features.progress import Progress, Silent
+from remodal.features.shared import open_store
 from remodal.features.store import FeatureStore
 from remodal.learning.evaluate import accuracy
 from remodal.learning.metrics import mean
@@ -331,7 +332,7 @@ valid: a whole number, at least 0, at most 11
             raise RemodalError(f"what {self.method_name} learns doesn't add up; valid: models of {able}")
         learned = self.learned_.merged(other.learned_, base.learned_ if base else Learned())
         found = copy(self)
-        found.method = mine.merged(theirs, before if isinstance(before, Additive) else None)
+        found.method = mine.merged(theirs, base=before if isinstance(before, Additive) else None)
         found.learned_, found.saved_as = learned, None
         found._familiarity = Familiarity(HeldOut(), self.backbone)
         return found
@@ -424,7 +425,7 @@ valid: a whole number, at least 0, at most 11
         return self.method.needs_tokens(self.method.settings, tower)
 
     def _store(self) -> FeatureStore:
-        return FeatureStore(self._cache / "features")
+        return open_store(self._cache / "features")
 
 
 def _told_of(models: Sequence[Model]) -> dict[str, list[object]]:

@@ -25,10 +25,11 @@ import torch
 from remodal.backbones import Backbone, Engine, registered
 from remodal.errors import RemodalError, Stopped, TrackerFailed
 from remodal.features.progress import Counter, Progress, Until
-from remodal.features.store import FeatureStore
+from remodal.features.shared import open_store
 from remodal.learning.checkpoint import Stop, never
+from remodal.learning.opening import needs_of, open_stream_for
 from remodal.learning.prepare import PreparedStream
-from remodal.learning.run import RESULTS, needs_of, open_stream_for, run
+from remodal.learning.run import RESULTS, run
 from remodal.learning.settings import RunSettings
 from remodal.settings import Settings
 from remodal.streams import StreamSettings
@@ -103,8 +104,8 @@ def run_side_by_side(
 
 def _entries(cache: Path) -> int:
     """Of the store of features."""
-    with FeatureStore(cache / "features") as store:
-        return store.info().entries
+    with open_store(cache / "features") as store:
+        return store.count()
 
 
 def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from threading import Semaphore
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -103,6 +103,20 @@ class _Found:
     rejected: list[Rejected] = field(default_factory=list)
     decode: float = 0.0
     stem: float = 0.0
+
+
+class StemPass(Protocol):
+    """Who sees that a store has what will be asked of items, wherever that is computed: see :func:`extract`."""
+
+    def __call__(
+        self,
+        items: Sequence[Encoded],
+        backbone: Backbone,
+        store: FeatureStore,
+        progress: Progress | None = None,
+        needs_tokens: NeedsTokens = ...,
+    ) -> Extracted:
+        """Where the items are stored, and what was rejected."""
 
 
 def extract(

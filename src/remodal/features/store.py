@@ -122,9 +122,10 @@ class FeatureStore:
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, NDArray[Any]]:
         """The tokens ``[frames, tokens, width]`` of those keys that are stored."""
-        found = {}
+        found, wanted = {}, list(keys)
+        self.bring(wanted)
         with self._env.begin(buffers=True) as transaction:
-            for key in keys:
+            for key in wanted:
                 value = transaction.get(key)
                 if value is not None:
                     found[key] = _array(value).copy()
@@ -134,7 +135,7 @@ class FeatureStore:
         """Frames of the items of those keys, of either level, that are stored; nothing else of them is read."""
         with self._env.begin(buffers=True) as transaction:
             values = ((key, transaction.get(key)) for key in keys)
-            return {key: _HEADER.unpack_from(value)[0] for key, value in values if value is not None}
+            return {key: frames_of(value) for key, value in values if value is not None}
 
     def tokens(
         self, tower: str, keys: Sequence[bytes], lengths: Sequence[int], *, features_alone: bool = False
@@ -144,10 +145,11 @@ class FeatureStore:
         features_alone: their frames are not to be had, whether they are stored or not. Reading raises RemodalError
         where one of them is no longer stored.
         """
-        env, path = self._env, self.path
+        env, path, bring = self._env, self.path, self.bring
 
         def joined(wanted: Sequence[bytes], array: Callable[[Any], NDArray[Any]]) -> tuple[torch.Tensor, int]:
             """What is stored under these keys, one after the other, and how many of them are gone."""
+            bring(wanted)
             with env.begin(buffers=True) as transaction:
                 values = [transaction.get(key) for key in wanted]
                 there = [array(value) for value in values if value is not None]
@@ -175,12 +177,21 @@ class FeatureStore:
 
         tokens: ``[frames, tokens, width]``. features: frames, and the frozen model's features ``[width]``, float16.
         """
+        self.take(encoded(tokens, features or {}))
+
+    def take(self, values: Mapping[bytes, bytes]) -> None:
+        """Store what :func:`encoded` gave, all or none of it."""
         with self._env.begin(write=True) as transaction:
-            for key, array in tokens.items():
-                transaction.put(key, b"".join((_HEADER.pack(*array.shape), np.ascontiguousarray(array).data)))
-            for key, (frames, row) in (features or {}).items():
-                header = _HEADER.pack(frames, 1, len(row))
-                transaction.put(features_key(key), b"".join((header, np.ascontiguousarray(row).data)))
+            for key, value in values.items():
+                transaction.put(key, value)
+
+    def absent(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Those of the keys under which nothing is stored here."""
+        with self._env.begin(buffers=True) as transaction:
+            return [key for key in keys if transaction.get(key) is None]
+
+    def bring(self, keys: Sequence[bytes]) -> None:
+        """See that what may lie elsewhere is here, before it is read; nothing does in a store of one machine."""
 
     def info(self) -> StoreInfo:
         """Entries and bytes of each level, and bytes on disk."""
@@ -190,6 +201,10 @@ class FeatureStore:
             by_level[is_features(key)].append(held)
         tokens, features = (Level(len(by_level[one]), sum(by_level[one])) for one in (False, True))
         return StoreInfo(self.path, tokens, features, size)
+
+    def count(self) -> int:
+        """How many entries there are, of both levels."""
+        return self.info().entries
 
     def sizes(self) -> dict[bytes, int]:
         """Bytes of every entry of both levels, by its key."""
@@ -244,6 +259,25 @@ class FeatureStore:
         with self._env.begin(write=True) as transaction:
             transaction.drop(self._env.open_db(None, transaction), delete=False)
         return entries
+
+
+def encoded(
+    tokens: Mapping[bytes, NDArray[Any]], features: Mapping[bytes, tuple[int, NDArray[Any]]]
+) -> dict[bytes, bytes]:
+    """What is stored of both levels, by its key; see :meth:`FeatureStore.put`."""
+    values = {}
+    for key, array in tokens.items():
+        values[key] = b"".join((_HEADER.pack(*array.shape), np.ascontiguousarray(array).data))
+    for key, (frames, row) in features.items():
+        header = _HEADER.pack(frames, 1, len(row))
+        values[features_key(key)] = b"".join((header, np.ascontiguousarray(row).data))
+    return values
+
+
+def frames_of(value: Any) -> int:
+    """Of the item of which ``value`` is stored."""
+    frames: int = _HEADER.unpack_from(value)[0]
+    return frames
 
 
 def _refuse_gone(path: Path, gone: int, of: int) -> None:

@@ -18,7 +18,8 @@ from remodal.errors import RemodalError
 from remodal.features.extract import extract
 from remodal.features.store import FeatureStore, StoreInfo
 from remodal.features.test_extract import picture, sound
-from remodal.learning.run import needs_of, run
+from remodal.learning.opening import needs_of
+from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
 from remodal.model import Model
 from remodal.streams import stream as open_stream

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from remodal.backbones import Backbone, Tokens
 from remodal.errors import RemodalError
-from remodal.features.extract import Extracted, NeedsTokens, always, extract
+from remodal.features.extract import Extracted, NeedsTokens, StemPass, always, extract
 from remodal.features.progress import Progress
 from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
@@ -94,6 +94,7 @@ def prepare(
     store: FeatureStore,
     progress: Progress | None = None,
     needs_tokens: NeedsTokens = always,
+    stem_pass: StemPass = extract,
 ) -> PreparedStream:
     """Every item through the stem once; items that can't be used are set aside, and so are classes left without any.
 
@@ -101,7 +102,7 @@ def prepare(
     without a class is left out, and so is a step that has nothing left to learn and completes no task.
     """
     items = [item for task in stream for item in (*task.train, *task.test)]
-    extracted = extract(items, backbone, store, progress, needs_tokens)
+    extracted = stem_pass(items, backbone, store, progress, needs_tokens)
     stored = _Stored(extracted, backbone, store)
     quarantined = [*stream.quarantined, *(Quarantined(*rejected) for rejected in extracted.rejected)]
     tasks: dict[int | None, PreparedTask] = {}  # by their index in the stream

@@ -16,28 +16,26 @@ from typing import Any
 
 from torch import Tensor
 
-from remodal.backbones import Backbone, Engine, load_backbone, registered
+from remodal.backbones import Backbone, Engine, registered
 from remodal.errors import RemodalError
-from remodal.features.extract import NeedsTokens
 from remodal.features.progress import Progress, Silent
-from remodal.features.store import FeatureStore
 from remodal.files import write_json
 from remodal.learning.checkpoint import CHECKPOINT, Checkpoints, Stop, forget_checkpoints, never
 from remodal.learning.evaluate import accuracy
+from remodal.learning.execution import HERE, Execution, Learn
 from remodal.learning.history import History
 from remodal.learning.metrics import mean
+from remodal.learning.opening import method_for, open_stream_for
 from remodal.learning.predictions import predict
-from remodal.learning.prepare import PreparedStream, prepare
+from remodal.learning.prepare import PreparedStream
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
 from remodal.learning.told import Course
 from remodal.learning.tracking import Tracking
-from remodal.methods import Method, methods
+from remodal.methods import Method
 from remodal.methods.base import State
 from remodal.streams import StreamSettings
-from remodal.streams import stream as open_stream
-from remodal.streams.base import Column, Quarantined
-from remodal.streams.listing import listed
+from remodal.streams.base import Column
 from remodal.trackers.base import Tracker
 from remodal.training.trainer import Trainer
 
@@ -83,13 +81,14 @@ def run(
     keep: Callable[[Method, PreparedStream], object] | None = None,
     stop: Stop = never,
     trackers: Sequence[Tracker] = (),
+    execution: Execution = HERE,
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
     :func:`open_stream_for` gave for these settings and this engine, where many runs share it. keep: called with what
     was learned, before the results are written. stop: asked now and then whether to stop. trackers: are told of the
-    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``.
+    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``. execution: where it is computed.
 
     Raises:
         RemodalError: ``out`` holds another run, or one that was begun with another device or precision.
@@ -104,12 +103,14 @@ def run(
         tracking.finish(done)
         return done
     with used.repeatable(), tracking:
-        chosen = methods.get(settings.method).options.checked(settings.options)
-        backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
-        method = methods.get(settings.method)(backbone, chosen, settings.seed)
+        backbone, prepared = opened or open_stream_for(
+            settings, cache, strict=strict, engine=engine, progress=shown, stem_pass=execution.stem_pass
+        )
+        method = method_for(settings, backbone)
         loaded = time.perf_counter()
         checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
-        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, checkpoints.load())
+        saved = checkpoints.load()
+        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, execution.learn, saved)
         before = time.perf_counter()
 
         def scored(scores: Sequence[Tensor]) -> None:
@@ -141,46 +142,6 @@ def run(
         return found
 
 
-def open_stream_for(
-    settings: RunSettings,
-    cache: Path,
-    *,
-    strict: bool = False,
-    engine: Engine | None = None,
-    progress: Progress | None = None,
-    needs_tokens: NeedsTokens | None = None,
-) -> tuple[Backbone, PreparedStream]:
-    """The backbone and the tasks that a run with these settings learns from.
-
-    needs_tokens: of whichever methods are to learn from them; by default of the settings' own.
-    """
-    shown = progress or Silent()
-    backbone = load_backbone(settings.backbone, cache, engine, settings.backbone_options)
-    if settings.features == "published":
-        backbone = backbone.published()
-    stream = open_stream(
-        settings.stream, order=settings.order, seed=settings.seed, **settings.stream_options.model_dump()
-    )
-    if strict:
-        _refuse(stream.quarantined)
-    with FeatureStore(cache / "features") as store:
-        prepared = prepare(stream, backbone, store, shown, needs_tokens or needs_of(settings))
-    if prepared.quarantined:
-        shown.note(f"skipped: {len(prepared.quarantined):,} that can't be used; the summary lists them")
-    if prepared.repeated:
-        shown.note(f"held out and learned from: {len(prepared.repeated):,} items; the summary names them")
-    if strict:
-        _refuse(prepared.quarantined)
-    return backbone, prepared
-
-
-def needs_of(*runs: RunSettings) -> NeedsTokens:
-    """Whether any of these runs needs tokens."""
-    methods_ = [methods.get(settings.method) for settings in runs]
-    chosen = [method.options.checked(settings.options) for method, settings in zip(methods_, runs, strict=True)]
-    return lambda tower: any(method.needs_tokens(own, tower) for method, own in zip(methods_, chosen, strict=True))
-
-
 def _seconds(
     prepared: PreparedStream, measured: _Measured, load: float, total: float, *, shared: bool
 ) -> dict[str, float]:
@@ -202,12 +163,6 @@ def _seconds(
         "save": measured.save,
     }
     return {**parts, "other": total + earlier - sum(parts.values()), "earlier": earlier, "total": total}
-
-
-def _refuse(quarantined: Sequence[Quarantined]) -> None:
-    """Stop where there are items that can't be used."""
-    if quarantined:
-        raise RemodalError(f"{listed(quarantined)} (strict)")
 
 
 def _claim(settings: RunSettings, engine: Engine, out: Path, resume: bool) -> dict[str, Any] | None:
@@ -251,6 +206,7 @@ def _learn(
     history: History,
     progress: Progress,
     tracking: Tracking,
+    learn: Learn,
     saved: tuple[State, dict[str, Any]] | None,
 ) -> _Measured:
     """saved: what the run had learned and measured when it was stopped, if it was."""
@@ -285,7 +241,7 @@ def _learn(
                 measured.earlier += journal.seconds
                 started = time.perf_counter()
                 if step.train is not None:
-                    method.learn(step.train, Trainer(settings.seed, index, journal, history.write, progress))
+                    learn(method, step.train, Trainer(settings.seed, index, journal, history.write, progress))
                 measured.seconds.append(journal.seconds + time.perf_counter() - started)
                 measured.learn += measured.seconds[-1]
                 may_stop()

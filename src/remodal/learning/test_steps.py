@@ -21,8 +21,9 @@ from remodal.errors import Stopped
 from remodal.features.store import FeatureStore
 from remodal.learning.checkpoint import FileJournal, write_state
 from remodal.learning.evaluate import Accuracy, accuracy, score
+from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import PreparedStream, prepare
-from remodal.learning.run import open_stream_for, run
+from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import Method
 from remodal.streams import Item, Stream, StreamSettings, stream

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from remodal.backbones import Tower
 from remodal.errors import RemodalError
+from remodal.methods.base import TaskData
 from remodal.methods.parts import Part, TowerMethod
+from remodal.training.trainer import Trainer
 
 Signed = tuple[float, Part]
-"""A part, and 1; or -1 where two others hold it both."""
+"""A part, and 1; or less than 0 where others hold it too: as often as they hold it once too often."""
 
 
 class Apart(RemodalError):
@@ -27,8 +29,20 @@ class Apart(RemodalError):
 class Additive(TowerMethod[Part]):
     """One part a tower, of statistics."""
 
-    def merged(self, other: Self, base: Self | None = None) -> Self:
-        """One that has learned what both have. base: what both began from, and would count twice.
+    def begun(self, task: TaskData, trainer: Trainer) -> Self:
+        """One that has settled what the first items of a tower settle, if these are they, and has learned none of them.
+
+        From it several may learn a part of the task each, and be merged again.
+        """
+        tower = self.backbone.towers[task.tokens.tower]
+        found = type(self)(self.backbone, self.settings, self.seed)
+        found.parts_ = dict(self.parts_)
+        if tower.name not in found.parts_:
+            found.parts_[tower.name] = self.fresh(tower, task, trainer)
+        return found
+
+    def merged(self, *others: Self, base: Self | None = None) -> Self:
+        """One that has learned what all of them have. base: what all began from, and would count once for each.
 
         Equal, within the tolerance of float32, to one that learned all of it, as long as no direction of a Gram matrix
         is cut off; numbers that are chosen on items that are left out, such as penalties, may be their neighbours.
@@ -37,17 +51,18 @@ class Additive(TowerMethod[Part]):
             Apart: They learned a modality each from its beginning, and what that settles differs.
         """
         found = type(self)(self.backbone, self.settings, self.seed)
-        for name in dict.fromkeys([*self.parts_, *other.parts_]):
-            own = [method.parts_[name] for method in (self, other) if name in method.parts_]
+        everyone = self, *others
+        for name in dict.fromkeys(name for method in everyone for name in method.parts_):
+            own = [method.parts_[name] for method in everyone if name in method.parts_]
             signed = [(1.0, part) for part in own]
             if base is not None and name in base.parts_:
-                signed.append((-1.0, base.parts_[name]))
+                signed.append((1.0 - len(own), base.parts_[name]))
             found.parts_[name] = own[0] if len(own) == 1 else self.added_up(self.backbone.towers[name], signed)
         return found
 
     @abstractmethod
     def added_up(self, tower: Tower, parts: Sequence[Signed[Part]]) -> Part:
-        """The parts of a tower in one; the first two have the sign 1."""
+        """The parts of a tower in one; all but the last, at least two, have the sign 1."""
 
 
 def the_same(what: str, signed: Sequence[Signed[Tensor]]) -> Tensor:

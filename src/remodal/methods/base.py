@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
@@ -53,6 +53,13 @@ class TaskData:
         """``known`` and the classes that are new, in their order; and the labels as positions in them, ``[n]``."""
         columns, places = joined(known, self.columns)
         return columns, places.to(self.labels.device)[self.labels]
+
+    def part(self, rows: Tensor | slice) -> TaskData:
+        """The items at these positions, and the classes that there are items of."""
+        there, labels = self.labels[rows].unique(return_inverse=True)
+        return replace(
+            self, columns=tuple(self.columns[at] for at in there.tolist()), tokens=self.tokens[rows], labels=labels
+        )
 
     def chunks(self, most: int = CHUNK) -> list[slice]:
         """Positions of the items, at most ``most`` at a time; each chunk is spread over the whole task."""

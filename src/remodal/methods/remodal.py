@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import torch
 from pydantic import Field
@@ -181,10 +181,17 @@ class Remodal(Additive[Regressions]):
     def fitted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
         """The task's modality after it: what was stored of it, and the task."""
         at = part.place(task.modality)
-        if at < len(part.modalities):
-            return self.extended(part.modalities[at], tower, task)
-        prompts = self.adapted(part, tower, task, trainer)
-        return self.extended(self.fresh_modality(tower, task, prompts), tower, task)
+        known = at < len(part.modalities)
+        return self.extended(part.modalities[at] if known else self.first_seen(part, tower, task, trainer), tower, task)
+
+    def begun(self, task: TaskData, trainer: Trainer) -> Self:
+        """One that has settled what a modality's first items settle, too."""
+        found, tower = super().begun(task, trainer), self.backbone.towers[task.tokens.tower]
+        part = found.parts_[tower.name]
+        if part.place(task.modality) == len(part.modalities):
+            first = self.first_seen(part, tower, task, trainer)
+            found.parts_[tower.name] = Regressions(part.router, [*part.modalities, first])
+        return found
 
     def adapted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Tensor:
         """Prompts of a modality that is seen for the first time; ``[0]`` where the frozen model serves best."""
@@ -199,9 +206,9 @@ class Remodal(Additive[Regressions]):
         always = chosen.adapt is not None
         return prompts_at_first_sight(self.lesson(task), known, chosen.prompt_length, recipe, trainer, always=always)
 
-    def fresh_modality(self, tower: Tower, task: TaskData, prompts: Tensor) -> Modality:
-        """Of no class; the centre is the mean of the task's items."""
-        lift = self.lift(tower)
+    def first_seen(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
+        """Of no class; the centre is the mean of the task's items, by which prompts are learned too."""
+        prompts, lift = self.adapted(part, tower, task, trainer), self.lift(tower)
         centre = mean(Rows(task.tokens, partial(features_under, prompts, tower)))
         return Modality(
             name=task.modality,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,13 +46,7 @@ def tasks(*indices: int) -> list[TaskData]:
 
 def divided(task: TaskData, mask: torch.Tensor) -> tuple[TaskData, TaskData]:
     """The items that ``mask`` chooses, and the others; each with the classes that it has items of."""
-    parts = []
-    for rows in (mask.nonzero()[:, 0], (~mask).nonzero()[:, 0]):
-        there = task.labels[rows].unique().tolist()
-        labels = torch.tensor([there.index(label) for label in task.labels[rows].tolist()], dtype=torch.int64)
-        columns = tuple(task.columns[label] for label in there)
-        parts.append(replace(task, columns=columns, tokens=task.tokens[rows], labels=labels))
-    return parts[0], parts[1]
+    return task.part(mask.nonzero()[:, 0]), task.part((~mask).nonzero()[:, 0])
 
 
 def scores(method: Additive[Any]) -> torch.Tensor:
@@ -81,7 +74,7 @@ def test_modalities_that_were_learned_apart_are_all_known(name: str) -> None:
 def test_two_that_learned_on_from_one_are_as_one_that_learned_all(name: str) -> None:
     base = learner(name, tasks(0, 1))
     one, other = learner(name, tasks(0, 1, 3)), learner(name, tasks(0, 1, 4, 2))
-    merged, whole = one.merged(other, base), learner(name, tasks(0, 1, 3, 4, 2))
+    merged, whole = one.merged(other, base=base), learner(name, tasks(0, 1, 3, 4, 2))
     columns = [column for task in STREAM.tasks for column in task.columns]
     for task in STREAM.tasks:
         found, expected = accuracy(merged, task, columns), accuracy(whole, task, columns)
@@ -100,9 +93,32 @@ def test_any_split_of_a_tasks_items_gives_the_same_statistics(name: str, choice:
     """Of two workers that began from one model; penalties are stated, or those that the base chose."""
     base = learner(name, tasks(0))
     first, second = divided(tasks(3)[0], torch.tensor(choice))
-    merged = learner(name, [*tasks(0), first]).merged(learner(name, [*tasks(0), second]), base)
+    merged = learner(name, [*tasks(0), first]).merged(learner(name, [*tasks(0), second]), base=base)
     whole = learner(name, [*tasks(0), *tasks(3)])
     tolerance = 1e-2 if name == "remodal" else 1e-4  # it keeps directions in half precision
+    for found, expected in zip(statistics(merged), statistics(whole), strict=True):
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ADDITIVE)
+@settings(max_examples=10, deadline=None)
+@given(workers=st.lists(st.integers(0, 4), min_size=24, max_size=24), first=st.booleans())
+def test_any_number_of_workers_learn_a_task_together(name: str, workers: list[int], first: bool) -> None:
+    """Its first items too: what these settle is settled before they are dealt out."""
+    known = learner(name, [] if first else tasks(0))
+    (task,) = tasks(0) if first else tasks(3)
+    begun = known.begun(task, Trainer(0, task.index))
+
+    def worker(number: int) -> Additive[Any]:
+        one = learner(name, [])
+        one.restore(begun.state())
+        one.learn(task.part((torch.tensor(workers) == number).nonzero()[:, 0]), Trainer(0, task.index))
+        return one
+
+    one, *others = (worker(number) for number in sorted(set(workers)))
+    merged = one.merged(*others, base=begun) if others else one
+    whole = learner(name, [task] if first else [*tasks(0), task])
+    tolerance = 1e-2 if name == "remodal" else 1e-4
     for found, expected in zip(statistics(merged), statistics(whole), strict=True):
         torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 

@@ -1,0 +1,31 @@
+"""Where the work of a run is done: in its own process, unless someone else takes a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from remodal.features.extract import StemPass, extract
+from remodal.methods import Method
+from remodal.methods.base import TaskData
+from remodal.training.trainer import Trainer
+
+Learn = Callable[[Method, TaskData, Trainer], None]
+"""(method, task, trainer): the method has learned the task then."""
+
+
+def learn(method: Method, task: TaskData, trainer: Trainer) -> None:
+    """Let the method learn the task in this process."""
+    method.learn(task, trainer)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Who does the two parts of a run that take long: the stem pass, and learning a task."""
+
+    stem_pass: StemPass = extract
+    learn: Learn = learn
+
+
+HERE = Execution()
+"""In this process."""
