@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from remodal.cache import cache_folder
 from remodal.cli.console import progress_console
 from remodal.cli.progress import shown_on
+from remodal.comparison.processes import Processes
 from remodal.comparison.work import run_side_by_side
 from remodal.files import write_csv
 from remodal.learning.run import RESULTS
@@ -60,7 +61,7 @@ def main() -> None:
                 options=options, stream_options=StreamSettings(validation=True),
             )  # fmt: skip
     with shown_on(progress_console()) as progress:
-        failed, _ = run_side_by_side(runs, cache_folder(), asked.jobs, progress)
+        failed, _ = run_side_by_side(runs, cache_folder(), Processes(asked.jobs, cache_folder()), progress)
     rows = [row(settings, folder) for folder, settings in runs.items() if (folder / RESULTS).exists()]
     if not asked.methods:
         write_csv(HERE / "results" / "tuning.csv", list(rows[0]), [list(one.values()) for one in rows])

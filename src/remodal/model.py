@@ -9,7 +9,7 @@ from copy import copy
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -66,6 +66,21 @@ class Evaluation(NamedTuple):
     def mean_agnostic(self) -> float | None:
         """Mean over the tasks, the modality not given."""
         return mean(self.agnostic)
+
+
+class Answering(Protocol):
+    """Who says what a model says of media, wherever that is computed: see :meth:`Model.answers`."""
+
+    def __call__(
+        self,
+        media: Sequence[Medium],
+        modality: str | None = None,
+        top: int = 1,
+        progress: Progress | None = None,
+        *,
+        depth_unit: str | None = None,
+    ) -> Iterator[Answer]:
+        """What the model says of each, one after the other."""
 
 
 class Model:

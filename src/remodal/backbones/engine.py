@@ -24,6 +24,9 @@ class Engine:
     dtype: of the layers; features and everything that is learned are float32 with each. A network that was made for one
     precision keeps it (``lite``). weightless: whether networks have shapes alone, and nothing is computed.
 
+    With an NVIDIA GPU float32 is float32 from then on, in the whole process: torch would let convolutions round their
+    factors to ten bits (TF32).
+
     >>> Engine.of("cpu", "bfloat16").dtype
     torch.bfloat16
     >>> Engine.of("cpu", "bfloat61")
@@ -40,9 +43,6 @@ class Engine:
     def of(cls, device: str = "cpu", dtype: str = "float32") -> Self:
         """By name; ``auto`` is the best device that is there.
 
-        On an NVIDIA GPU float32 is float32 from then on, in the whole process: torch would let convolutions round their
-        factors to ten bits (TF32).
-
         Raises UnknownName where a name isn't valid, or the device isn't there.
         """
         if dtype not in DTYPES:
@@ -52,10 +52,16 @@ class Engine:
         chosen = best_device() if device == "auto" else device
         if chosen == "cpu" and dtype == "float16":
             raise RemodalError("found dtype float16 on a CPU; valid there: float32, bfloat16")
-        engine = cls(torch.device(chosen), DTYPES[dtype])
-        if engine.device.type == "cuda":
+        return cls(torch.device(chosen), DTYPES[dtype])
+
+    def __post_init__(self) -> None:
+        """See :meth:`of`."""
+        if self.device.type == "cuda":
             torch.backends.cudnn.fp32_precision = "ieee"
-        return engine
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew where it is sent: what holds in a whole process has to be said in that one too."""
+        return Engine, (self.device, self.dtype, self.weightless)
 
     @property
     def home(self) -> torch.device:

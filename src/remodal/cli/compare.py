@@ -61,6 +61,10 @@ def command(
         list[str] | None,
         typer.Option(metavar="NAME", help="Who is told too: tensorboard, mlflow, wandb or trackio; repeatable."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
 ) -> None:
@@ -84,6 +88,11 @@ def command(
     stopped, and with more methods, orders or seeds it runs what isn't there yet. A run that fails is named, the
     others go on, and the exit status is 1.
 
+    With --engine ray each run is a task of a cluster, done again where a machine dies (docs/machines.md):
+
+    \b
+    REMODAL_SHARED=/net/features remodal compare --stream everyday --out /net/table --engine ray:10.0.0.1:6379
+
     On a machine that is lent for ten minutes at a time:
 
     \b
@@ -93,6 +102,7 @@ def command(
     The table is written when all runs are finished.
     """
     begun = time.time()
+    from contextlib import ExitStack
     from functools import partial
 
     import torch
@@ -102,8 +112,10 @@ def command(
     from remodal.cli.console import progress_console, results_console, say
     from remodal.cli.machine import default_threads, physical_cores
     from remodal.cli.progress import shown_on
+    from remodal.cli.run import executed
     from remodal.comparison.page import write_table
     from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
+    from remodal.comparison.processes import Pool, Processes
     from remodal.comparison.time_limit import time_limit
     from remodal.comparison.work import run_side_by_side
     from remodal.report.words import plural
@@ -130,10 +142,18 @@ def command(
     told = partial(open_trackers, tuple(tracker or ()), folder.resolve().name)
     told()  # what isn't installed is better said before the first run
     torch.set_num_threads(default_threads())
-    with shown_on(progress_console()) as progress:
+    side_by_side = jobs or (physical_cores() if engine.device.type == "cpu" else min(ON_A_GPU, physical_cores()))
+    with shown_on(progress_console()) as progress, ExitStack() as until_done:
         over = time_limit(minutes, begun)
-        side_by_side = jobs or (physical_cores() if engine.device.type == "cpu" else min(ON_A_GPU, physical_cores()))
-        failed, left = run_side_by_side(plan.runs(folder), cache_folder(), side_by_side, progress, over, engine, told)
+        pool: Pool = Processes(side_by_side, cache_folder())
+        stem_pass = until_done.enter_context(executed(cluster, plan.settings(plan.cells[0]), engine)).stem_pass
+        if cluster is not None:
+            from remodal.cluster.jobs import ClusterJobs
+
+            pool = ClusterJobs(0 if engine.device.type == "cpu" else 1 / ON_A_GPU, jobs)
+        failed, left = run_side_by_side(
+            plan.runs(folder), cache_folder(), pool, progress, over, engine, told, stem_pass
+        )
         if left:
             done = f"{len(plan.cells) - left - len(failed):,} of {plural(len(plan.cells), 'run')} are done"
             ill = f", {len(failed):,} failed" if failed else ""

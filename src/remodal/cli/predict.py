@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from remodal.media import Medium
+    from remodal.model import Answering, Model
 
 SOME_FAILED = 1
 STANDARD_INPUT = "-"
@@ -29,6 +31,10 @@ def command(
     depth_unit: Annotated[
         str | None,
         typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
@@ -49,8 +55,11 @@ def command(
     remodal predict runs/demo photo.jpg recording.ogg
     remodal predict my-model 'holiday/*.jpg' --top 1 --csv > answers.csv
     remodal predict my-model sounds/ --modality audio --json
+    remodal predict /net/my-model /net/photos --engine ray:10.0.0.1:6379 --json > answers.jsonl    (docs/machines.md)
     echo "a domesticated animal that barks" | remodal predict my-model -
     """
+    from functools import partial
+
     from remodal.cli.answers import CSV_HEAD, as_csv, as_json, as_text, csv_row
     from remodal.cli.console import progress_console, say, write_line
     from remodal.cli.progress import shown_on
@@ -63,13 +72,15 @@ def command(
     if modality is not None:
         get_modality(modality)
     media = list(_media(files))
-    loaded = Model.load(model, device=device, dtype=dtype, trust_backbone=trust_backbone)
+    where = Path(model).resolve() if Path(model).exists() else model  # a worker has another working folder
+    load = partial(Model.load, where, device=device, dtype=dtype, trust_backbone=trust_backbone)
+    loaded = load()
     written = as_json if json else as_csv if csv else as_text
     if csv:
         write_line(csv_row(CSV_HEAD))
     failed = 0
-    with shown_on(progress_console()) as progress:
-        answers = loaded.answers([medium for _, medium in media], modality, top, progress, depth_unit=depth_unit)
+    with shown_on(progress_console()) as progress, answering(cluster, loaded, load) as answers_of:
+        answers = answers_of([medium for _, medium in media], modality, top, progress, depth_unit=depth_unit)
         for (name, _), answer in zip(media, answers, strict=True):
             for line in written(name, answer):
                 write_line(line)
@@ -77,6 +88,20 @@ def command(
     if failed:
         say(f"{failed:,} of {len(media):,} could not be answered")
         raise typer.Exit(SOME_FAILED)
+
+
+@contextmanager
+def answering(cluster: str | None, model: Model, load: Callable[[], Model]) -> Iterator[Answering]:
+    """What answers: the model here, or copies of it on a cluster, each of which ``load`` makes."""
+    if cluster is None:
+        yield model.answers
+        return
+    from remodal.cache import cache_folder
+    from remodal.cluster import connected
+    from remodal.cluster.answers import ClusterAnswers
+
+    with connected(cluster, cache_folder()) as there:
+        yield ClusterAnswers(there, model, load)
 
 
 def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from remodal.backbones import Engine
+    from remodal.learning.execution import Execution
+    from remodal.learning.settings import RunSettings
 
 
 def command(
@@ -40,6 +46,10 @@ def command(
         typer.Option(metavar="NAME", help="Who is told too: tensorboard, mlflow, wandb or trackio; repeatable."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file of the same names; the command line wins.")] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
     threads: Annotated[
@@ -59,6 +69,12 @@ def command(
     remodal run --stream "hf:beans?image=image&label=labels"      (docs/data.md: Parquet, WebDataset, S3)
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)
+
+    On several machines, which read the same files and share their features (docs/machines.md):
+
+    \b
+    remodal run --stream everyday --engine ray
+    REMODAL_SHARED=s3://bucket/features remodal run --stream s3://bucket/photos --engine ray:10.0.0.1:6379
 
     The same numbers for a tracker, on this machine unless your environment says otherwise (docs/trackers.md):
 
@@ -103,17 +119,19 @@ def command(
     folder = out or default_out(asked.stream, asked.method, asked.order, asked.seed)
     told = open_trackers(tracker or [])
     torch.set_num_threads(threads or default_threads())
-    with shown_on(progress_console()) as progress:
+    engine = Engine.of(device, dtype)
+    with shown_on(progress_console()) as progress, executed(cluster, asked, engine) as execution:
         results = run(
             asked,
             folder,
             cache_folder(),
             resume=resume,
             strict=strict,
-            engine=Engine.of(device, dtype),
+            engine=engine,
             progress=progress,
             keep=partial(write_run, folder / "model", asked),
             trackers=told,
+            execution=execution,
         )
         with progress.work("report", 1) as count:
             report = write_report(folder)
@@ -121,6 +139,20 @@ def command(
     console = results_console()
     print_summary(results, console)
     console.print(f"report: {report}")
+
+
+def executed(cluster: str | None, settings: RunSettings, engine: Engine) -> AbstractContextManager[Execution]:
+    """Where a run is done: here, or on a cluster."""
+    from contextlib import nullcontext
+
+    from remodal.cache import cache_folder
+    from remodal.learning.execution import HERE
+
+    if cluster is None:
+        return nullcontext(HERE)
+    from remodal.cluster.execution import executed_on
+
+    return executed_on(cluster, settings, engine, cache_folder())
 
 
 def default_out(stream: str, method: str, order: str, seed: int) -> Path:

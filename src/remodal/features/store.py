@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
+from torch import Tensor
 
 from remodal.backbones import StoredTokens
 from remodal.errors import RemodalError
@@ -91,6 +92,29 @@ def token_key(fingerprint: str, modality: str, unit: str | None, data: bytes) ->
     return digest.digest()
 
 
+class KeyedTokens(StoredTokens):
+    """Items of a store, of which it is known where they lie: another process can read them too.
+
+    keys: of all items among which ``positions`` are.
+    """
+
+    keys: Sequence[bytes]
+
+    def __init__(self, keys: Sequence[bytes], *items: Any) -> None:
+        super().__init__(*items)
+        vars(self).update(keys=keys)
+
+    def __getitem__(self, index: Tensor | slice) -> KeyedTokens:
+        """The items at ``index``, none of which is read."""
+        part = super().__getitem__(index)
+        return KeyedTokens(self.keys, part.tower, part.lengths, part.read, part.read_features, part.positions)
+
+    @property
+    def own_keys(self) -> list[bytes]:
+        """Of these items."""
+        return [self.keys[at] for at in self.positions.tolist()]
+
+
 class FeatureStore:
     """Tokens by key, in a folder. Safe to use from several processes at once, and more than once in one.
 
@@ -139,7 +163,7 @@ class FeatureStore:
 
     def tokens(
         self, tower: str, keys: Sequence[bytes], lengths: Sequence[int], *, features_alone: bool = False
-    ) -> StoredTokens:
+    ) -> KeyedTokens:
         """Items that ``tower`` read, given by their keys and frames, as tokens that stay here until they are needed.
 
         features_alone: their frames are not to be had, whether they are stored or not. Reading raises RemodalError
@@ -168,7 +192,7 @@ class FeatureStore:
             return None if gone or not len(found) else found
 
         frames = torch.tensor(lengths, dtype=torch.int64, device="cpu")
-        return StoredTokens(tower, frames, None if features_alone else read, read_features)
+        return KeyedTokens(keys, tower, frames, None if features_alone else read, read_features)
 
     def put(
         self, tokens: Mapping[bytes, NDArray[Any]], features: Mapping[bytes, tuple[int, NDArray[Any]]] | None = None

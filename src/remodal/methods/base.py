@@ -56,7 +56,7 @@ class TaskData:
 
     def part(self, rows: Tensor | slice) -> TaskData:
         """The items at these positions, and the classes that there are items of."""
-        there, labels = self.labels[rows].unique(return_inverse=True)
+        there, labels = torch.unique(self.labels[rows], return_inverse=True)
         return replace(
             self, columns=tuple(self.columns[at] for at in there.tolist()), tokens=self.tokens[rows], labels=labels
         )
