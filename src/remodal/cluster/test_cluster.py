@@ -141,7 +141,7 @@ def test_a_machine_dies_during_the_stem_pass(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("method", ["remodal", "ridge", "nearest-mean"])
+@pytest.mark.parametrize("method", ["remodal", "nearest-mean"])
 def test_a_machine_dies_while_a_task_is_learned(
     method: str,
     folder: Path,
@@ -172,7 +172,8 @@ def test_a_machine_dies_while_a_task_is_learned(
         assert killed.is_set()
         killer.join()
     for found, wanted in zip(predictions(tmp_path / "spread"), expected, strict=True):
-        assert {**found, "probability": 0} == {**wanted, "probability": 0} or found == wanted
+        assert found.pop("scores") == pytest.approx(wanted.pop("scores"), rel=1e-2)  # as remodal keeps directions
+        assert found == wanted
 
 
 @pytest.mark.long
