@@ -60,6 +60,12 @@ def command(
     remodal run --config mine.yaml --seed 3
     remodal run --stream everyday --resume      (go on after a crash, bit for bit)
 
+    By several processes that train as one, on GPUs, cores or machines (docs/data-parallel.md):
+
+    \b
+    accelerate launch --num_processes 4 -m remodal run --stream everyday --backbone vit --device cuda
+    accelerate launch --multi_gpu --num_processes 2 -m remodal run --stream everyday --method l2p      (two CPUs)
+
     The same numbers for a tracker, on this machine unless your environment says otherwise (docs/trackers.md):
 
     \b
@@ -86,10 +92,12 @@ def command(
     from remodal.cli.machine import default_threads
     from remodal.cli.progress import shown_on
     from remodal.cli.summary import print_summary
+    from remodal.learning.follow import follow
     from remodal.learning.run import run
     from remodal.report import write_report
     from remodal.saved import write_run
     from remodal.trackers import open_trackers
+    from remodal.training.parallel import joined, own_engine
 
     options = {
         "stream": stream,
@@ -101,23 +109,29 @@ def command(
     }
     asked = asked_for(options, assignments or [], config)
     folder = out or default_out(asked.stream, asked.method, asked.order, asked.seed)
-    told = open_trackers(tracker or [])
-    torch.set_num_threads(threads or default_threads())
-    with shown_on(progress_console()) as progress:
-        results = run(
-            asked,
-            folder,
-            cache_folder(),
-            resume=resume,
-            strict=strict,
-            engine=Engine.of(device, dtype),
-            progress=progress,
-            keep=partial(write_run, folder / "model", asked),
-            trackers=told,
-        )
-        with progress.work("report", 1) as count:
-            report = write_report(folder)
-            count()
+    engine = own_engine(Engine.of(device, dtype))
+    with joined(engine) as team:
+        torch.set_num_threads(threads or max(1, default_threads() // team.local_size))
+        if team.rank:
+            follow(asked, cache_folder(), team, strict=strict, engine=engine)
+            return
+        told = open_trackers(tracker or [])
+        with shown_on(progress_console()) as progress:
+            results = run(
+                asked,
+                folder,
+                cache_folder(),
+                resume=resume,
+                strict=strict,
+                engine=engine,
+                progress=progress,
+                keep=partial(write_run, folder / "model", asked),
+                trackers=told,
+                team=team,
+            )
+            with progress.work("report", 1) as count:
+                report = write_report(folder)
+                count()
     console = results_console()
     print_summary(results, console)
     console.print(f"report: {report}")

@@ -10,7 +10,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from remodal.learning.predictions import predict
 from remodal.learning.prepare import PreparedStream, prepare
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
+from remodal.learning.together import agreed, begins, extract_shares
 from remodal.learning.told import Course
 from remodal.learning.tracking import Tracking
 from remodal.methods import Method, methods
@@ -39,6 +40,7 @@ from remodal.streams import stream as open_stream
 from remodal.streams.base import Column, Quarantined
 from remodal.streams.listing import listed
 from remodal.trackers.base import Tracker
+from remodal.training.parallel import ALONE, Team
 from remodal.training.trainer import Trainer
 
 RESULTS = "results.json"
@@ -83,13 +85,15 @@ def run(
     keep: Callable[[Method, PreparedStream], object] | None = None,
     stop: Stop = never,
     trackers: Sequence[Tracker] = (),
+    team: Team = ALONE,
 ) -> dict[str, Any]:
     """Learn, measure, and leave a run folder; its ``results.json`` is returned.
 
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
     :func:`open_stream_for` gave for these settings and this engine, where many runs share it. keep: called with what
     was learned, before the results are written. stop: asked now and then whether to stop. trackers: are told of the
-    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``.
+    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``. team: the processes that learn together,
+    of which this is the first; the others :func:`~remodal.learning.follow.follow`.
 
     Raises:
         RemodalError: ``out`` holds another run, or one that was begun with another device or precision.
@@ -99,17 +103,22 @@ def run(
     started = time.perf_counter()
     used = engine or Engine()
     tracking = Tracking(trackers, out, resume)
-    if (done := _claim(settings, used, out, resume)) is not None:
+    done = _claim(settings, used, out, resume)
+    begins(team, finished=done is not None)
+    if done is not None:
         forget_checkpoints(out)  # a process that was killed right after it had written the results has left them
         tracking.finish(done)
         return done
     with used.repeatable(), tracking:
-        chosen = methods.get(settings.method).options.checked(settings.options)
-        backbone, prepared = opened or open_stream_for(settings, cache, strict=strict, engine=engine, progress=shown)
-        method = methods.get(settings.method)(backbone, chosen, settings.seed)
+        backbone, prepared = opened or open_stream_for(
+            settings, cache, strict=strict, engine=engine, progress=shown, team=team
+        )
+        method = method_for(settings, backbone)
         loaded = time.perf_counter()
         checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
-        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, checkpoints.load())
+        saved = checkpoints.load()
+        agreed(team, prepared.content, *((saved[0], len(saved[1]["seconds"])) if saved else ()))
+        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, team, saved)
         before = time.perf_counter()
 
         def scored(scores: Sequence[Tensor]) -> None:
@@ -149,10 +158,12 @@ def open_stream_for(
     engine: Engine | None = None,
     progress: Progress | None = None,
     needs_tokens: NeedsTokens | None = None,
+    team: Team = ALONE,
 ) -> tuple[Backbone, PreparedStream]:
     """The backbone and the tasks that a run with these settings learns from.
 
-    needs_tokens: of whichever methods are to learn from them; by default of the settings' own.
+    needs_tokens: of whichever methods are to learn from them; by default of the settings' own. team: the processes that
+    all call this, and divide the stem pass among them.
     """
     shown = progress or Silent()
     backbone = load_backbone(settings.backbone, cache, engine, settings.backbone_options)
@@ -164,7 +175,11 @@ def open_stream_for(
     if strict:
         _refuse(stream.quarantined)
     with FeatureStore(cache / "features") as store:
-        prepared = prepare(stream, backbone, store, shown, needs_tokens or needs_of(settings))
+        needs = needs_tokens or needs_of(settings)
+        spent = extract_shares(team, stream, backbone, store, shown, needs)
+        prepared = prepare(stream, backbone, store, shown, needs)
+    seconds = {name: more + spent.get(name, 0.0) for name, more in prepared.seconds.items()}
+    prepared = replace(prepared, seconds=seconds)
     if prepared.quarantined:
         shown.note(f"skipped: {len(prepared.quarantined):,} that can't be used; the summary lists them")
     if prepared.repeated:
@@ -172,6 +187,12 @@ def open_stream_for(
     if strict:
         _refuse(prepared.quarantined)
     return backbone, prepared
+
+
+def method_for(settings: RunSettings, backbone: Backbone) -> Method:
+    """The method, which has learned nothing yet."""
+    method = methods.get(settings.method)
+    return method(backbone, method.options.checked(settings.options), settings.seed)
 
 
 def needs_of(*runs: RunSettings) -> NeedsTokens:
@@ -251,6 +272,7 @@ def _learn(
     history: History,
     progress: Progress,
     tracking: Tracking,
+    team: Team,
     saved: tuple[State, dict[str, Any]] | None,
 ) -> _Measured:
     """saved: what the run had learned and measured when it was stopped, if it was."""
@@ -285,7 +307,8 @@ def _learn(
                 measured.earlier += journal.seconds
                 started = time.perf_counter()
                 if step.train is not None:
-                    method.learn(step.train, Trainer(settings.seed, index, journal, history.write, progress))
+                    trainer = Trainer(settings.seed, index, journal, history.write, progress, team=team)
+                    method.learn(step.train, trainer)
                 measured.seconds.append(journal.seconds + time.perf_counter() - started)
                 measured.learn += measured.seconds[-1]
                 may_stop()
