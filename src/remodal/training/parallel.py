@@ -22,6 +22,7 @@ from remodal.errors import RemodalError, in_one_line, installed_with
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: the first one measures while they wait. One that ends is noticed at once."""
+ENDED = "another process of this run has ended; the same command goes on with --resume; found by process"
 
 
 class Team(Protocol):
@@ -126,8 +127,7 @@ class Processes:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        ended = "another process of this run has ended, and said why; the same command goes on with --resume"
-        with in_one_line(f"process {self.rank} of {self.size}: {ended}"):
+        with in_one_line(f"{ENDED} {self.rank} (of {self.size})"):
             yield
 
 
