@@ -11,9 +11,9 @@ from pathlib import Path
 from remodal.cli import app
 
 
-def forked(cache: Path, *arguments: object) -> ForkProcess:
+def forked(cache: Path, *arguments: object, **environment: str) -> ForkProcess:
     """A process that runs ``remodal ARGUMENTS``; what has been imported here, it need not import."""
-    return _begun(_run, str(cache), list(map(str, arguments)))
+    return _begun(_run, {"REMODAL_CACHE": str(cache), **environment}, list(map(str, arguments)))
 
 
 def executed(cache: Path, *arguments: object) -> ForkProcess:
@@ -28,6 +28,6 @@ def _begun(target: object, *arguments: object) -> ForkProcess:
     return process
 
 
-def _run(cache: str, arguments: list[str]) -> None:
-    os.environ["REMODAL_CACHE"] = cache
+def _run(environment: dict[str, str], arguments: list[str]) -> None:
+    os.environ.update(environment)
     app(arguments, prog_name="remodal")

@@ -23,7 +23,10 @@ Embedder = Callable[[Parameters, Tensor], Tensor]
 Prompting = Callable[[Parameters, Tensor], Tensor]
 """(parameters, positions of a batch's items) -> prompts, as :meth:`Tower.features` takes them."""
 Extra = Callable[[Parameters, Tensor, Tensor], Tensor]
-"""(parameters, positions of a batch's items, their embeddings ``[n, d]``) -> what is added to the loss."""
+"""(parameters, positions of a batch's items, their embeddings ``[n, d]``) -> what is added to the loss.
+
+A mean over the batch's items, or a number that doesn't depend on them; so that several processes may share a batch.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Lesson:
             total = functional.cross_entropy(self.scale * z @ self.anchors.T, self.labels[batch])
             return total if extra is None else total + extra(parameters, batch, z)
 
-        return trainer.fit(stage, start, loss, len(self.tokens), recipe)
+        return trainer.fit(stage, start, loss, len(self.tokens), recipe, divisible=True)
 
     def fit_prompts(
         self,

@@ -121,6 +121,7 @@ def command(
     from remodal.report.words import plural
     from remodal.streams.outside import name_of
     from remodal.trackers import open_trackers
+    from remodal.training.parallel import ALONE
 
     own, of_stream, of_backbone = _assigned(settings or [])
     variants = variants_listed(variant or [])
@@ -146,7 +147,7 @@ def command(
     with shown_on(progress_console()) as progress, ExitStack() as until_done:
         over = time_limit(minutes, begun)
         pool: Pool = Processes(side_by_side, cache_folder())
-        stem_pass = until_done.enter_context(executed(cluster, plan.settings(plan.cells[0]), engine)).stem_pass
+        stem_pass = until_done.enter_context(executed(cluster, plan.settings(plan.cells[0]), engine, ALONE)).stem_pass
         if cluster is not None:
             from remodal.cluster.jobs import ClusterJobs
 

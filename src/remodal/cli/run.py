@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from remodal.backbones import Engine
     from remodal.learning.execution import Execution
     from remodal.learning.settings import RunSettings
+    from remodal.training.parallel import Team
 
 
 def command(
@@ -76,6 +77,12 @@ def command(
     remodal run --stream everyday --engine ray
     REMODAL_SHARED=s3://bucket/features remodal run --stream s3://bucket/photos --engine ray:10.0.0.1:6379
 
+    By several processes that train as one, on GPUs, cores or machines (docs/data-parallel.md):
+
+    \b
+    accelerate launch --num_processes 4 -m remodal run --stream everyday --backbone vit --device cuda
+    accelerate launch --multi_gpu --num_processes 2 -m remodal run --stream everyday --method l2p      (two CPUs)
+
     The same numbers for a tracker, on this machine unless your environment says otherwise (docs/trackers.md):
 
     \b
@@ -102,10 +109,13 @@ def command(
     from remodal.cli.machine import default_threads
     from remodal.cli.progress import shown_on
     from remodal.cli.summary import print_summary
+    from remodal.errors import RemodalError
+    from remodal.learning.follow import follow
     from remodal.learning.run import run
     from remodal.report import write_report
     from remodal.saved import write_run
     from remodal.trackers import open_trackers
+    from remodal.training.parallel import joined, own_engine
 
     options = {
         "stream": stream,
@@ -117,39 +127,47 @@ def command(
     }
     asked = asked_for(options, assignments or [], config)
     folder = out or default_out(asked.stream, asked.method, asked.order, asked.seed)
-    told = open_trackers(tracker or [])
-    torch.set_num_threads(threads or default_threads())
-    engine = Engine.of(device, dtype)
-    with shown_on(progress_console()) as progress, executed(cluster, asked, engine) as execution:
-        results = run(
-            asked,
-            folder,
-            cache_folder(),
-            resume=resume,
-            strict=strict,
-            engine=engine,
-            progress=progress,
-            keep=partial(write_run, folder / "model", asked),
-            trackers=told,
-            execution=execution,
-        )
-        with progress.work("report", 1) as count:
-            report = write_report(folder)
-            count()
+    engine = own_engine(Engine.of(device, dtype))
+    with joined(engine) as team:
+        torch.set_num_threads(threads or max(1, default_threads() // team.local_size))
+        if cluster is not None and team.size > 1:
+            raise RemodalError(f"found --engine {cluster} and {team.size} processes of a launcher; valid: one of them")
+        if team.rank:
+            follow(asked, cache_folder(), team, strict=strict, engine=engine)
+            return
+        told = open_trackers(tracker or [])
+        with shown_on(progress_console()) as progress, executed(cluster, asked, engine, team) as execution:
+            results = run(
+                asked,
+                folder,
+                cache_folder(),
+                resume=resume,
+                strict=strict,
+                engine=engine,
+                progress=progress,
+                keep=partial(write_run, folder / "model", asked),
+                trackers=told,
+                execution=execution,
+            )
+            with progress.work("report", 1) as count:
+                report = write_report(folder)
+                count()
     console = results_console()
     print_summary(results, console)
     console.print(f"report: {report}")
 
 
-def executed(cluster: str | None, settings: RunSettings, engine: Engine) -> AbstractContextManager[Execution]:
-    """Where a run is done: here, or on a cluster."""
+def executed(
+    cluster: str | None, settings: RunSettings, engine: Engine, team: Team
+) -> AbstractContextManager[Execution]:
+    """Where a run is done: here, by processes of a launcher, or on a cluster."""
     from contextlib import nullcontext
 
     from remodal.cache import cache_folder
-    from remodal.learning.execution import HERE
+    from remodal.learning.together import together
 
     if cluster is None:
-        return nullcontext(HERE)
+        return nullcontext(together(team))
     from remodal.cluster.execution import executed_on
 
     return executed_on(cluster, settings, engine, cache_folder())

@@ -18,7 +18,7 @@ from remodal.cluster.spread import spread
 from remodal.errors import RemodalError
 from remodal.features.extract import Extracted, NeedsTokens, always, extract
 from remodal.features.progress import Progress, Silent
-from remodal.features.shared import SharedStore, open_store
+from remodal.features.shared import open_store
 from remodal.features.source import Encoded
 from remodal.features.store import FeatureStore
 from remodal.learning.opening import backbone_for
@@ -49,7 +49,6 @@ class ClusterStem:
         needs_tokens: NeedsTokens = always,
     ) -> Extracted:
         """As :func:`~remodal.features.extract.extract`. An item that a worker couldn't use is tried here once more."""
-        assert isinstance(store, SharedStore)
         with_tokens = frozenset(name for name, tower in backbone.towers.items() if needs_tokens(tower))
         cpus, gpus = needs_of(self.engine, self.cluster)
         hands = self.cluster.hands(cpus, gpus)
@@ -61,7 +60,7 @@ class ClusterStem:
             for at, done in spread(self.cluster, make, parts, cpus=cpus, gpus=gpus):
                 _add(found, done, hands)
                 count(len(parts[at]))
-        store.shards.look()
+        store.look()
         names = {rejected.id for rejected in found.rejected}
         again = extract([item for item in items if item.id in names], backbone, store, None, needs_tokens)
         found.rejected.clear()

@@ -26,7 +26,7 @@ class SharedStore(FeatureStore):
     def __init__(self, path: Path, url: str) -> None:
         super().__init__(path)
         self.shards = Shards(url)
-        self.shards.look()
+        self.look()
 
     def lengths(self, keys: Iterable[bytes]) -> dict[bytes, int]:
         """Frames of the items that are in the shards; what this machine alone has, others can't read."""
@@ -42,6 +42,10 @@ class SharedStore(FeatureStore):
     ) -> None:
         """Store items by their keys in one shard."""
         self.shards.write(encoded(tokens, features or {}))
+
+    def look(self) -> None:
+        """Take note of shards that have come since the last look."""
+        self.shards.look()
 
     def bring(self, keys: Sequence[bytes]) -> None:
         """Copy the shards of the items that aren't on this machine yet: whoever reads one reads others soon."""

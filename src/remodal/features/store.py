@@ -214,6 +214,9 @@ class FeatureStore:
         with self._env.begin(buffers=True) as transaction:
             return [key for key in keys if transaction.get(key) is None]
 
+    def look(self) -> None:
+        """Take note of what others have stored since; in a store of one machine there is nothing to be told."""
+
     def bring(self, keys: Sequence[bytes]) -> None:
         """See that what may lie elsewhere is here, before it is read; nothing does in a store of one machine."""
 

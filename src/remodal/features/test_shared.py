@@ -70,7 +70,7 @@ def test_what_came_meanwhile_is_there_after_a_look(tmp_path: Path, place: str) -
     with SharedStore(tmp_path / "one", place) as one, SharedStore(tmp_path / "other", place) as other:
         one.put({b"a": tokens(1)})
         assert other.lengths([b"a"]) == {}
-        other.shards.look()
+        other.look()
         assert other.lengths([b"a"]) == {b"a": 1}
 
 

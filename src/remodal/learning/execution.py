@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from remodal.features.extract import StemPass, extract
 from remodal.methods import Method
 from remodal.methods.base import TaskData
+from remodal.training.parallel import ALONE, Team
 from remodal.training.trainer import Trainer
 
 Learn = Callable[[Method, TaskData, Trainer], None]
@@ -21,10 +22,14 @@ def learn(method: Method, task: TaskData, trainer: Trainer) -> None:
 
 @dataclass(frozen=True)
 class Execution:
-    """Who does the two parts of a run that take long: the stem pass, and learning a task."""
+    """Who does the parts of a run that take long: the stem pass, learning a task, and the training in it.
+
+    team: the processes that train together.
+    """
 
     stem_pass: StemPass = extract
     learn: Learn = learn
+    team: Team = ALONE
 
 
 HERE = Execution()

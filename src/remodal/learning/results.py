@@ -16,6 +16,7 @@ from remodal.learning.metrics import mean, summary, zero_shot_retention
 from remodal.learning.predictions import Predictions
 from remodal.learning.prepare import PreparedStream
 from remodal.streams.base import Column
+from remodal.training.parallel import launched
 
 SCHEMA = 1
 RECORDED = (
@@ -137,11 +138,12 @@ def _per_modality(stream: PreparedStream, accuracy: Mapping[str, Sequence[Sequen
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the figures depend on, to the last bit the number of threads too."""
+    """Versions of what the figures depend on, to the last bit the numbers of threads and of processes too."""
     found = {
         "python": platform.python_version(),
         "platform": f"{sys.platform}-{platform.machine()}",
         "threads": str(torch.get_num_threads()),
+        "processes": str(launched()),
     }
     return found | {package: installed(package) for package in RECORDED}
 

@@ -22,7 +22,7 @@ from remodal.features.progress import Progress, Silent
 from remodal.files import write_json
 from remodal.learning.checkpoint import CHECKPOINT, Checkpoints, Stop, forget_checkpoints, never
 from remodal.learning.evaluate import accuracy
-from remodal.learning.execution import HERE, Execution, Learn
+from remodal.learning.execution import HERE, Execution
 from remodal.learning.history import History
 from remodal.learning.metrics import mean
 from remodal.learning.opening import method_for, open_stream_for
@@ -30,6 +30,7 @@ from remodal.learning.predictions import predict
 from remodal.learning.prepare import PreparedStream
 from remodal.learning.results import peak_memory_bytes, results
 from remodal.learning.settings import RunSettings
+from remodal.learning.together import agreed, begins
 from remodal.learning.told import Course
 from remodal.learning.tracking import Tracking
 from remodal.methods import Method
@@ -88,7 +89,8 @@ def run(
     resume: go on with what ``out`` holds. strict: stop at the first item that can't be used. opened: what
     :func:`open_stream_for` gave for these settings and this engine, where many runs share it. keep: called with what
     was learned, before the results are written. stop: asked now and then whether to stop. trackers: are told of the
-    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``. execution: where it is computed.
+    run, see :mod:`remodal.trackers`; of a finished one too, with ``resume``. execution: where it is computed; where
+    several processes learn together this is the first, and the others :func:`~remodal.learning.follow.follow`.
 
     Raises:
         RemodalError: ``out`` holds another run, or one that was begun with another device or precision.
@@ -98,7 +100,9 @@ def run(
     started = time.perf_counter()
     used = engine or Engine()
     tracking = Tracking(trackers, out, resume)
-    if (done := _claim(settings, used, out, resume)) is not None:
+    done = _claim(settings, used, out, resume)
+    begins(execution.team, finished=done is not None)
+    if done is not None:
         forget_checkpoints(out)  # a process that was killed right after it had written the results has left them
         tracking.finish(done)
         return done
@@ -110,7 +114,8 @@ def run(
         loaded = time.perf_counter()
         checkpoints, history = Checkpoints(out, prepared.content, stop), History(out / "history.jsonl")
         saved = checkpoints.load()
-        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, execution.learn, saved)
+        agreed(execution.team, prepared.content, *((saved[0], len(saved[1]["seconds"])) if saved else ()))
+        measured = _learn(method, prepared, settings, checkpoints, history, shown, tracking, execution, saved)
         before = time.perf_counter()
 
         def scored(scores: Sequence[Tensor]) -> None:
@@ -206,7 +211,7 @@ def _learn(
     history: History,
     progress: Progress,
     tracking: Tracking,
-    learn: Learn,
+    execution: Execution,
     saved: tuple[State, dict[str, Any]] | None,
 ) -> _Measured:
     """saved: what the run had learned and measured when it was stopped, if it was."""
@@ -241,7 +246,8 @@ def _learn(
                 measured.earlier += journal.seconds
                 started = time.perf_counter()
                 if step.train is not None:
-                    learn(method, step.train, Trainer(settings.seed, index, journal, history.write, progress))
+                    trainer = Trainer(settings.seed, index, journal, history.write, progress, team=execution.team)
+                    execution.learn(method, step.train, trainer)
                 measured.seconds.append(journal.seconds + time.perf_counter() - started)
                 measured.learn += measured.seconds[-1]
                 may_stop()

@@ -119,7 +119,8 @@ class Bofa(TowerMethod[Bridge]):
         recipe = Recipe(
             chosen.learning_rate, chosen.steps, chosen.batch, chosen.weight_decay, momentum=chosen.momentum, clip=None
         )
-        return head.learned(trainer.fit("map", {"map": head.start()}, loss, len(seen), recipe)["map"])
+        trained = trainer.fit("map", {"map": head.start()}, loss, len(seen), recipe, divisible=True)
+        return head.learned(trained["map"])
 
     def part_scores(self, part: Bridge | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``.1 discriminant + .9 scale * cos(W u, name)``; NaN for classes that were not learned."""

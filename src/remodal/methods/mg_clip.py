@@ -117,7 +117,8 @@ class MgClip(TowerMethod[Compensated]):
             return functional.cross_entropy(cosines, task.labels[batch])
 
         recipe = Recipe(self.settings.row_rate, self.settings.row_steps, self.settings.batch, clip=None)
-        trained = trainer.fit("rows", {"rows": rows[places]}, loss, len(embedded), recipe)["rows"]
+        start = {"rows": rows[places]}
+        trained = trainer.fit("rows", start, loss, len(embedded), recipe, divisible=True)["rows"]
         return columns, rows.index_copy(0, places, functional.normalize(trained, dim=-1))
 
     def part_scores(self, part: Compensated | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:

@@ -113,7 +113,7 @@ class Slca(TowerMethod[Learner]):
 
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch, DECAY, MOMENTUM, clip=None)
         start = {"step": torch.zeros_like(part.prompts), "weights": weights[rows], "bias": bias[rows]}
-        trained = trainer.fit("slow", start, loss, len(task.tokens), recipe)
+        trained = trainer.fit("slow", start, loss, len(task.tokens), recipe, divisible=True)
         weights = weights.index_copy(0, rows, trained["weights"])
         bias = bias.index_copy(0, rows, trained["bias"])
         moved = prompts(trained["step"])

@@ -3,10 +3,14 @@
 A *stage* is one call of :meth:`Trainer.fit`. Within a task each stage has a name of its own; its state (parameters,
 optimiser, schedule position, sampler position, generator) goes to a journal as it advances, so that a process killed
 at any moment goes on from there, bit for bit. A method's other computations are deterministic and are done again.
+
+Several processes train a stage together where its loss can be divided, see :mod:`remodal.training.parallel`; any other
+stage is trained by the first of them, and the others take what it gives.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +20,10 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor
 
+from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.training import adamw, sgd
+from remodal.training.parallel import ALONE, Team
 from remodal.training.seeding import generator, shuffled
 
 Parameters = dict[str, Tensor]
@@ -102,7 +108,8 @@ class Trainer:
     """Trains the stages of one task.
 
     seed: the run's. task: index of the task, part of every generator's purpose. record: takes one record an epoch.
-    part: what stands before the names of its stages and purposes.
+    part: what stands before the names of its stages and purposes. team: the processes that train together; all but the
+    first have neither journal nor record.
     """
 
     def __init__(
@@ -113,9 +120,10 @@ class Trainer:
         record: Callable[[Record], None] | None = None,
         progress: Progress | None = None,
         part: tuple[str, ...] = (),
+        team: Team = ALONE,
     ) -> None:
         self.seed, self.task = seed, task
-        self._part = part
+        self._part, self._team = part, team
         self._journal: Journal = journal or NoJournal()
         self._record = record or (lambda _: None)
         self._progress = progress or Silent()
@@ -127,12 +135,23 @@ class Trainer:
 
     def part(self, name: str) -> Trainer:
         """For a part of the task, whose stages and purposes may have names that other parts use too."""
-        return Trainer(self.seed, self.task, self._journal, self._record, self._progress, (*self._part, name))
+        part = (*self._part, name)
+        return Trainer(self.seed, self.task, self._journal, self._record, self._progress, part, self._team)
 
-    def fit(self, stage: str, start: Parameters, loss: Loss, samples: int, recipe: Recipe) -> Parameters:
+    def fit(
+        self,
+        stage: str,
+        start: Parameters,
+        loss: Loss,
+        samples: int,
+        recipe: Recipe,
+        *,
+        divisible: bool = False,
+    ) -> Parameters:
         """Minimise ``loss`` over ``samples`` samples in shuffled batches; the trained parameters, without gradients.
 
-        start: initial values by name; they are not changed.
+        start: initial values by name; they are not changed. divisible: whether the loss is a mean over the batch's
+        items, and of what doesn't depend on them, and draws nothing; so that several processes may share a batch.
         """
         stage = " ".join((*self._part, stage))
         steps, epoch_steps = recipe.steps, math.ceil(samples / recipe.batch)
@@ -145,23 +164,39 @@ class Trainer:
             first, records = state.step, list(state.records)
             for record in records:
                 self._record(record)
+        first = self._begun(stage, samples, recipe, first, [*parameters.values(), *moments.values()])
+        if not divisible and self._team.rank:
+            first = steps  # the first process trains this stage
+        team = self._team if divisible else ALONE
         with self._progress.work(stage, steps) as count:
             count(first)
             for step, epoch, batch in self._batches(stage, samples, recipe, first):
                 for parameter in parameters.values():
                     parameter.grad = None
-                value = loss(parameters, batch, draws)
-                value.backward()  # type: ignore[no-untyped-call]
+                value = team.gradients(lambda items: loss(parameters, items, draws), list(parameters.values()), batch)
                 recipe.move(parameters, moments, step)
                 count()
                 if (step + 1) % epoch_steps == 0 or step + 1 == steps:
                     record = {"task": self.task, "stage": stage, "epoch": epoch, "step": step + 1}
-                    records.append({**record, "loss": float(value.detach())})
+                    records.append({**record, "loss": float(value)})
                     self._record(records[-1])
                 if time.monotonic() - self._saved > JOURNAL_SECONDS:
                     self._journal.save(stage, _snapshot(step + 1, parameters, moments, draws, records))
                     self._saved = time.monotonic()
+        self._team.take(parameters.values())
         return {name: value.detach() for name, value in parameters.items()}
+
+    def _begun(self, stage: str, samples: int, recipe: Recipe, first: int, numbers: list[Tensor]) -> int:
+        """The step that all processes begin the stage at, with the first one's ``numbers``."""
+        own = [self.task, stage, samples, recipe.steps]
+        *there, begun = json.loads(self._team.told(json.dumps([*own, first]).encode()))
+        if there != own:
+            raise RemodalError(
+                f"process {self._team.rank} comes to {_named(*own)} where the first comes to {_named(*there)}; "
+                "valid: the same versions and threads in all processes"
+            )
+        self._team.take(numbers)
+        return int(begun)
 
     def _batches(self, stage: str, samples: int, recipe: Recipe, first: int) -> Iterator[tuple[int, int, Tensor]]:
         """(step, epoch, indices) from step ``first`` on; an epoch's order depends on the epoch alone."""
@@ -172,6 +207,10 @@ class Trainer:
                 step = epoch * per_epoch + position
                 if first <= step < recipe.steps:
                     yield step, epoch, batch
+
+
+def _named(task: int, stage: str, samples: int, steps: int) -> str:
+    return f"stage {stage!r} of step {task} ({steps:,} steps over {samples:,} items)"
 
 
 def _snapshot(

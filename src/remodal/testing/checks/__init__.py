@@ -1,4 +1,4 @@
-"""What must hold for every continual-learning method: sixteen checks, each a function of the method under test.
+"""What must hold for every continual-learning method: seventeen checks, each a function of the method under test.
 
 A check that fails raises AssertionError with one sentence: the method, the check, what was found, what is expected. One
 that doesn't apply raises :class:`unittest.SkipTest` with the reason, which test runners show as a skipped test.
@@ -11,10 +11,10 @@ from unittest import SkipTest
 
 from remodal.methods.base import Method
 from remodal.testing.candidate import Candidate
-from remodal.testing.checks import answering, asking, data, device, needing, repeating
+from remodal.testing.checks import answering, asking, data, device, dividing, needing, repeating
 from remodal.testing.checks.check import CHECKS
 
-__all__ = ["CHECKS", "answering", "asking", "check_method", "data", "device", "needing", "repeating"]
+__all__ = ["CHECKS", "answering", "asking", "check_method", "data", "device", "dividing", "needing", "repeating"]
 
 
 def check_method(method: type[Method], settings: Mapping[str, object] | None = None) -> None:
