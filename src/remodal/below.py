@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from remodal.errors import BadItem
-from remodal.modalities.base import MAX_FILE_BYTES
+from remodal.modalities.base import read_whole
 
 # a folder on the way may be one that its user may pass through, but not list
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
@@ -60,12 +60,9 @@ def read_below(folder: Path, path: str | Path, where: str) -> bytes:
     """The content of the file at ``path``; see :func:`open_below`. Raises BadItem too where it is too large."""
     with open_below(folder, path, where) as file:
         try:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return read_whole(file, where)
         except OSError as error:
             raise BadItem(where, f"can't be read ({error.strerror})") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise BadItem(where, f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
-    return data
 
 
 def _opened(real: Path) -> int:

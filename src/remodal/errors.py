@@ -58,6 +58,11 @@ LONGEST = 400
 """Letters of what a library says that are passed on."""
 
 
+def shortened(text: str) -> str:
+    """Words of a library as they are passed on: in one line, and not too many."""
+    return " ".join(text.split())[:LONGEST]
+
+
 @contextmanager
 def in_one_line(what: str) -> Iterator[None]:
     """Whatever a library raises becomes a :class:`RemodalError`: ``what``, and the library's words, shortened.
@@ -75,7 +80,7 @@ def in_one_line(what: str) -> Iterator[None]:
     except RemodalError:
         raise
     except Exception as error:
-        raise RemodalError(f"{what} ({' '.join(str(error).split())[:LONGEST]})") from error
+        raise RemodalError(f"{what} ({shortened(str(error))})") from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from remodal.backbones import Backbone
 from remodal.below import open_below, read_below, real_path
 from remodal.errors import BadItem
 from remodal.modalities import MODALITIES, get_modality, reader_of
-from remodal.modalities.base import MAX_FILE_BYTES
+from remodal.modalities.base import read_whole
 
 
 class Text(str):
@@ -152,10 +152,7 @@ def _read(medium: str | Path | Found) -> bytes:
     path = Path(medium)
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return read_whole(file, str(path))
     except OSError as error:
         sentence = "a sentence is given as Text(...) in Python, on standard input (-) to a command"
         raise BadItem(str(path), f"can't be read ({error.strerror}); {sentence}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise BadItem(str(path), f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
-    return data

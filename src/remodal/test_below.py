@@ -12,6 +12,7 @@ import pytest
 from remodal import below
 from remodal.below import read_below
 from remodal.errors import BadItem
+from remodal.modalities import base
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_pipes_devices_and_folders_are_refused_at_once(root: Path) -> None:
 def test_what_is_not_there_or_too_large_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem(root, "absent.txt") == "can't be read (No such file or directory)"
     assert "null byte" in problem(root, "a\0b")
-    monkeypatch.setattr(below, "MAX_FILE_BYTES", 3)
+    monkeypatch.setattr(base, "MAX_FILE_BYTES", 3)
     assert problem(root, "inner/a.txt") == "found more than 3 bytes; valid: at most so many"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from remodal.errors import LONGEST, TrackerFailed
+from remodal.errors import TrackerFailed, shortened
 from remodal.files import write_json
 from remodal.learning.metrics import Matrix
 from remodal.learning.told import Course, Metrics, at_the_end, losses, measured, steps_of
@@ -83,7 +83,7 @@ class Tracking:
                 act(tracker)
             except Exception as error:
                 del listening[tracker.name]
-                reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST]
+                reason = shortened(f"{type(error).__name__}: {error}")
                 warnings.warn(f"tracker {tracker.name}: {reason}; the run goes on without it", TrackerFailed, 2)
 
 

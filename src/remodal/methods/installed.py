@@ -15,7 +15,7 @@ from multiprocessing import parent_process
 from typing import NamedTuple
 
 from remodal.characters import STEERING
-from remodal.errors import LONGEST
+from remodal.errors import shortened
 from remodal.methods.base import Method
 from remodal.registry import Registry
 from remodal.settings import Settings
@@ -90,4 +90,4 @@ def _load(entry: EntryPoint, methods: Registry[type[Method]]) -> None:
 
 def _said(error: BaseException) -> str:
     """The kind of error and its words, in one line that a terminal can show."""
-    return " ".join(STEERING.sub(" ", f"{type(error).__name__}: {error}").split())[:LONGEST]
+    return shortened(STEERING.sub(" ", f"{type(error).__name__}: {error}"))

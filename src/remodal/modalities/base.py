@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,20 @@ FRAMES = 8  # that are kept of a video, and at most of a depth sequence
 
 Medium = NDArray[Any] | str
 Found = TypeVar("Found")
+
+
+def check_size(found: int, where: str) -> None:
+    """Raises BadItem for a file of more bytes than are decoded. where: names it."""
+    if found > MAX_FILE_BYTES:
+        raise BadItem(where, f"found {found:,} bytes; valid: at most {MAX_FILE_BYTES:,}")
+
+
+def read_whole(file: IO[bytes], where: str) -> bytes:
+    """What is left of a file, of which no more is read than is decoded. Raises BadItem where there is more, OSError."""
+    data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise BadItem(where, f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
+    return data
 
 
 class Refused(Exception):
@@ -75,8 +89,7 @@ class Modality(ABC):
         """``read(data)`` after the checks that every modality shares; any failure becomes a BadItem."""
         if not data:
             raise BadItem(where, f"found an empty file; valid: {self.valid}")
-        if len(data) > MAX_FILE_BYTES:
-            raise BadItem(where, f"found {len(data):,} bytes; valid: at most {MAX_FILE_BYTES:,}")
+        check_size(len(data), where)
         found = format_of(data)
         if self.name not in found.readers:
             raise BadItem(where, f"found {found.name} where {self.name} is expected; valid: {self.valid}")

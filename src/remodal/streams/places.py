@@ -17,8 +17,8 @@ import fsspec
 from fsspec import AbstractFileSystem
 
 from remodal.below import read_below, real_path
-from remodal.errors import LONGEST, BadItem, RemodalError, in_one_line
-from remodal.modalities.base import MAX_FILE_BYTES
+from remodal.errors import BadItem, RemodalError, in_one_line, shortened
+from remodal.modalities.base import read_whole
 
 
 class Entry(NamedTuple):
@@ -154,12 +154,10 @@ class RemoteFolder:
         """The file's bytes."""
         try:
             with self.open(path) as file:
-                data: bytes = _in_words(file.read, MAX_FILE_BYTES + 1)
+                data: bytes = _in_words(read_whole, file, path)
+                return data
         except OSError as error:
             raise BadItem(path, f"can't be read ({error.strerror})") from error
-        if len(data) > MAX_FILE_BYTES:
-            raise BadItem(path, f"found more than {MAX_FILE_BYTES:,} bytes; valid: at most so many")
-        return data
 
     def local(self, path: str) -> None:
         """It isn't on this machine."""
@@ -194,6 +192,8 @@ def _in_words(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """What ``call`` gives; whatever a store's client raises is an OSError that says what happened."""
     try:
         return call(*arguments, **named)
+    except BadItem:
+        raise
     except Exception as error:
         said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise OSError(errno.EIO, " ".join(said.split())[:LONGEST]) from error
+        raise OSError(errno.EIO, shortened(said)) from error

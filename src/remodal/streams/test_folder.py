@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from remodal import below
 from remodal.errors import BadItem, RemodalError
+from remodal.modalities import base
 from remodal.streams.conftest import Write
 from remodal.streams.folder import list_folder
 from remodal.streams.places import LocalFolder
@@ -142,7 +142,7 @@ def test_the_unit_goes_to_depth_alone(write: Write) -> None:
 
 def test_a_file_that_vanished_or_grew_too_large_is_a_bad_item(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     (item,) = list_folder(LocalFolder(root := write("text/dog/a.txt"))).items
-    monkeypatch.setattr(below, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(base, "MAX_FILE_BYTES", 10)
     with pytest.raises(BadItem, match=r"text/dog/a.txt: found more than 10 bytes; valid: at most so many"):
         item.read()
     (root / "text/dog/a.txt").unlink()

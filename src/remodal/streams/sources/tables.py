@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from remodal.errors import BadItem, RemodalError, in_one_line, installed_with
-from remodal.modalities.base import MAX_FILE_BYTES
+from remodal.modalities.base import check_size
 from remodal.streams.base import Item
 from remodal.streams.listing import Listing
 from remodal.streams.sources.address import Address, checked, sources
@@ -97,8 +97,7 @@ class RowItem(Item):
         data = data.encode() if isinstance(data, str) else data
         if not isinstance(data, bytes):
             raise BadItem(self.id, f"found {type(data).__name__}; valid: bytes of a file, or a sentence")
-        if len(data) > MAX_FILE_BYTES:
-            raise BadItem(self.id, f"found {len(data):,} bytes; valid: at most {MAX_FILE_BYTES:,}")
+        check_size(len(data), self.id)
         return data
 
 

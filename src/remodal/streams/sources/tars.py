@@ -19,7 +19,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 
 from remodal.errors import BadItem, RemodalError, in_one_line
-from remodal.modalities.base import MAX_FILE_BYTES
+from remodal.modalities.base import check_size
 from remodal.streams.base import Item
 from remodal.streams.listing import Listing
 from remodal.streams.sources.address import Address, checked, sources
@@ -52,8 +52,7 @@ class Member(NamedTuple):
 
     def read(self, where: str) -> bytes:
         """Its bytes. Raises BadItem where they can't be read or are too many."""
-        if self.size > MAX_FILE_BYTES:
-            raise BadItem(where, f"found {self.size:,} bytes; valid: at most {MAX_FILE_BYTES:,}")
+        check_size(self.size, where)
         try:
             with self.tar.opened() as file:
                 file.seek(self.start)
