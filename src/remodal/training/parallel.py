@@ -95,7 +95,7 @@ class Processes:
         flat = torch.cat([one.detach().flatten() for one in (value, *own)])
         with self._together():
             distributed.all_reduce(flat)
-        total, *summed = flat.split([1, *(leaf.numel() for leaf in leaves)])
+        total, *summed = torch.split(flat, [1, *(leaf.numel() for leaf in leaves)])
         for leaf, gradient in zip(leaves, summed, strict=True):
             leaf.grad = gradient.view_as(leaf)
         return total[0]
@@ -162,8 +162,16 @@ def joined(engine: Engine) -> Iterator[Team]:
         return
     with installed_with("accelerate"):
         from accelerate import PartialState
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # mypy doesn't see that it is exported
+    from torch.distributed.rendezvous import rendezvous
+
     on_gpus = engine.device.type == "cuda"
     with in_one_line("the processes of this run can't reach each other"):
-        state = PartialState(cpu=not on_gpus, timeout=PATIENCE)
-    yield Processes(engine.device if on_gpus else torch.device("cpu"))
+        store, rank, size = next(rendezvous("env://"))
+        # launchers keep the store when they start processes again: these must not find the addresses of those before
+        anew = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+        state = PartialState(cpu=not on_gpus, timeout=PATIENCE, store=anew, rank=rank, world_size=size)
+    team = Processes(engine.device if on_gpus else torch.device("cpu"))
+    yield team
+    team.wait()  # NCCL wants all processes of a machine to leave together
     state.destroy_process_group()
