@@ -115,7 +115,7 @@ def command(
     from remodal.report import write_report
     from remodal.saved import write_run
     from remodal.trackers import open_trackers
-    from remodal.training.parallel import joined, own_engine
+    from remodal.training.launch import joined, own_engine
 
     options = {
         "stream": stream,

@@ -16,7 +16,7 @@ from remodal.learning.metrics import mean, summary, zero_shot_retention
 from remodal.learning.predictions import Predictions
 from remodal.learning.prepare import PreparedStream
 from remodal.streams.base import Column
-from remodal.training.parallel import launched
+from remodal.training.launch import launched
 
 SCHEMA = 1
 RECORDED = (

@@ -1,4 +1,4 @@
-"""Data parallel: several processes that train as one, set up by ``accelerate``.
+"""Data parallel: several processes that train as one.
 
 Every process runs the same program from the same seed. A mini-batch whose loss is a mean over its items is divided:
 each process computes the gradient of its share, the shares are summed (all-reduce), and all take the step that the
@@ -10,18 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
 from typing import Protocol
 
 import torch
 from torch import Tensor, distributed
 
-from remodal.backbones import Engine
-from remodal.errors import RemodalError, in_one_line, installed_with
+from remodal.errors import in_one_line
 
-PATIENCE = timedelta(days=1)
-"""How long a process waits for the others: the first one measures while they wait. One that ends is noticed at once."""
 ENDED = "another process of this run has ended; the same command goes on with --resume; found by process"
 
 
@@ -95,7 +90,7 @@ class Processes:
         flat = torch.cat([one.detach().flatten() for one in (value, *own)])
         with self._together():
             distributed.all_reduce(flat)
-        total, *summed = flat.split([1, *(leaf.numel() for leaf in leaves)])
+        total, *summed = torch.split(flat, [1, *(leaf.numel() for leaf in leaves)])
         for leaf, gradient in zip(leaves, summed, strict=True):
             leaf.grad = gradient.view_as(leaf)
         return total[0]
@@ -129,41 +124,3 @@ class Processes:
     def _together(self) -> Iterator[None]:
         with in_one_line(f"{ENDED} {self.rank} (of {self.size})"):
             yield
-
-
-def launched() -> int:
-    """How many processes a launcher (``accelerate launch``, ``torchrun``) has started for this run; 1: none has."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
-
-
-def own_engine(engine: Engine) -> Engine:
-    """``engine`` on this process's own device: of several processes each takes the GPU of its place on the machine.
-
-    Raises RemodalError where one GPU is named for several processes, or there are fewer GPUs than processes.
-    """
-    if launched() == 1 or engine.device.type != "cuda":
-        return engine
-    if engine.device.index is not None:
-        raise RemodalError(f"found --device {engine.device} for {launched()} processes; valid: cuda, a GPU for each")
-    processes, there = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-    if processes > there:
-        raise RemodalError(f"found {processes} processes for {there} GPUs of this machine; valid: one a GPU at most")
-    return replace(engine, device=torch.device("cuda", int(os.environ["LOCAL_RANK"])))
-
-
-@contextmanager
-def joined(engine: Engine) -> Iterator[Team]:
-    """This process among those that a launcher has started; alone where none has.
-
-    engine: :func:`own_engine`'s; on GPUs the processes talk over NCCL, otherwise over Gloo.
-    """
-    if launched() == 1:
-        yield ALONE
-        return
-    with installed_with("accelerate"):
-        from accelerate import PartialState
-    on_gpus = engine.device.type == "cuda"
-    with in_one_line("the processes of this run can't reach each other"):
-        state = PartialState(cpu=not on_gpus, timeout=PATIENCE)
-    yield Processes(engine.device if on_gpus else torch.device("cpu"))
-    state.destroy_process_group()

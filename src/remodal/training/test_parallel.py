@@ -9,7 +9,8 @@ import torch
 
 from remodal.backbones import Engine
 from remodal.errors import RemodalError
-from remodal.training.parallel import ALONE, Alone, joined, launched, own_engine
+from remodal.training.launch import joined, launched, own_engine
+from remodal.training.parallel import ALONE, Alone
 from remodal.training.trainer import Recipe, Trainer
 
 GPU = Engine(torch.device("cuda"))

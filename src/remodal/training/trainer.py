@@ -188,7 +188,7 @@ class Trainer:
 
     def _begun(self, stage: str, samples: int, recipe: Recipe, first: int, numbers: list[Tensor]) -> int:
         """The step that all processes begin the stage at, with the first one's ``numbers``."""
-        own = [self.task, stage, samples, recipe.steps]
+        own: list[Any] = [self.task, stage, samples, recipe.steps]
         *there, begun = json.loads(self._team.told(json.dumps([*own, first]).encode()))
         if there != own:
             raise RemodalError(
