@@ -14,7 +14,9 @@ from remodal.saved.folder import (
     changing,
     current_version,
     forget,
+    is_free,
     is_model,
+    next_version,
     read,
     roll_back,
     tidy,
@@ -30,6 +32,6 @@ from remodal.saved.trust import fitting, trusted
 
 __all__ = [
     "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing", "current_version",
-    "fitting", "forget", "is_model", "located", "push", "read", "roll_back", "tidy", "trusted", "versions", "write",
-    "write_run",
+    "fitting", "forget", "is_free", "is_model", "located", "next_version", "push", "read", "roll_back", "tidy",
+    "trusted", "versions", "write", "write_run",
 ]  # fmt: skip

@@ -1,0 +1,96 @@
+"""Accuracy over time, drawn from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import accumulate
+from math import nan
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from remodal.comparison.figures import STYLE
+from remodal.errors import RemodalError
+from remodal.files import replacing
+from remodal.report.charts import apart
+from remodal.report.colours import colour
+from remodal.saved import located
+from remodal.saved.folder import CONFIG, described
+from remodal.watching.log import LOG, Entry, entries
+
+KINDS = (".pdf", ".png", ".svg")
+LABEL = 10.0
+"""Height of a label, in points."""
+MARKED = 40
+"""Versions that have a mark each; where there are more, a line is enough."""
+
+
+def draw(model: str | Path, file: Path) -> Path:
+    """Draw in ``file`` what the log of a model says of accuracy on held-out items, and of how many were learned.
+
+    Raises:
+        RemodalError: Nothing is logged yet, or the file is of another kind.
+    """
+    if file.suffix.lower() not in KINDS:
+        raise RemodalError(f"{file}: found the ending {file.suffix!r}; valid: {', '.join(KINDS)}")
+    folder = located(model)
+    logged = [one for one in entries(folder, described(folder, CONFIG).about.arrived) if one.version is not None]
+    if not logged:
+        raise RemodalError(f"{folder / LOG}: found nothing that was learned as it arrived; watch a folder first")
+    with mpl.rc_context(STYLE):
+        figure = over_time(logged)
+        with replacing(file) as part:
+            figure.savefig(part, format=file.suffix[1:].lower(), dpi=160)
+    return file
+
+
+def over_time(logged: Sequence[Entry]) -> Figure:
+    """Accuracy on what is held out, a line a modality, and below it how many items were learned.
+
+    Dotted: the modality given. Marks at the foot: a class came that was new.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    times = [datetime.fromisoformat(one.time) for one in logged]
+    for name in dict.fromkeys(name for one in logged for name in (*one.accuracy, *(new.modality for new in one.new))):
+        _lines(above, name, times, logged)
+        came = [time for time, one in zip(times, logged) if any(new.modality == name for new in one.new)]
+        above.plot(came, [0.015] * len(came), "|", color=colour(name), markersize=9, clip_on=False)
+    above.set(ylim=(0, 1.02), ylabel="accuracy on held-out items")
+    learned = list(accumulate(len(one.learned) for one in logged))
+    below.plot(times, learned, color="#5f6873", drawstyle="steps-post", linewidth=1.4)
+    below.set(ylim=(0, 1.1 * max(learned)), ylabel="items learned", xlabel="time (UTC)")
+    below.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=8))
+    below.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    figure.draw_without_rendering()  # lays the panels out, so that their heights are known
+    _label(above, above.get_window_extent().height * 72 / figure.dpi, logged[-1])
+    return figure
+
+
+def _lines(axes: Axes, name: str, times: Sequence[datetime], logged: Sequence[Entry]) -> None:
+    """One modality's; broken where the method can't say."""
+    known = [(time, one.accuracy[name]) for time, one in zip(times, logged) if name in one.accuracy]
+    when, measured = [time for time, _ in known], [one for _, one in known]
+    given, not_given = ([nan if one is None else one for one in shares] for shares in (
+        [one.aware for one in measured], [one.agnostic for one in measured]
+    ))  # fmt: skip
+    axes.plot(when, given, ":", color=colour(name), drawstyle="steps-post", linewidth=1.2)
+    mark = "o" if len(known) <= MARKED else ""
+    axes.plot(when, not_given, color=colour(name), drawstyle="steps-post", linewidth=1.6, marker=mark, markersize=3.5)
+
+
+def _label(axes: Axes, height: float, last: Entry) -> None:
+    """Names and accuracies at the end, beside the lines; none covers another. height: of the axes, in points."""
+    low, high = axes.get_ylim()
+    shares = {name: one.agnostic for name, one in last.accuracy.items() if one.agnostic is not None}
+    places = [(name, (high - share) / (high - low)) for name, share in shares.items()]
+    for name, place in apart(places, 1.2 * LABEL / height, lowest=1.0):
+        text = f"{name}  {100 * shares[name]:.1f} % of {last.accuracy[name].items:,}"
+        axes.text(
+            1.02, 1 - place, text, color=colour(name), fontsize=LABEL - 1, verticalalignment="center",
+            transform=axes.transAxes,
+        )  # fmt: skip
