@@ -85,11 +85,11 @@ def _print(console: Console, model: Path, done: Iterator[Entry]) -> None:
     learned = held_out = new = set_aside = 0
     try:
         for entry in done:
+            learned, held_out = learned + len(entry.learned), held_out + len(entry.held_out)
+            new, set_aside = new + len(entry.new), set_aside + len(entry.set_aside)
             print_refused(console, "skipped", [Quarantined(one.path, one.reason) for one in entry.set_aside])
             if entry.version is not None:
                 console.print(_line(entry))
-            learned, held_out = learned + len(entry.learned), held_out + len(entry.held_out)
-            new, set_aside = new + len(entry.new), set_aside + len(entry.set_aside)
     except KeyboardInterrupt:
         pass
     console.print(f"{model}: {learned:,} learned, {held_out:,} held out, {new:,} new classes, {set_aside:,} skipped")

@@ -122,11 +122,12 @@ class Arrivals:
                 if item.file is None or os.path.lexists(item.file):
                     refused.append(Quarantined(item.id, bad.reason))
                 continue
-            same = hashed.setdefault(one.content, one).id
-            before = self.known.contents.get(one.content, same)
-            if before != item.id:
-                refused.append(Quarantined(item.id, f"holds what {before} held, which came before"))
-        return [one for content, one in hashed.items() if content not in self.known.contents], refused
+            before = self.known.contents.get(one.content)
+            if before is None and (first := hashed.setdefault(one.content, one)) is not one:
+                before = first.id
+            if before is not None:
+                refused.append(Quarantined(item.id, f"its content came before, as {before}"))
+        return list(hashed.values()), refused
 
     def _save(self, model: Model, entry: Entry, origin: str) -> Entry:
         """Save what was learned as a version that names its entry; the entry with the version's number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import accumulate
 from math import nan
 from pathlib import Path
@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from remodal.comparison.figures import STYLE
 from remodal.errors import RemodalError
@@ -23,6 +24,8 @@ from remodal.saved.folder import CONFIG, described
 from remodal.watching.log import LOG, Entry, entries
 
 KINDS = (".pdf", ".png", ".svg")
+BESIDE = timedelta(seconds=30)
+"""What is drawn before the first entry and after the last, at least."""
 LABEL = 10.0
 """Height of a label, in points."""
 MARKED = 40
@@ -53,7 +56,8 @@ def over_time(logged: Sequence[Entry]) -> Figure:
 
     Dotted: the modality given. Marks at the foot: a class came that was new.
     """
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(8, 5))
+    figure.subplots_adjust(left=0.1, right=0.78, bottom=0.1, top=0.93, hspace=0.1)
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     times = [datetime.fromisoformat(one.time) for one in logged]
     for name in dict.fromkeys(name for one in logged for name in (*one.accuracy, *(new.modality for new in one.new))):
@@ -61,12 +65,15 @@ def over_time(logged: Sequence[Entry]) -> Figure:
         came = [time for time, one in zip(times, logged) if any(new.modality == name for new in one.new)]
         above.plot(came, [0.015] * len(came), "|", color=colour(name), markersize=9, clip_on=False)
     above.set(ylim=(0, 1.02), ylabel="accuracy on held-out items")
+    above.set_title("dotted: the modality given; marks at the foot: a new class", loc="left", fontsize=LABEL - 1)
+    above.yaxis.set_major_formatter(PercentFormatter(1.0))
     learned = list(accumulate(len(one.learned) for one in logged))
     below.plot(times, learned, color="#5f6873", drawstyle="steps-post", linewidth=1.4)
     below.set(ylim=(0, 1.1 * max(learned)), ylabel="items learned", xlabel="time (UTC)")
+    margin = max(BESIDE, (times[-1] - times[0]) / 50)
+    below.set_xlim(times[0] - margin, times[-1] + margin)
     below.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=8))
     below.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    figure.draw_without_rendering()  # lays the panels out, so that their heights are known
     _label(above, above.get_window_extent().height * 72 / figure.dpi, logged[-1])
     return figure
 

@@ -105,8 +105,13 @@ def entries(folder: Path, last: str | None) -> Iterator[Entry]:
     while last is not None:
         counted.add(last)
         last = before.get(last)
+    left = set(counted)  # what is begun again within a second of a kill may be written twice
     for one in _written(folder):
-        if (one.after if one.version is None else one.id) in counted:
+        if one.version is None:
+            if one.after in counted:
+                yield one
+        elif one.id in left:
+            left.remove(one.id)
             yield one
 
 
