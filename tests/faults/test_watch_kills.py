@@ -13,8 +13,7 @@ import pytest
 from forking import executed
 
 import remodal
-from remodal.saved import versions
-from remodal.saved.folder import CONFIG, described
+from remodal.saved import current_description, versions
 from remodal.watching import LOG, entries, log, watch
 
 FILES = 8
@@ -105,6 +104,6 @@ def test_the_command_is_killed_while_files_arrive(saved: Path, folder: Path, lit
             process.kill()
             process.join()
     finished(tmp_path / "traps", saved, lite_cache)
-    logged = entries(saved, described(saved, CONFIG).about.arrived)
+    logged = entries(saved, current_description(saved).about.arrived)
     learned = Counter(one.path for entry in logged for one in (*entry.learned, *entry.held_out))
     assert learned == Counter(str(one.relative_to(folder)) for one in sentences)

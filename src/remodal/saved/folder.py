@@ -185,7 +185,12 @@ def versions(folder: Path) -> list[Description]:
 
 def current_version(folder: Path) -> int:
     """The number of the version that loading gives."""
-    return described(folder, CONFIG).version
+    return current_description(folder).version
+
+
+def current_description(folder: Path) -> Description:
+    """All that is said of the version that loading gives."""
+    return described(folder, CONFIG)
 
 
 def roll_back(folder: Path, version: int | None = None) -> Description:

@@ -20,8 +20,8 @@ from remodal.modalities import get_modality
 from remodal.modalities.formats import TEXT, format_of
 from remodal.model import Model
 from remodal.report.media import Shown, show
-from remodal.saved import changing, current_version, located, roll_back, versions
-from remodal.saved.folder import CONFIG, described
+from remodal.saved import changing, current_description, current_version, located, roll_back, versions
+from remodal.saved.folder import CONFIG
 from remodal.search import Hit, Index
 from remodal.serve.admission import Admission, Busy, Pixels
 from remodal.serve.background import log
@@ -312,7 +312,7 @@ class Service:
         """
 
         def read() -> list[dict[str, Any]]:
-            arrived = described(self.folder, CONFIG).about.arrived
+            arrived = current_description(self.folder).about.arrived
             kept = deque((one for one in entries(self.folder, arrived) if one.version is not None), last)
             return [
                 {

@@ -10,8 +10,17 @@ from pathlib import Path
 from remodal.errors import BadItem, RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.model import Model
-from remodal.saved import Description, Source, changing, fitting, forget, is_free, located, next_version
-from remodal.saved.folder import CONFIG, described
+from remodal.saved import (
+    Description,
+    Source,
+    changing,
+    current_description,
+    fitting,
+    forget,
+    is_free,
+    located,
+    next_version,
+)
 from remodal.streams.base import Column, Item, Quarantined, Task
 from remodal.watching.content import HashedItem
 from remodal.watching.known import Known
@@ -56,7 +65,7 @@ class Arrivals:
             found = None
             model = self._model if self._read is None and self._model else self._begin()
         else:
-            found = described(self.folder, CONFIG)
+            found = current_description(self.folder)
             model = self._model if self._read == found and self._model else self._load(self.folder)
         if model is not self._model:
             self.known = Known(entries(self.folder, model.learned_.arrived))
@@ -136,7 +145,7 @@ class Arrivals:
         model.learned_ = replace(model.learned_, arrived=entry.id, sources=sources)
         append(self.folder, entry)
         model.save(self.folder)
-        self._read = described(self.folder, CONFIG)
+        self._read = current_description(self.folder)
         if self._keep is not None:
             forget(self.folder, self._keep, lambda version: version.about.arrived is not None)
         return entry
@@ -157,7 +166,7 @@ class Arrivals:
 
 def _tasks(items: Sequence[Item]) -> list[Task]:
     """One a modality, of which all is for learning."""
-    tasks = []
+    tasks: list[Task] = []
     for modality in dict.fromkeys(item.modality for item in items):
         own = tuple(item for item in items if item.modality == modality)
         tasks.append(Task(len(tasks), modality, tuple(dict.fromkeys(item.label for item in own)), own, ()))

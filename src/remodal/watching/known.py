@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from remodal.streams.base import Column
-from remodal.watching.log import Entry, named
+from remodal.watching.log import Arrival, Entry, SetAside, named
 from remodal.watching.looking import Sign
 
 
@@ -27,7 +27,8 @@ class Known:
         for one in (*entry.learned, *entry.held_out):
             self.contents[one.content] = one.path
             self.counts[Column(one.modality, one.label)] += 1
-        for file in (*entry.learned, *entry.held_out, *entry.set_aside):
+        files: tuple[Arrival | SetAside, ...] = (*entry.learned, *entry.held_out, *entry.set_aside)
+        for file in files:
             self._files[entry.source, file.path] = Sign(file.bytes, file.changed)
 
     def is_file(self, source: str, path: str, sign: Sign) -> bool:

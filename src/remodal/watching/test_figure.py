@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from remodal.errors import RemodalError
-from remodal.saved.folder import CONFIG, described
+from remodal.saved import current_description
 from remodal.watching import entries
 from remodal.watching.conftest import Once
 from remodal.watching.figure import draw, over_time
@@ -22,7 +22,7 @@ def test_a_line_a_modality_and_a_picture_of_it(
         arrive(f"text/warm/{number}.txt")
         arrive(f"image/cold/{number}.png", as_=f"image/blue/{number}.png")
         once(saved)
-    logged = list(entries(saved, described(saved, CONFIG).about.arrived))
+    logged = list(entries(saved, current_description(saved).about.arrived))
     above, below = over_time(logged).axes
     assert below.lines[0].get_ydata()[-1] == sum(len(one.learned) for one in logged)
     drawn = {line.get_ydata()[-1] for line in above.lines if line.get_linestyle() == "-"}

@@ -30,9 +30,10 @@ def looks(folder: Path, every: float, unsettled: Callable[[], bool]) -> Iterator
 def _changes(folder: Path, every: float) -> Iterator[bool]:
     """Whether something changed in the folder, every so many seconds or sooner."""
     milliseconds = max(1, round(1000 * every))
-    waiting = {"watch_filter": None, "rust_timeout": milliseconds, "yield_on_timeout": True, "debounce": milliseconds}
     try:
-        for changes in watchfiles.watch(folder, **waiting):
+        for changes in watchfiles.watch(
+            folder, watch_filter=None, debounce=milliseconds, rust_timeout=milliseconds, yield_on_timeout=True
+        ):
             yield bool(changes)
     except OSError:  # no more folders can be watched on this machine, or not this kind of folder
         while True:
