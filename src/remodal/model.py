@@ -179,16 +179,25 @@ valid: a whole number, at least 0, at most 11
         origin: where the items come from, in words, for the model's card.
         """
         with self._store() as store:
-            needs = self._needs_tokens
-            data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress, needs)
-            held_out = prepare_held_out(task, self.backbone, store, needs) if isinstance(task, Task) else None
+            data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress, self._needs_tokens)
         stated = stated_licences(task.train), stated_unit(task.train)
         learned = self.learned_.after(data, origin, *stated)
-        if held_out is not None:
-            learned = learned.holding(task.modality, *held_out)
+        if isinstance(task, Task):
+            learned = self._holding(task, learned)
         self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
         self.learned_ = learned
         return self
+
+    def hold_out(self, task: Task) -> Self:
+        """Learn nothing; keep a few of a task's held-out items, of classes that are known, to measure it with."""
+        self.learned_ = self._holding(task, self.learned_)
+        return self
+
+    def _holding(self, task: Task, learned: Learned) -> Learned:
+        """What was learned, with the task's held-out items as far as there is room."""
+        with self._store() as store:
+            held_out = prepare_held_out(task, self.backbone, store, self._needs_tokens)
+        return learned if held_out is None else learned.holding(task.modality, *held_out)
 
     def usable(
         self, tasks: Sequence[Task], progress: Progress | None = None
@@ -431,7 +440,9 @@ valid: a whole number, at least 0, at most 11
             self.backbone.tower(modality)
         self.method.restore(state)
         kept = HeldOut.from_state(held_out, self.backbone, told.classes)
-        self.learned_ = Learned(told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit)
+        self.learned_ = Learned(
+            told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit, told.arrived
+        )
         for one in kept.kept.values():
             with torch.inference_mode():
                 self.method.scores(one.tokens[:1], told.classes[:TRIED])

@@ -27,6 +27,7 @@ from remodal.cli import (
     serve,
     update,
     versions,
+    watch,
 )
 from remodal.cli.guard import Guarded
 
@@ -46,6 +47,7 @@ app.command("index")(index.command)
 app.command("search")(search.command)
 app.command("serve")(serve.command)
 app.command("update")(update.command)
+app.command("watch")(watch.command)
 app.command("merge")(merge.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
@@ -80,6 +82,7 @@ def _remodal(
     remodal search i "a barking dog"        find them by words, or by another medium
     remodal serve my-model                  all of it over HTTP, and on a page
     remodal update my-model --data folder   learn what is new in a folder; the old version stays
+    remodal watch folder --model my-model   learn what arrives in a folder as it arrives
     remodal merge north south --into all    models that learned apart become one
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from

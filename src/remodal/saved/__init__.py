@@ -12,9 +12,12 @@ from remodal.saved.folder import (
     InUse,
     Saved,
     changing,
+    current_description,
     current_version,
     forget,
+    is_free,
     is_model,
+    next_version,
     read,
     roll_back,
     tidy,
@@ -29,7 +32,7 @@ from remodal.saved.located import located
 from remodal.saved.trust import fitting, trusted
 
 __all__ = [
-    "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing", "current_version",
-    "fitting", "forget", "is_model", "located", "push", "read", "roll_back", "tidy", "trusted", "versions", "write",
-    "write_run",
+    "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing",
+    "current_description", "current_version", "fitting", "forget", "is_free", "is_model", "located", "next_version",
+    "push", "read", "roll_back", "tidy", "trusted", "versions", "write", "write_run",
 ]  # fmt: skip

@@ -93,11 +93,11 @@ def _shown(column: Column) -> Column:
 Class = Annotated[Column, AfterValidator(_shown)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
-class File(_Part):
+class File(Part):
     """A file of tensors in the model's folder."""
 
     name: str = Field(pattern=r"^([A-Za-z0-9_-]{1,64}|tensors/[0-9a-f]{64})\.safetensors$")
@@ -105,7 +105,7 @@ class File(_Part):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Source(_Part):
+class Source(Part):
     """What was learned at one go: how many items, of which classes, from where, under which licences."""
 
     modality: Name
@@ -115,7 +115,7 @@ class Source(_Part):
     licences: tuple[Line, ...] = ()
 
 
-class Measured(_Part):
+class Measured(Part):
     """Accuracy on the items of a modality that were held out; None where the method can't say."""
 
     items: int = Field(ge=1, le=10**12)
@@ -123,13 +123,13 @@ class Measured(_Part):
     agnostic: Share | None
 
 
-class About(_Part):
+class About(Part):
     """What a model is and has learned.
 
     settings, backbone_settings: the method's, the backbone's. dtype: of the frozen model's products. tasks: how often
     it has learned. lineage: by modality, a hash over all that was learned of it, in order. accuracy: by modality, on
     the held-out items that are saved with it. depth_unit: of the depth files that it learned from, where one was
-    stated.
+    stated. arrived: the last entry that it has learned of a log of what came (:mod:`remodal.watching`).
     """
 
     method: Name
@@ -146,6 +146,7 @@ class About(_Part):
     lineage: dict[Name, Hash]
     accuracy: dict[Name, Measured]
     depth_unit: Annotated[str, Field(pattern=rf"^({'|'.join(METRES)})$")] | None = None
+    arrived: Hash | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> About:
@@ -157,7 +158,7 @@ class About(_Part):
         return self
 
 
-class Description(_Part):
+class Description(Part):
     """A saved version. parent: the version that it learned on from, in the same folder. made: UTC, ISO 8601.
 
     weights, held_out: the files that hold its tensors, in their order.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +59,18 @@ def is_model(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
+def is_free(folder: Path, own: Collection[str] = ()) -> bool:
+    """Whether a model can begin in ``folder``: at most what a process has left that was killed when it began one.
+
+    own: names of files that may stand there too.
+    """
+    known = {LOCK, CARD, VERSIONS, PIECES, *own}
+    return not is_model(folder) and (
+        not folder.exists()
+        or (folder.is_dir() and all(one.name in known or one.name.endswith(".part") for one in folder.iterdir()))
+    )
+
+
 @contextmanager
 def changing(folder: Path) -> Iterator[None]:
     """While the block runs, no other process adds a version or goes back to one.
@@ -99,7 +111,7 @@ def write(folder: Path, told: About, state: State, held_out: State, parent: int 
     parent: the version of this folder that it learned on from. The caller holds :func:`changing`.
     """
     existing = versions(folder) if is_model(folder) else []
-    number = max((one.version for one in existing), default=0) + 1
+    number = next_version(folder)
     try:
         weights, held = stored(folder, state), stored(folder, held_out)
         with valid(f"{folder}: can't be saved"):
@@ -122,6 +134,11 @@ def write(folder: Path, told: About, state: State, held_out: State, parent: int 
             _forget_remains(folder)
         raise
     return written
+
+
+def next_version(folder: Path) -> int:
+    """The number of the version that would be added now."""
+    return max((one.version for one in versions(folder)), default=0) + 1 if is_model(folder) else 1
 
 
 def write_run(folder: Path, settings: RunSettings, method: Method, prepared: PreparedStream) -> Description:
@@ -168,7 +185,12 @@ def versions(folder: Path) -> list[Description]:
 
 def current_version(folder: Path) -> int:
     """The number of the version that loading gives."""
-    return described(folder, CONFIG).version
+    return current_description(folder).version
+
+
+def current_description(folder: Path) -> Description:
+    """All that is said of the version that loading gives."""
+    return described(folder, CONFIG)
 
 
 def roll_back(folder: Path, version: int | None = None) -> Description:
@@ -188,15 +210,17 @@ def roll_back(folder: Path, version: int | None = None) -> Description:
     return by_number[wanted]
 
 
-def forget(folder: Path, keep: int) -> list[int]:
+def forget(folder: Path, keep: int, among: Callable[[Description], bool] = lambda _: True) -> list[int]:
     """Remove all versions but the newest ``keep`` and the current one, with what of their files no other version names.
 
-    Returns the numbers of those removed. The caller holds :func:`changing`.
+    among: the versions that are counted and removed; the others stay. Returns the numbers of those removed. The caller
+    holds :func:`changing`.
     """
     if keep < 1:
         raise RemodalError(f"found {keep} versions to keep; valid: 1 or more")
     current = current_version(folder)
-    removed = [one.version for one in versions(folder)[:-keep] if one.version != current]
+    counted = [one.version for one in versions(folder) if among(one)]
+    removed = [version for version in counted[:-keep] if version != current]
     for number in removed:
         (folder / _kept(number)).unlink(missing_ok=True)
     _forget_remains(folder)

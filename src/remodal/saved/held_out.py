@@ -40,10 +40,14 @@ class HeldOut:
 
     kept: Mapping[str, Kept] = field(default_factory=dict)
 
+    def counts(self, modality: str) -> Counter[str]:
+        """How many items there are of each class of a modality."""
+        return Counter(self.kept[modality].labels if modality in self.kept else ())
+
     def added(self, modality: str, tokens: Tokens, labels: Sequence[str]) -> HeldOut:
         """With these items too, as far as their classes have room; a class's are taken spread over those given."""
         before = self.kept.get(modality)
-        counts = Counter(() if before is None else before.labels)
+        counts = self.counts(modality)
         by_class: dict[str, list[int]] = {}
         for at, label in enumerate(labels):
             by_class.setdefault(label, []).append(at)

@@ -25,6 +25,7 @@ class Learned:
 
     lineage: by modality, a hash over all that was learned of it, in order: two models of one kind with the same
     lineage have learned the same. tasks: how often there was something to learn. depth_unit: of the first depth files.
+    arrived: see :class:`~remodal.saved.description.About`.
     """
 
     columns: tuple[Column, ...] = ()
@@ -33,6 +34,7 @@ class Learned:
     tasks: int = 0
     held_out: HeldOut = field(default_factory=HeldOut)
     depth_unit: str | None = None
+    arrived: str | None = None
 
     def after(self, data: TaskData, origin: str, licences: Sequence[str] = (), unit: str | None = None) -> Learned:
         """With what was learned from ``data``. origin: where its items come from, in words. unit: that they state."""
@@ -118,6 +120,7 @@ def about(method: Method, name: str, backbone: str, features: Features, learned:
             lineage=dict(learned.lineage),
             accuracy=accuracy,
             depth_unit=learned.depth_unit,
+            arrived=learned.arrived,
         )
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Annotated, Any, BinaryIO, TypeVar
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
@@ -28,6 +28,7 @@ from remodal.serve.turns import Client
 LEFT = 499
 """Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
 MAX_VERSION = 10**9
+MAX_ENTRIES = 10_000
 A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
 Unit = Annotated[DepthUnit | None, Form(description="of depth files; by default the model's")]
 Given = TypeVar("Given")
@@ -161,6 +162,24 @@ def routes(service: Service) -> APIRouter:
         uploads = await _uploads(files, depth_unit)
         job = await _while_there(request, service.teach(_client(request), label, uploads, modality))
         return job.as_json()
+
+    @router.post("/arrivals", status_code=202)
+    async def arrive(
+        request: Request,
+        label: Annotated[str, Form(description="the class's name")],
+        files: list[UploadFile],
+        modality: Annotated[str | None, Form(description="where a file's content doesn't tell")] = None,
+        depth_unit: Unit = None,
+    ) -> dict[str, Any]:
+        """Have the model learn files of a class as they arrive: each content once, every fourth of a class held out."""
+        uploads = await _uploads(files, depth_unit)
+        job = await _while_there(request, service.teach(_client(request), label, uploads, modality, "arrival"))
+        return job.as_json()
+
+    @router.get("/arrivals")
+    async def arrivals(last: Annotated[int, Query(ge=1, le=MAX_ENTRIES)] = 100) -> list[dict[str, Any]]:
+        """What arrived, over HTTP or in a folder that is watched: when, how much was learned, accuracy from then on."""
+        return await service.arrivals(last)
 
     @router.get("/jobs/{identity}")
     async def job(identity: str) -> dict[str, Any]:

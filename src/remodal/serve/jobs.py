@@ -30,13 +30,13 @@ MAX_LINE = 1 << 24
 class Job:
     """One piece of work for another process.
 
-    kind: ``update`` teaches the class ``label`` from ``files`` files, ``refresh`` embeds stored media again. progress:
-    ``work``, ``done`` and ``total`` of what is going on. result: what the work did. problem: what didn't work; beside a
-    result where the new version was saved nevertheless.
+    kind: ``update`` teaches the class ``label`` from ``files`` files, and so does ``arrival``, for which each content
+    counts once; ``refresh`` embeds stored media again. progress: ``work``, ``done`` and ``total`` of what is going on.
+    result: what the work did. problem: what didn't work; beside a result where the new version was saved nevertheless.
     """
 
     id: str
-    kind: Literal["update", "refresh"]
+    kind: Literal["update", "arrival", "refresh"]
     label: str = ""
     files: int = 0
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
@@ -66,14 +66,14 @@ class Jobs(Background):
         self.running = False
         self.all: dict[str, Job] = {}
 
-    async def update(self, label: str, lessons: Sequence[Lesson]) -> Job:
+    async def update(self, label: str, lessons: Sequence[Lesson], kind: Literal["update", "arrival"] = "update") -> Job:
         """Queue an update that teaches ``label`` from files.
 
         Raises:
             RemodalError: Too many jobs wait, or the files can't be kept.
         """
         self.check_room()
-        job = Job(secrets.token_hex(8), "update", label, len(lessons))
+        job = Job(secrets.token_hex(8), kind, label, len(lessons))
         await asyncio.to_thread(self._staging.keep, job.id, label, lessons)
         try:
             return self._queued(job)
@@ -144,7 +144,7 @@ class Jobs(Background):
     async def _work(self, job: Job) -> None:
         """Have it done; RemodalError with what the process told last, or that it told nothing."""
         job.state = "running"
-        data = [str(self._staging.lessons(job.id))] if job.kind == "update" else []
+        data = [] if job.kind == "refresh" else [str(self._staging.lessons(job.id)), job.kind]
         learner = [*self._learner, *data]
         process = await asyncio.create_subprocess_exec(*learner, stdin=DEVNULL, stdout=PIPE, limit=MAX_LINE)
         problem = ""

@@ -1,4 +1,4 @@
-"""The process that learns: ``python -m remodal.serve.learner WORK [DATA]``; WORK as JSON, see :class:`Work`.
+"""The process that learns: ``python -m remodal.serve.learner WORK [DATA [KIND]]``; WORK as JSON, see :class:`Work`.
 
 Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what the
 update did, when there is a new version; or ``problem``. The server may kill it at any moment:
@@ -13,24 +13,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.features.progress import Counter
 from remodal.model import Model
+from remodal.saved import InUse
+from remodal.serve.staging import TAUGHT
+from remodal.streams import lessons
 from remodal.training.threads import bound_spinning
 from remodal.updating import Updated, update
+from remodal.watching import Arrivals
+from remodal.watching.watch import KEEP
 
 TOLD_SECONDS = 0.2
 """Between two lines about the same work."""
+PATIENCE_SECONDS = 60.0
+"""That what arrives waits for another process, such as ``remodal watch``, to be done with the model."""
 
 
 class Work(NamedTuple):
     """What every job of a server has in common.
 
     model, cache, device, dtype, trust_backbone: see :meth:`Model.load`. search_index: to be refreshed afterwards, None
-    where there is none. keep: versions that stay after an update, None for all.
+    where there is none. keep: versions that stay after an update, None for all
+    (for arrivals: the default of watching).
     """
 
     model: str
@@ -72,8 +81,11 @@ class Told:
         self._out.flush()
 
 
-def main(work: str, data: str = "") -> int:
-    """Update the model from ``data``, if there is some, and the index, if there is one; the exit status."""
+def main(work: str, data: str = "", kind: str = "update") -> int:
+    """Update the model from ``data``, if there is some, and the index, if there is one; the exit status.
+
+    kind: ``arrival`` where what is in ``data`` arrives (:mod:`remodal.watching`).
+    """
     # what a library prints must not come between the lines
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -83,7 +95,9 @@ def main(work: str, data: str = "") -> int:
         "cache": Path(asked.cache), "device": asked.device, "dtype": asked.dtype, "trust_backbone": asked.trust_backbone
     }  # fmt: skip
     try:
-        if data:
+        if data and kind == "arrival":
+            told.tell(**_arrived(asked, data, told, loading))
+        elif data:
             told.tell(**_as_json(update(asked.model, data, keep=asked.keep, progress=told, **loading)))
         if asked.search_index:
             from remodal.search import Index, refresh
@@ -93,6 +107,24 @@ def main(work: str, data: str = "") -> int:
         told.tell(problem=str(error))
         return 2
     return 0
+
+
+def _arrived(asked: Work, data: str, told: Told, loading: dict[str, Any]) -> dict[str, Any]:
+    """Learn what arrived, when no other process changes the model any more; what was done."""
+    arrivals = Arrivals(asked.model, partial(Model.load, **loading), keep=asked.keep or KEEP)
+    tasks, refused = lessons(data, undivided=sys.maxsize)
+    items = [item for task in tasks for item in task.train]
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            done = arrivals.take(items, TAUGHT, f"{TAUGHT}, as it came", set_aside=refused, progress=told)
+        except InUse:
+            if time.monotonic() > end:
+                raise
+            time.sleep(TOLD_SECONDS)
+        else:
+            assert done is not None, "each item is learned, held out or set aside"
+            return done.model_dump(mode="json")
 
 
 def _as_json(done: Updated) -> dict[str, Any]:

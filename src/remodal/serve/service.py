@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from remodal.modalities import get_modality
 from remodal.modalities.formats import TEXT, format_of
 from remodal.model import Model
 from remodal.report.media import Shown, show
-from remodal.saved import changing, current_version, located, roll_back, versions
+from remodal.saved import changing, current_description, current_version, located, roll_back, versions
 from remodal.saved.folder import CONFIG
 from remodal.search import Hit, Index
 from remodal.serve.admission import Admission, Busy, Pixels
@@ -36,6 +37,7 @@ from remodal.serve.staging import Lesson, Staging
 from remodal.serve.turns import Client
 from remodal.serve.watching import Watcher
 from remodal.streams.labels import checked_label
+from remodal.watching import entries
 
 SHORT = 10_000
 """Bytes of a text that waits for no decoder: reading it is Python's own work, and takes less than 20 ms."""
@@ -269,8 +271,17 @@ class Service:
             raise BadItem(identity[:80], "found no such stored file")
         return found.path.name, await asyncio.to_thread(found.open)
 
-    async def teach(self, client: Client, label: str, uploads: Sequence[Upload], modality: str | None = None) -> Job:
+    async def teach(
+        self,
+        client: Client,
+        label: str,
+        uploads: Sequence[Upload],
+        modality: str | None = None,
+        kind: Literal["update", "arrival"] = "update",
+    ) -> Job:
         """Queue an update that teaches a class from files; each is decoded before it is taken.
+
+        kind: see :class:`~remodal.serve.jobs.Job`.
 
         Raises:
             Damaged: The model's folder can't be read.
@@ -291,7 +302,32 @@ class Service:
             for one, upload in zip(media, uploads, strict=True)
         ]
         # a client that leaves now has taught; files that are half written would be left behind
-        return await asyncio.shield(self.jobs.update(label, lessons))
+        return await asyncio.shield(self.jobs.update(label, lessons, kind))
+
+    async def arrivals(self, last: int) -> list[dict[str, Any]]:
+        """What arrived, and was learned, until the folder's current version: the ``last`` times, oldest first.
+
+        Raises:
+            Damaged: The model's folder can't be read.
+        """
+
+        def read() -> list[dict[str, Any]]:
+            arrived = current_description(self.folder).about.arrived
+            kept = deque((one for one in entries(self.folder, arrived) if one.version is not None), last)
+            return [
+                {
+                    "time": one.time,
+                    "version": one.version,
+                    "learned": len(one.learned),
+                    "held_out": len(one.held_out),
+                    "new": [list(column) for column in one.new],
+                    "accuracy": {name: measured.model_dump() for name, measured in one.accuracy.items()},
+                }
+                for one in kept
+            ]
+
+        with folder_read():
+            return await asyncio.to_thread(read)
 
     async def answer_with_current(self) -> int:
         """Answer with the current version of the folder from the next batch on; its number.

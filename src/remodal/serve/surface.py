@@ -18,6 +18,7 @@ OWN: Mapping[str, frozenset[str]] = {
     "/index": READING,
     "/media/{identity}": READING,
     "/update": POSTING,
+    "/arrivals": READING | POSTING,
     "/jobs/{identity}": READING,
     "/versions": READING,
     "/rollback": POSTING,

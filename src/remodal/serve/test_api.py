@@ -187,6 +187,25 @@ def test_a_class_is_taught_while_the_old_version_answers(
     assert "taught on the server" in (saved / "README.md").read_text()
 
 
+def test_what_arrives_over_http_is_learned_once_and_logged(client: TestClient) -> None:
+    def arrived(*numbers: int, name: str = "grass") -> dict[str, Any]:
+        files = [("files", (f"{number}.png", picture(7 * number))) for number in numbers]
+        return finished(client, client.post("/arrivals", data={"label": name}, files=files).json()["id"])
+
+    assert client.get("/arrivals").json() == []
+    first = arrived(0)["result"]
+    assert (first["version"], first["new"], len(first["learned"])) == (2, [["image", "grass"]], 1)
+    second = arrived(1, 2, 3)["result"]
+    assert (len(second["learned"]), len(second["held_out"])) == (2, 1)
+    again = arrived(0, name="another name")
+    assert (again["state"], again["result"]["version"]) == ("done", None)
+    assert "its content came before" in again["result"]["set_aside"][0]["reason"]
+    listed = client.get("/arrivals").json()
+    assert [(one["version"], one["learned"], one["held_out"]) for one in listed] == [(2, 1, 0), (3, 2, 1)]
+    assert [one["version"] for one in client.get("/arrivals", params={"last": 1}).json()] == [3]
+    assert client.get("/arrivals", params={"last": 0}).status_code == 400
+
+
 def test_a_version_can_be_gone_back_to(client: TestClient) -> None:
     files = [("files", (str(n), picture(n))) for n in range(3)]
     finished(client, client.post("/update", data={"label": "grass"}, files=files).json()["id"])
