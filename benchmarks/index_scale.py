@@ -22,7 +22,7 @@ from recording import record
 
 from remodal.modalities import MODALITIES
 from remodal.search import Index
-from remodal.search.index import Stored
+from remodal.search.rows import Stored
 from remodal.search.keeping import COMMIT_FILES
 
 SIZES = (1_000, 10_000, 100_000)
