@@ -1,7 +1,7 @@
-"""The database of an index: a LanceDB table, in a folder or in an object store.
+"""Files that can be searched: what is asked of an index and done to it.
 
 One row a file: where it is, a hash of its content, what the model found in it, its place in the text space, and the
-lineage of its modality at that time (what the model had learned of it).
+lineage of its modality at that time (what the model had learned of it). Only :meth:`Index.stored` can read them all.
 """
 
 from __future__ import annotations
@@ -214,9 +214,9 @@ class Index:
 
 def _as_python(piece: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows of a piece; the vectors stay arrays."""
-    vectors = (
-        piece.column("vector").flatten().to_numpy().reshape(len(piece), -1) if "vector" in piece.schema.names else ()
-    )
-    plain = piece.drop_columns(["vector"]) if len(vectors) else piece
-    for at, row in enumerate(plain.to_pylist()):
-        yield {**row, "vector": vectors[at]} if len(vectors) else row
+    if "vector" not in piece.schema.names:
+        yield from piece.to_pylist()
+        return
+    vectors = piece.column("vector").flatten().to_numpy().reshape(len(piece), -1)
+    for row, vector in zip(piece.drop_columns(["vector"]).to_pylist(), vectors, strict=True):
+        yield {**row, "vector": vector}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 UNIT = "unit"
 KEY = {"lance-schema:unenforced-primary-key:position": "1"}
-"""Tells LanceDB that no two rows have the same value here: without it, two processes that insert a file at once both do."""
+"""No two rows have the same value here: without this, two processes that insert one file at once would make two."""
 
 
 def identity(path: str) -> str:

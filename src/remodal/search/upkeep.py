@@ -73,7 +73,7 @@ def probes(rows: int, wanted: int) -> int:
 
 
 def _places(table: Any) -> _Places | None:
-    """The index of the places; the larger one, should there be two because a process died between making and dropping."""
+    """The index of the places; the larger one, where a process died between making it and dropping the other."""
     found = [
         _Places(one.name, int(one.name.removeprefix(NAME)), one.num_segments, one.num_unindexed_rows)
         for one in table.list_indices()
