@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -253,3 +254,35 @@ def test_processes_that_write_the_same_files_at_once_lose_and_double_nothing(
     assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0), ("", 0)]
     paths = Counter(one.path for one in large.stored())
     assert paths == Counter(one.path for one in [*files(ROWS), *files(500, 5_000)])
+
+
+TIDIED = """
+import json, resource, sys
+import numpy as np
+import pyarrow as pa
+from remodal.search import Index
+
+index, draws = Index.create(sys.argv[1], "model", "fingerprint", 384), np.random.default_rng(0)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+for start in range(0, int(sys.argv[2]), 4_000):
+    names = pa.array([f"{at:064}" for at in range(start, start + 4_000)])
+    columns = {name: names for name in ("id", "path", "content")}
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(draws.standard_normal(4_000 * 384, np.float32)), 384)
+    columns["probability"] = pa.array([0.5] * 4_000, pa.float32())
+    columns |= {name: pa.array(["image"] * 4_000) for name in index._table.schema.names if name not in columns}
+    index._table.add(pa.table(columns, schema=index._table.schema))
+before = peak()
+index.tidy()
+print(json.dumps(peak() - before))
+"""
+
+
+@pytest.mark.long
+def test_the_memory_to_tidy_an_index_does_not_grow_with_it(tmp_path: Path) -> None:
+    # lancedb/lancedb#2325: optimize held what it read
+    taken = {}
+    for rows in (100_000, 300_000):
+        command = [sys.executable, "-c", TIDIED, str(tmp_path / str(rows)), str(rows)]
+        taken[rows] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    more_on_disk = 200_000 * 384 * 4 / 1e6
+    assert taken[300_000] - taken[100_000] < more_on_disk / 2, taken
