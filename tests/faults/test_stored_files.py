@@ -13,7 +13,7 @@ from serving import served
 
 import remodal
 from remodal.search import Index, keep_up
-from remodal.search.index import Stored
+from remodal.search.rows import Stored
 
 LEAVES = "found a link that leaves the folder; valid: files below it"
 

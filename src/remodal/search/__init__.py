@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from remodal.search.index import Hit, Index, Stored
+from remodal.search.index import Index
 from remodal.search.keeping import Kept, forget, keep_up, refresh
+from remodal.search.rows import Hit, Stored
 
 __all__ = ["Hit", "Index", "Kept", "Stored", "forget", "keep_up", "refresh"]

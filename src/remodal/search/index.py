@@ -1,70 +1,32 @@
-"""The database of an index: a LanceDB table, in a folder or in an object store.
+"""Files that can be searched: what is asked of an index and done to it.
 
 One row a file: where it is, a hash of its content, what the model found in it, its place in the text space, and the
-lineage of its modality at that time (what the model had learned of it).
+lineage of its modality at that time (what the model had learned of it). Only :meth:`Index.stored` can read them all.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from remodal.errors import RemodalError, in_one_line, installed_with
+from remodal.errors import RemodalError, in_one_line
+from remodal.features.progress import Progress, Silent
 from remodal.media import Found
 from remodal.modalities import get_modality
+from remodal.search import conditions, upkeep
+from remodal.search.database import About, is_folder, make, opened, tell, writing
+from remodal.search.rows import File, Hit, Stored, identity
 
-TABLE, ABOUT = "media", "about"
-UNIT = "unit"
 IDENTITY = re.compile(r"[0-9a-f]{64}")
-OLD = timedelta(days=1)
-"""Superseded states of the table are kept so long, for processes that still read them."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A file of the index. folder: it was found below. vector: ``[d]``, of length one. unit: of depth, where stated."""
-
-    path: str
-    folder: str
-    content: str
-    modality: str
-    label: str
-    probability: float
-    lineage: str
-    vector: NDArray[np.float32] = field(compare=False)
-    unit: str = ""
-
-    @property
-    def id(self) -> str:
-        """A name that can stand in any query: a hash of the path."""
-        return sha256(self.path.encode()).hexdigest()
-
-
-class Hit(NamedTuple):
-    """A file that was found. nearness: the cosine, at most 1."""
-
-    id: str
-    path: str
-    modality: str
-    label: str
-    nearness: float
-
-
-class About(NamedTuple):
-    """What an index was made with. model: where it is, as it was last named. fingerprint: of its backbone."""
-
-    model: str
-    fingerprint: str
+STORED = [field.name for field in fields(Stored)]
+READ = 4_096
+"""Rows that are in memory at once."""
 
 
 Asked = ParamSpec("Asked")
@@ -99,32 +61,17 @@ class Index:
         Raises:
             RemodalError: There is one that was made with another backbone, or none can be made.
         """
-        schema = pa.schema(
-            [
-                ("id", pa.string()),
-                ("path", pa.string()),
-                ("folder", pa.string()),
-                ("content", pa.string()),
-                ("modality", pa.string()),
-                ("label", pa.string()),
-                ("probability", pa.float32()),
-                ("lineage", pa.string()),
-                ("vector", pa.list_(pa.float32(), width)),
-                (UNIT, pa.string()),
-            ]
-        )
         about = About(model, fingerprint)
         with in_one_line(f"{uri}: no index can be made there"):
-            database = _connected(uri)
-            there = database.list_tables().tables
-            if TABLE not in there:
-                database.create_table(ABOUT, [about._asdict()], mode="overwrite" if ABOUT in there else "create")
-                # last: without it there is no index
-                database.create_table(TABLE, schema=schema, exist_ok=True)
-            index = cls._opened(uri, database)
+            if is_folder(uri):
+                Path(uri).mkdir(parents=True, exist_ok=True)
+            with writing(uri):
+                make(uri, about, width)
+            index = cls.open(uri)
             index.check(fingerprint)
             if index.about != about:
-                database.create_table(ABOUT, [about._asdict()], mode="overwrite")
+                with writing(uri):
+                    tell(uri, about)
                 index.about = about
             return index
 
@@ -135,22 +82,11 @@ class Index:
         Raises:
             RemodalError: There is none.
         """
-        missing = RemodalError(f"{uri}: found no index; valid: what remodal index MODEL FOLDER --into {uri} makes")
-        if "://" not in uri and not Path(uri).is_dir():
-            raise missing
         with in_one_line(f"{uri}: the index can't be opened"):
-            database = _connected(uri)
-            if TABLE not in database.list_tables().tables:
-                raise missing
-            return cls._opened(uri, database)
-
-    @classmethod
-    def _opened(cls, uri: str, database: Any) -> Self:
-        (about,) = database.open_table(ABOUT).to_arrow().to_pylist()
-        table = database.open_table(TABLE)
-        if UNIT not in table.schema.names:  # of a version that didn't ask for it
-            table.add_columns({UNIT: "''"})
-        return cls(uri, table, About(**about))
+            found = opened(uri)
+        if found is None:
+            raise RemodalError(f"{uri}: found no index; valid: what remodal index MODEL FOLDER --into {uri} makes")
+        return cls(uri, *found)
 
     def check(self, fingerprint: str) -> None:
         """Raises RemodalError where the index was made with another backbone than the one of that fingerprint."""
@@ -170,24 +106,48 @@ class Index:
         if files:
             rows = pa.Table.from_pylist([{"id": one.id, **asdict(one)} for one in files], schema=self._table.schema)
             merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-            merge.execute(rows)
+            # LanceDB sees that two processes insert the same file only where it reads the ids without their index:
+            # that is slow where they are many, and nothing that processes need who wait for each other
+            with writing(self.uri):
+                merge.use_index(is_folder(self.uri)).execute(rows)
 
     @_reaching
     def remove(self, ids: Iterable[str]) -> None:
         """Forget files."""
-        listed = [f"'{one}'" for one in ids if IDENTITY.fullmatch(one)]
-        if listed:
-            self._table.delete(f"id IN ({', '.join(listed)})")
+        for some in conditions.among("id", filter(IDENTITY.fullmatch, ids)):
+            with writing(self.uri):
+                self._table.delete(some)
 
     @_reaching
-    def stored(self) -> list[Stored]:
-        """What is stored of all files."""
-        rows = self._table.to_arrow().drop_columns(["id"])
-        vectors = (
-            rows["vector"].combine_chunks().flatten().to_numpy().reshape(-1, rows.schema.field("vector").type.list_size)
-        )
-        listed = rows.drop_columns(["vector"]).to_pylist()
-        return [Stored(**row, vector=vector) for row, vector in zip(listed, vectors, strict=True)]
+    def remove_below(self, folder: Path) -> int:
+        """Forget the files below a folder, which is an absolute path; how many they were."""
+        with writing(self.uri):
+            return int(self._table.delete(conditions.below(folder)).num_deleted_rows)
+
+    def below(self, folder: Path) -> Iterator[File]:
+        """What is stored of the files below a folder, which is an absolute path; read piece by piece."""
+        return self._files(conditions.below(folder))
+
+    @_reaching
+    def files(self, paths: Iterable[str]) -> dict[str, File]:
+        """The stored ones of some files, by their paths."""
+        listed = conditions.among("id", map(identity, paths))
+        return {one.path: one for some in listed for one in self._files(some)}
+
+    def with_content(self, contents: Iterable[str]) -> Iterator[File]:
+        """All files of such contents."""
+        for some in conditions.among("content", contents):
+            yield from self._files(some)
+
+    def folders(self) -> list[str]:
+        """The folders that files were found below, sorted."""
+        return sorted({row["folder"] for row in self._rows(None, ["folder"])})
+
+    @_reaching
+    def stored(self, paths: Iterable[str] | None = None) -> list[Stored]:
+        """What is stored of some files, or of all: then it is as large as the index."""
+        which = [None] if paths is None else conditions.among("id", map(identity, paths))
+        return [Stored(**row) for some in which for row in self._rows(some, STORED)]
 
     @_reaching
     def stale(self, lineage: Mapping[str, str]) -> dict[str, int]:
@@ -196,20 +156,33 @@ class Index:
         lineage: the model's, by modality.
         """
         counts = {
-            name: int(self._table.count_rows(f"modality = '{name}' AND lineage != '{learned}'"))
-            for name, learned in lineage.items()
+            name: int(self._table.count_rows(conditions.stale({name: learned}))) for name, learned in lineage.items()
         }
         return {name: count for name, count in counts.items() if count}
 
+    def stale_files(self, lineage: Mapping[str, str]) -> Iterator[File]:
+        """The files that :meth:`stale` counts. They may be put again meanwhile, and it may take days."""
+        for some in conditions.slices(len(self)):
+            yield from list(self._files(f"{some} AND ({conditions.stale(lineage)})"))
+
     @_reaching
     def search(self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
-        """The ``top`` files nearest to ``vector``, nearest first; of some modalities, or of all."""
+        """The ``top`` files nearest to ``vector``, nearest first; of some modalities, or of all.
+
+        Exact where fewer than :data:`~remodal.search.upkeep.EXACT_ROWS` come into question. Among more, a file that is
+        among the ten nearest is missed now and then.
+        """
         query = self._table.search(list(vector)).distance_type("cosine").limit(top)
+        rows = wanted = len(self)
         if modalities:
-            names = ", ".join(f"'{get_modality(name).name}'" for name in modalities)
-            query = query.where(f"modality IN ({names})", prefilter=True)
-        rows = query.select(["id", "path", "modality", "label", "_distance"]).to_list()
-        return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in rows]
+            some = " OR ".join(conditions.among("modality", (get_modality(name).name for name in modalities)))
+            query, wanted = query.where(some, prefilter=True), self._table.count_rows(some)
+        if wanted < upkeep.EXACT_ROWS:
+            query = query.bypass_vector_index()
+        else:
+            query = query.nprobes(upkeep.probes(rows, wanted)).refine_factor(upkeep.REFINED)
+        found = query.select(["id", "path", "modality", "label", "_distance"]).to_list()
+        return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in found]
 
     @_reaching
     def file(self, identity: str) -> Found | None:
@@ -220,12 +193,30 @@ class Index:
         return Found(Path(rows[0]["folder"]), Path(rows[0]["path"])) if rows else None
 
     @_reaching
-    def tidy(self) -> None:
-        """Join small pieces that updates left, and drop states nobody reads any more."""
-        self._table.optimize(cleanup_older_than=OLD)
+    def tidy(self, progress: Progress | None = None) -> None:
+        """Join small pieces that updates left, drop states nobody reads any more, and make a large index fast.
+
+        Of a large index this takes long when much has changed, and nothing otherwise.
+        """
+        with writing(self.uri):
+            upkeep.tidy(self._table, progress or Silent())
+
+    def _files(self, condition: str) -> Iterator[File]:
+        return (File(**row) for row in self._rows(condition, list(File._fields)))
+
+    def _rows(self, condition: str | None, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The rows that a condition holds of, piece by piece."""
+        with in_one_line(f"{self.uri}: the index can't be used"):
+            query = self._table.search().select(list(columns))
+            for piece in (query if condition is None else query.where(condition)).to_batches(READ):
+                yield from _as_python(piece)
 
 
-def _connected(uri: str) -> Any:
-    with installed_with("search"):
-        import lancedb
-    return lancedb.connect(uri, read_consistency_interval=timedelta(0))  # another process may write
+def _as_python(piece: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of a piece; the vectors stay arrays."""
+    if "vector" not in piece.schema.names:
+        yield from piece.to_pylist()
+        return
+    vectors = piece.column("vector").flatten().to_numpy().reshape(len(piece), -1)
+    for row, vector in zip(piece.drop_columns(["vector"]).to_pylist(), vectors, strict=True):
+        yield {**row, "vector": vector}

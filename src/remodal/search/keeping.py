@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
@@ -16,11 +16,15 @@ from remodal.features.progress import Progress, Silent
 from remodal.media import Found, media_below
 from remodal.modalities import reader_of
 from remodal.model import Model
-from remodal.search.index import Index, Stored
+from remodal.search.conditions import batched
+from remodal.search.index import Index
+from remodal.search.rows import File, Stored
 from remodal.streams.base import Quarantined
 
 COMMIT_FILES = 256
 """At most so many are lost when a process dies."""
+TIDIED_COMMITS = 1_024
+"""Each commit leaves a piece, and whatever reads the index reads them all: so many are joined on the way."""
 
 
 class Kept(NamedTuple):
@@ -35,13 +39,16 @@ class Kept(NamedTuple):
     others: Mapping[str, int]
 
 
-class _File(NamedTuple):
-    """A file to embed. content: a hash of it. folder: it was found below. unit: of depth, where it is stated."""
+class _Looked(NamedTuple):
+    """What was found of a folder's files. new: to be embedded. known: how many need nothing. copied: how many have the
+    content of others. left: ids of such others that are not there any more.
+    """
 
-    path: str
-    content: str
-    folder: str
-    unit: str
+    new: list[File]
+    known: int
+    copied: int
+    left: set[str]
+    unreadable: list[Quarantined]
 
 
 def keep_up(
@@ -63,33 +70,17 @@ def keep_up(
         raise RemodalError(
             f"{folder}: no such folder; valid: one that is there, or --forget to remove what is stored of it"
         )
-    stored, below = index.stored(), media_below(root)
-    here = {one.path: one for one in stored if Path(one.path).is_relative_to(root)}
-    by_content = {(one.content, one.unit): one for one in stored}
-    new, known, moved, unreadable = list[_File](), 0, list[Stored](), list[Quarantined]()
-    for found in below.media:
-        try:
-            file = _looked_at(found, depth_unit)
-        except BadItem as bad:
-            unreadable.append(Quarantined(str(found.path), bad.reason))
-            continue
-        same, before = by_content.get((file.content, file.unit)), here.get(file.path)
-        if same is None:
-            new.append(file)
-        elif before is not None and (before.path, before.content, before.folder, before.unit) == file:
-            known += 1
-        else:
-            moved.append(replace(same, path=file.path, folder=file.folder))
-    index.put(moved)
-    refused = _embed(index, model, new, progress)
-    there = {str(found.path) for found in below.media} - {one.path for one in (*unreadable, *refused)}
-    contents = {one.content for one in moved}
-    left = [one for one in stored if one.path not in here and one.content in contents and _is_gone(one)]
-    gone = [one.id for one in (*here.values(), *left) if one.path not in there]
+    below = media_below(root)
+    there = {str(found.path) for found in below.media}
+    gone = {one.id for one in index.below(root) if one.path not in there}
+    looked = _look(index, below.media, root, depth_unit)
+    unfit = _embed(index, model, looked.new, len(looked.new), progress)
+    refused = (*looked.unreadable, *unfit)
+    gone |= looked.left | {one.id for one in index.files(bad.path for bad in refused).values()}
     index.remove(gone)
-    if moved or new or gone:
-        index.tidy()
-    return Kept(len(new) - len(refused), known + len(moved), len(gone), (*unreadable, *refused), below.others)
+    if looked.new or looked.copied or gone:
+        index.tidy(progress)
+    return Kept(len(looked.new) - len(unfit), looked.known + looked.copied, len(gone), refused, below.others)
 
 
 def forget(index: Index, folder: Path) -> int:
@@ -98,14 +89,12 @@ def forget(index: Index, folder: Path) -> int:
     Raises:
         RemodalError: It holds nothing of them.
     """
-    stored, root = index.stored(), folder.resolve()
-    gone = [one.id for one in stored if Path(one.path).is_relative_to(root)]
-    if not gone:
-        folders = ", ".join(sorted({one.folder for one in stored})) or "none"
+    removed = index.remove_below(folder.resolve())
+    if not removed:
+        folders = ", ".join(index.folders()) or "none"
         raise RemodalError(f"{folder}: the index holds nothing of it; it holds files of: {folders}")
-    index.remove(gone)
     index.tidy()
-    return len(gone)
+    return removed
 
 
 def refresh(index: Index, model: Model, progress: Progress | None = None) -> Kept:
@@ -115,51 +104,76 @@ def refresh(index: Index, model: Model, progress: Progress | None = None) -> Kep
         RemodalError: The index was made with another frozen model.
     """
     index.check(model.backbone.fingerprint)
-    lineage = model.lineage
-    stored = index.stored()
-    stale = [one for one in stored if lineage[one.modality] != one.lineage]
-    files = [_File(one.path, one.content, one.folder, one.unit) for one in stale]
-    refused = _embed(index, model, files, progress)
+    files, stale = len(index), sum(index.stale(model.lineage).values())
+    refused = _embed(index, model, index.stale_files(model.lineage), stale, progress)
     if stale:
-        index.tidy()
-    return Kept(len(stale) - len(refused), len(stored) - len(stale), 0, refused, {})
+        index.tidy(progress)
+    return Kept(stale - len(refused), files - stale, 0, refused, {})
 
 
-def _looked_at(found: Found, depth_unit: str | None) -> _File:
+def _look(index: Index, media: Sequence[Found], root: Path, depth_unit: str | None) -> _Looked:
+    """See what the index knows of files below ``root``, and copy what it knows of their content under other names."""
+    new, known, copied, left, unreadable = list[File](), 0, 0, set[str](), list[Quarantined]()
+    for some in batched(media, COMMIT_FILES):
+        files = []
+        for found in some:
+            try:
+                files.append(_looked_at(found, depth_unit))
+            except BadItem as bad:
+                unreadable.append(Quarantined(str(found.path), bad.reason))
+        before = index.files(file.path for file in files)
+        changed = [file for file in files if before.get(file.path) != file]
+        known += len(files) - len(changed)
+        same = {(one.content, one.unit): one.path for one in index.with_content({file.content for file in changed})}
+        sources = {(one.content, one.unit): one for one in index.stored(same.values())}
+        copies = []
+        for file in changed:
+            if (source := sources.get((file.content, file.unit))) is None:
+                new.append(file)
+            else:
+                copies.append(replace(source, path=file.path, folder=file.folder))
+        index.put(copies)
+        copied += len(copies)
+        elsewhere = index.with_content({one.content for one in copies})
+        left |= {one.id for one in elsewhere if not Path(one.path).is_relative_to(root) and _is_gone(one)}
+    return _Looked(new, known, copied, left, unreadable)
+
+
+def _looked_at(found: Found, depth_unit: str | None) -> File:
     """What a file holds, as it is to be read. Raises BadItem where it can't be."""
     name = str(found.path)
     if name.encode(errors="replace").decode() != name:
         raise BadItem(name, "found a file name that isn't UTF-8")
     data = found.read()
     measured = depth_unit is not None and reader_of(data, name).name == "depth"
-    return _File(name, sha256(data).hexdigest(), str(found.folder), depth_unit or "" if measured else "")
+    return File(name, sha256(data).hexdigest(), str(found.folder), depth_unit or "" if measured else "")
 
 
-def _is_gone(stored: Stored) -> bool:
+def _is_gone(stored: File) -> bool:
     """Whether a file isn't where it was, although that place can be looked at: a disk may not be mounted now."""
     return not os.path.lexists(stored.path) and Path(stored.folder).parent.is_dir()
 
 
-def _embed(index: Index, model: Model, files: Sequence[_File], progress: Progress | None) -> tuple[Quarantined, ...]:
+def _embed(
+    index: Index, model: Model, files: Iterable[File], total: int, progress: Progress | None
+) -> tuple[Quarantined, ...]:
     """Embed and store files; those that could not be."""
     refused, lineage = [], model.lineage
-    with (progress or Silent()).work("index", len(files)) as count:
-        for unit, alike in groupby(sorted(files, key=attrgetter("unit")), key=attrgetter("unit")):
-            for some in _batched(list(alike)):
-                media = [Found(Path(one.folder), Path(one.path)) for one in some]
-                rows = []
-                for file, answer in zip(some, model.answers(media, depth_unit=unit or None), strict=True):
+    with (progress or Silent()).work("index", total) as count:
+        for number, some in enumerate(batched(files, COMMIT_FILES), 1):
+            rows = []
+            for unit, alike in groupby(sorted(some, key=attrgetter("unit")), key=attrgetter("unit")):
+                own = list(alike)
+                media = [Found(Path(one.folder), Path(one.path)) for one in own]
+                for file, answer in zip(own, model.answers(media, depth_unit=unit or None), strict=True):
                     if answer.place is None:
                         refused.append(Quarantined(file.path, answer.problem or ""))
                     else:
                         (best,), found, learned = answer.best, answer.modality, lineage[answer.modality]
                         told = found, best.label, best.probability, learned, answer.place
                         rows.append(Stored(file.path, file.folder, file.content, *told, file.unit))
-                index.put(rows)
-                count(len(some))
+            index.put(rows)
+            count(len(some))
+            if number % TIDIED_COMMITS == 0:
+                index.tidy()
     return tuple(refused)
-
-
-def _batched(files: Sequence[_File]) -> Iterator[Sequence[_File]]:
-    for start in range(0, len(files), COMMIT_FILES):
-        yield files[start : start + COMMIT_FILES]
