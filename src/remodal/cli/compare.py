@@ -112,7 +112,7 @@ def command(
     from remodal.cli.console import progress_console, results_console, say
     from remodal.cli.machine import default_threads, physical_cores
     from remodal.cli.progress import shown_on
-    from remodal.cli.run import executed
+    from remodal.cli.spread import executed
     from remodal.comparison.page import write_table
     from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
     from remodal.comparison.processes import Pool, Processes

@@ -22,6 +22,10 @@ def command(
         str | None,
         typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
     dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
     trust_backbone: Annotated[
@@ -37,10 +41,14 @@ def command(
     \b
     remodal index my-model holiday/ --into holiday.index
     remodal index my-model --into holiday.index --refresh      (when the model has learned more)
+    remodal index /net/my-model /net/photos --into s3://bucket/index --engine ray:10.0.0.1:6379    (docs/machines.md)
     remodal index my-model --into holiday.index --forget old/  (a folder that is gone, or shall not be found)
     """
+    from functools import partial
+
     from remodal.cli.console import counted, print_others, print_refused, progress_console, results_console
     from remodal.cli.progress import shown_on
+    from remodal.cli.spread import answering
     from remodal.errors import RemodalError
     from remodal.model import Model
     from remodal.saved import located
@@ -55,15 +63,16 @@ def command(
         console.print(f"{forgotten}: {forget(Index.open(into), forgotten):,} removed")
     if folder is None and not again:
         return
-    loaded = Model.load(model, device=device, dtype=dtype, trust_backbone=trust_backbone)
     name = str(located(model).resolve()) if Path(model).exists() else model
+    load = partial(Model.load, name, device=device, dtype=dtype, trust_backbone=trust_backbone)
+    loaded = load()
     index = Index.create(into, name, loaded.backbone.fingerprint, loaded.backbone.width)
     done = {}
-    with shown_on(progress_console()) as progress:
+    with shown_on(progress_console()) as progress, answering(cluster, loaded, load) as answers:
         if again:
-            done["--refresh"] = refresh(index, loaded, progress)
+            done["--refresh"] = refresh(index, loaded, progress, answers=answers)
         if folder is not None:
-            done[str(folder)] = keep_up(index, loaded, folder, progress, depth_unit=depth_unit)
+            done[str(folder)] = keep_up(index, loaded, folder, progress, depth_unit=depth_unit, answers=answers)
     print_refused(console, "skipped", [one for each in done.values() for one in each.refused])
     print_others(console, "skipped", done[str(folder)].others if folder else {})
     for what, each in done.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,6 @@ import typer
 
 if TYPE_CHECKING:
     from remodal.media import Medium
-    from remodal.model import Answering, Model
 
 SOME_FAILED = 1
 STANDARD_INPUT = "-"
@@ -63,6 +61,7 @@ def command(
     from remodal.cli.answers import CSV_HEAD, as_csv, as_json, as_text, csv_row
     from remodal.cli.console import progress_console, say, write_line
     from remodal.cli.progress import shown_on
+    from remodal.cli.spread import answering
     from remodal.errors import RemodalError
     from remodal.modalities import get_modality
     from remodal.model import Model
@@ -88,20 +87,6 @@ def command(
     if failed:
         say(f"{failed:,} of {len(media):,} could not be answered")
         raise typer.Exit(SOME_FAILED)
-
-
-@contextmanager
-def answering(cluster: str | None, model: Model, load: Callable[[], Model]) -> Iterator[Answering]:
-    """What answers: the model here, or copies of it on a cluster, each of which ``load`` makes."""
-    if cluster is None:
-        yield model.answers
-        return
-    from remodal.cache import cache_folder
-    from remodal.cluster import connected
-    from remodal.cluster.answers import ClusterAnswers
-
-    with connected(cluster, cache_folder()) as there:
-        yield ClusterAnswers(there, model, load)
 
 
 def _media(files: Sequence[str]) -> Iterator[tuple[str, Medium]]:

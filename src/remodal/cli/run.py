@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from remodal.backbones import Engine
-    from remodal.learning.execution import Execution
-    from remodal.learning.settings import RunSettings
-    from remodal.training.parallel import Team
 
 
 def command(
@@ -108,6 +101,7 @@ def command(
     from remodal.cli.console import progress_console, results_console
     from remodal.cli.machine import default_threads
     from remodal.cli.progress import shown_on
+    from remodal.cli.spread import executed
     from remodal.cli.summary import print_summary
     from remodal.errors import RemodalError
     from remodal.learning.follow import follow
@@ -155,22 +149,6 @@ def command(
     console = results_console()
     print_summary(results, console)
     console.print(f"report: {report}")
-
-
-def executed(
-    cluster: str | None, settings: RunSettings, engine: Engine, team: Team
-) -> AbstractContextManager[Execution]:
-    """Where a run is done: here, by processes of a launcher, or on a cluster."""
-    from contextlib import nullcontext
-
-    from remodal.cache import cache_folder
-    from remodal.learning.together import together
-
-    if cluster is None:
-        return nullcontext(together(team))
-    from remodal.cluster.execution import executed_on
-
-    return executed_on(cluster, settings, engine, cache_folder())
 
 
 def default_out(stream: str, method: str, order: str, seed: int) -> Path:

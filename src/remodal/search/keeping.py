@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
@@ -11,11 +11,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from remodal.answering import Answer
 from remodal.errors import BadItem, RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.media import Found, media_below
 from remodal.modalities import reader_of
-from remodal.model import Model
+from remodal.model import Answering, Model
 from remodal.search.conditions import batched
 from remodal.search.index import Index
 from remodal.search.rows import File, Stored
@@ -23,6 +24,8 @@ from remodal.streams.base import Quarantined
 
 COMMIT_FILES = 256
 """At most so many are lost when a process dies."""
+ASKED = 16_384
+"""Files that are asked about at a go, at most: a cluster needs many, to be worth its start."""
 TIDIED_COMMITS = 1_024
 """Each commit leaves a piece, and whatever reads the index reads them all: so many are joined on the way."""
 
@@ -52,13 +55,19 @@ class _Looked(NamedTuple):
 
 
 def keep_up(
-    index: Index, model: Model, folder: Path, progress: Progress | None = None, *, depth_unit: str | None = None
+    index: Index,
+    model: Model,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    depth_unit: str | None = None,
+    answers: Answering | None = None,
 ) -> Kept:
     """Make the index hold the files below ``folder`` as they are now; files elsewhere are left as they are.
 
     A file whose content is known is not embedded again; one that is gone or can't be read leaves the index, whichever
     folder it was indexed with, and so does the old place of one that was moved here. Links that leave the folder are
-    refused. depth_unit: see :meth:`Model.predict`.
+    refused. depth_unit: see :meth:`Model.predict`. answers: who says what the model says; the model, by default.
 
     Raises:
         RemodalError: There is no such folder, or the index was made with another frozen model.
@@ -74,7 +83,7 @@ def keep_up(
     there = {str(found.path) for found in below.media}
     gone = {one.id for one in index.below(root) if one.path not in there}
     looked = _look(index, below.media, root, depth_unit)
-    unfit = _embed(index, model, looked.new, len(looked.new), progress)
+    unfit = _embed(index, model, looked.new, len(looked.new), progress, answers)
     refused = (*looked.unreadable, *unfit)
     gone |= looked.left | {one.id for one in index.files(bad.path for bad in refused).values()}
     index.remove(gone)
@@ -97,15 +106,17 @@ def forget(index: Index, folder: Path) -> int:
     return removed
 
 
-def refresh(index: Index, model: Model, progress: Progress | None = None) -> Kept:
+def refresh(index: Index, model: Model, progress: Progress | None = None, *, answers: Answering | None = None) -> Kept:
     """Embed again, from cached tokens, the files of modalities that the model has learned more of since.
+
+    answers: see :func:`keep_up`.
 
     Raises:
         RemodalError: The index was made with another frozen model.
     """
     index.check(model.backbone.fingerprint)
     files, stale = len(index), sum(index.stale(model.lineage).values())
-    refused = _embed(index, model, index.stale_files(model.lineage), stale, progress)
+    refused = _embed(index, model, index.stale_files(model.lineage), stale, progress, answers)
     if stale:
         index.tidy(progress)
     return Kept(stale - len(refused), files - stale, 0, refused, {})
@@ -155,25 +166,36 @@ def _is_gone(stored: File) -> bool:
 
 
 def _embed(
-    index: Index, model: Model, files: Iterable[File], total: int, progress: Progress | None
+    index: Index,
+    model: Model,
+    files: Iterable[File],
+    total: int,
+    progress: Progress | None,
+    answers: Answering | None,
 ) -> tuple[Quarantined, ...]:
     """Embed and store files; those that could not be."""
     refused, lineage = [], model.lineage
     with (progress or Silent()).work("index", total) as count:
-        for number, some in enumerate(batched(files, COMMIT_FILES), 1):
+        for number, some in enumerate(batched(_said(answers or model.answers, files), COMMIT_FILES), 1):
             rows = []
-            for unit, alike in groupby(sorted(some, key=attrgetter("unit")), key=attrgetter("unit")):
-                own = list(alike)
-                media = [Found(Path(one.folder), Path(one.path)) for one in own]
-                for file, answer in zip(own, model.answers(media, depth_unit=unit or None), strict=True):
-                    if answer.place is None:
-                        refused.append(Quarantined(file.path, answer.problem or ""))
-                    else:
-                        (best,), found, learned = answer.best, answer.modality, lineage[answer.modality]
-                        told = found, best.label, best.probability, learned, answer.place
-                        rows.append(Stored(file.path, file.folder, file.content, *told, file.unit))
+            for file, answer in some:
+                if answer.place is None:
+                    refused.append(Quarantined(file.path, answer.problem or ""))
+                else:
+                    (best,), found, learned = answer.best, answer.modality, lineage[answer.modality]
+                    told = found, best.label, best.probability, learned, answer.place
+                    rows.append(Stored(file.path, file.folder, file.content, *told, file.unit))
             index.put(rows)
             count(len(some))
             if number % TIDIED_COMMITS == 0:
                 index.tidy()
     return tuple(refused)
+
+
+def _said(answers: Answering, files: Iterable[File]) -> Iterator[tuple[File, Answer]]:
+    """What the model says of each file."""
+    for some in batched(files, ASKED):
+        for unit, alike in groupby(sorted(some, key=attrgetter("unit")), key=attrgetter("unit")):
+            own = list(alike)
+            media = [Found(Path(one.folder), Path(one.path)) for one in own]
+            yield from zip(own, answers(media, depth_unit=unit or None), strict=True)
