@@ -23,7 +23,7 @@ from remodal.streams.base import Quarantined
 
 COMMIT_FILES = 256
 """At most so many are lost when a process dies."""
-TIDIED_COMMITS = 1_024
+TIDIED_COMMITS = 256
 """Each commit leaves a piece, and whatever reads the index reads them all: so many are joined on the way."""
 
 
