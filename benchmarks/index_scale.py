@@ -106,7 +106,8 @@ def make_fast(index: Index, kind: str, size: int) -> Figures:
 
 def search(index: Index, kind: str, size: int) -> Figures:
     """Milliseconds of a search, as it is and compared with all rows, and the share of the ten nearest that it finds."""
-    wanted, found = PLACES[kind](size, SEARCHES).tolist(), {}
+    wanted: list[list[float]] = PLACES[kind](size, SEARCHES).tolist()
+    found: Figures = {}
     for name, some in {"": [], " in one modality": ONE}.items():
         hits, taken = searched(index, wanted, some)
         upkeep.EXACT_ROWS, as_it_is = size + 1, upkeep.EXACT_ROWS

@@ -26,7 +26,7 @@ COMMIT_FILES = 256
 """At most so many are lost when a process dies."""
 ASKED = 16_384
 """Files that are asked about at a go, at most: a cluster needs many, to be worth its start."""
-TIDIED_COMMITS = 1_024
+TIDIED_COMMITS = 256
 """Each commit leaves a piece, and whatever reads the index reads them all: so many are joined on the way."""
 
 

@@ -33,8 +33,8 @@ SEGMENTS = 8
 DEAD_SHARE = 0.2
 """Of the rows on disk: when so many were replaced or removed, the rest is written again."""
 SAMPLE, ROUNDS = 64, 10
-"""Rows a partition that the partitions are chosen from, and how often they are improved: a sixth of LanceDB's own
-numbers, which would take most of the time."""
+"""Rows a partition that the partitions are chosen from, and how often they are improved: a twentieth of the work that
+LanceDB does by default, which would take most of the time."""
 NAME = "places-"
 LOOKED_UP = {"id": "BTree", "content": "BTree", "path": "BTree", "modality": "Bitmap"}
 
