@@ -2,8 +2,9 @@
 
 All learn the same items of ``everyday`` from the same frozen network, in the same class orders, without task identity,
 with the same number of threads, one process after the other. A peer chooses its settings on held-out training items of
-the first order, from four trials; ``remodal`` has its defaults. What a peer's choice takes is not counted. Two things
-are learned: the drawings (one modality, as peers know it), and all five modalities at once.
+the first order, from four trials; ``remodal`` has its defaults. What a peer's choice takes is not counted. Three things
+are learned: the drawings (one modality, as peers know it), all five modalities at once, and the drawings on a
+transformer, for prompts.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
-from peers.contestants import CONTESTANTS, Contestant
+from peers.contestants import DRAWINGS, MODALITIES, TRANSFORMER, Contestant
 from peers.course import Request
 from peers.environment import python_of
 from peers.exporting import Chosen, export
@@ -33,13 +34,28 @@ ENVIRONMENT = Path(__file__).parent / "peers" / ".venv"
 
 
 class Asked(argparse.Namespace):
-    """orders: seeds of the class orders. threads: of each process. work: folder of what was found so far, if any."""
+    """stream: name or folder. orders: seeds of the class orders. threads: of each process. work: where it is found."""
 
+    stream: str
     orders: list[int]
     threads: int
-    only: list[str]
     work: Path | None
     out: Path
+
+
+class Group(NamedTuple):
+    """Contestants that learn the same. modality: None for all five."""
+
+    contestants: Sequence[Contestant]
+    modality: str | None = "image"
+    backbone: str = "lite"
+
+
+GROUPS = {
+    "drawings": Group(DRAWINGS),
+    "five modalities": Group(MODALITIES, None),
+    "drawings, a transformer": Group(TRANSFORMER, backbone="vit"),
+}
 
 
 class Measuring:
@@ -50,17 +66,17 @@ class Measuring:
         self._processes = Processes(python_of(ENVIRONMENT), work, given.threads)
         self._cache = work / "cache"
 
-    def every(self, modality: str | None) -> Iterator[dict[str, Any]]:
-        """One row a contestant and kind of features. modality: None for all five, of the first order alone."""
-        first, *others = self._given.orders if modality else self._given.orders[:1]
-        choosing = self._export(Chosen(first, modality, validation=True))
-        courses = [self._export(Chosen(seed, modality, pictures=bool(modality))) for seed in (first, *others)]
-        for who in CONTESTANTS:
-            if not (modality or who.modalities) or not (who.library in self._given.only or not self._given.only):
-                continue
-            for kind in who.features:
-                settings = self._chosen(who, who.chosen_on or kind, choosing)
-                for loop in (False, True) if modality and kind in who.loop else (False,):
+    def every(self, group: Group) -> Iterator[dict[str, Any]]:
+        """One row a contestant, kind of features, and way to come by them."""
+        first, *others = self._given.orders[: max(who.orders for who in group.contestants)]
+        same: dict[str, Any] = {"modality": group.modality, "backbone": group.backbone, "stream": self._given.stream}
+        choosing = self._export(Chosen(first, validation=True, **same))
+        pictures = any(who.loop for who in group.contestants)
+        courses = [self._export(Chosen(seed, pictures=pictures, **same)) for seed in (first, *others)]
+        for who in group.contestants:
+            for loop, kinds in ((False, who.features), (True, who.loop)):
+                for kind in kinds:
+                    settings = self._chosen(who, who.chosen_on or kind, choosing)
                     yield self._row(who, kind, settings, courses[: 1 if loop else who.orders], loop)
 
     def _export(self, chosen: Chosen) -> Path:
@@ -117,11 +133,11 @@ def show(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Print both tables, record them, and draw the first one."""
+    """Print the tables, record them, and draw the first one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stream", default="everyday", help="name or folder, with images and other modalities")
     parser.add_argument("--orders", type=int, nargs="+", default=[0, 1, 2], help="seeds of the class orders")
     parser.add_argument("--threads", type=int, default=2, help="of each process")
-    parser.add_argument("--only", nargs="*", default=[], help="libraries; by default all")
     parser.add_argument("--work", type=Path, help="a folder: what is found stays there, and isn't measured again")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "peers.json")
     given = parser.parse_args(namespace=Asked())
@@ -130,9 +146,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         measuring = Measuring(given, (given.work or Path(temporary)).resolve())
         found: dict[str, list[dict[str, Any]]] = {}
-        for name, modality in (("drawings", "image"), ("five modalities", None)):
+        for name, group in GROUPS.items():
             found[name] = []
-            for row in measuring.every(modality):
+            for row in measuring.every(group):
                 found[name].append(row)
                 spent = row["seconds"]["learn"] + row["seconds"]["answer"]
                 where = "in the loop" if row["loop"] else "stored"
@@ -140,7 +156,7 @@ def main() -> None:
                 console.print(f"{told}: {100 * row['accuracy']:.1f} % in {spent:.1f} s", highlight=False)
     for name, rows in found.items():
         show(console, name, rows)
-    record("peers", {"threads": given.threads, **found}, given.out)
+    record("peers", {"stream": given.stream, "threads": given.threads, **found}, given.out)
     draw(found["drawings"], given.out.with_suffix(".png"))
 
 

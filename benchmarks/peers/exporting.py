@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from peers.course import FILE
-from peers.in_the_loop import write
+from peers.in_the_loop import copy_weights, trace
 
 from remodal import streams
 from remodal.backbones import Backbone, load_backbone
@@ -32,7 +32,7 @@ KINDS = ("published", "shared")
 class Chosen(NamedTuple):
     """Which tasks. modality: None for all. validation: measured on held-out training items, for choosing settings.
 
-    pictures: with the pictures, and the frozen network.
+    pictures: with the pictures, and the frozen network, of images alone.
     """
 
     seed: int
@@ -46,7 +46,7 @@ class Chosen(NamedTuple):
     def name(self) -> str:
         """Of the folder."""
         part = "choosing" if self.validation else "measuring"
-        return f"{self.stream}-{self.modality or 'all'}-{self.backbone}-{self.seed}-{part}"
+        return f"{Path(self.stream).name}-{self.modality or 'all'}-{self.backbone}-{self.seed}-{part}"
 
 
 def tasks_of(chosen: Chosen) -> Stream:
@@ -82,14 +82,15 @@ def export(chosen: Chosen, into: Path, cache: Path) -> Path:
     np.save(folder / "train-labels.npy", np.concatenate(of_train))
     np.save(folder / "test-labels.npy", np.concatenate(of_test))
     if chosen.pictures:
-        for split, items in (
-            ("train", [item for task in stream for item in task.train]),
-            ("test", [item for task in stream for item in task.test]),
-        ):
+        for split in ("train", "test"):
+            items = [item for task in stream for item in (task.train if split == "train" else task.test)]
             shown = pictures(items, backbone)
             np.save(folder / f"{split}-pictures.npy", shown)
-        for kind, kept in used.items():
-            write(backbone, kind, torch.from_numpy(kept), torch.from_numpy(shown[:2]), folder / f"{kind}.pt")
+        if chosen.backbone == "vit":
+            copy_weights(cache, folder)
+        else:
+            for kind, kept in used.items():
+                trace(backbone, kind, torch.from_numpy(kept), torch.from_numpy(shown[:2]), folder / f"{kind}.pt")
     write_json(folder / FILE, {"chosen": chosen._asdict(), "names": names, "classes": classes})
     return folder
 
@@ -113,17 +114,19 @@ def features(prepared: PreparedStream, backbone: Backbone) -> tuple[NDArray[np.f
 
 def _write(folder: Path, kind: str, both: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     train, test = both
-    used = train.any(0) | test.any(0)
+    used: NDArray[np.bool_] = np.logical_or(train.any(0), test.any(0))
     for split, rows in (("train", train[:, used]), ("test", test[:, used])):
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         np.save(folder / f"{split}-{kind}.npy", rows / length * np.sqrt(np.float32(used.sum())))
     return used
 
 
-def pictures(items: Sequence[Item], backbone: Backbone) -> NDArray[Any]:
+def pictures(items: Sequence[Item], backbone: Backbone) -> NDArray[np.uint8]:
     """As the network gets them, before its constants, ``[n, size, size, 3]``."""
     found = []
     for item in items:
         medium = get_modality(item.modality).decode(item.read(), where=item.id, unit=item.unit)
-        found.append(backbone.tower(item.modality).encoder.prepare(item.modality, medium))
+        shown = backbone.tower(item.modality).encoder.prepare(item.modality, medium)
+        side = round((shown.size / 3) ** 0.5)
+        found.append(shown.reshape(1, side, side, 3))
     return np.concatenate(found)

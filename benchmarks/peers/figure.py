@@ -92,7 +92,7 @@ def _legend() -> list[Line2D]:
         Line2D([], [], color=colour, marker=marker, linestyle="none", label=library)
         for library, (colour, marker) in LOOKS.items()
     ]
-    grey = {"color": "#5f6873", "marker": "o", "linestyle": "none"}
+    grey: dict[str, Any] = {"color": "#5f6873", "marker": "o", "linestyle": "none"}
     return [
         *libraries,
         Line2D([], [], **grey, label="stored features"),

@@ -31,7 +31,8 @@ class Frozen(nn.Module):
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        self._network = torch.jit.load(str(file)).eval().requires_grad_(False)
+        network: Any = torch.jit.load(str(file))  # type: ignore[no-untyped-call]
+        self._network = network.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
         """Nothing changes."""
@@ -70,6 +71,11 @@ class Avalanche(Learner):
         return [accuracy[task] for task in range(tasks)]
 
 
+def evaluator() -> Any:
+    """Accuracy on each task, and nothing else."""
+    return EvaluationPlugin(accuracy_metrics(experience=True), loggers=[])
+
+
 def begin(course: Course, request: Request, settings: dict[str, Any]) -> Learner:
     """The contestant, not having learned anything."""
     torch.set_num_threads(request.threads)
@@ -80,7 +86,7 @@ def begin(course: Course, request: Request, settings: dict[str, Any]) -> Learner
         "criterion": nn.CrossEntropyLoss(),
         "train_mb_size": BATCH,
         "eval_mb_size": EVALUATED,
-        "evaluator": EvaluationPlugin(accuracy_metrics(experience=True), loggers=[]),
+        "evaluator": evaluator(),
     }
     if request.who == "StreamingLDA":
         lda = StreamingLDA(slda_model=frozen, input_size=width, num_classes=len(course.names), **common, **settings)
