@@ -28,9 +28,9 @@ PACKAGES = (
 )
 
 
-def record(name: str, figures: dict[str, Any]) -> None:
-    """Write ``results/<name>.json``."""
+def record(name: str, figures: dict[str, Any], file: Path | None = None) -> None:
+    """Write ``results/<name>.json``, or ``file``."""
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     versions = {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}}
     content = {"command": command, **figures, "versions": versions}
-    write_json(RESULTS / f"{name}.json", content)
+    write_json(file or RESULTS / f"{name}.json", content)
