@@ -171,7 +171,7 @@ def test_interrupting_says_how_to_go_on(cli: Cli, own_data: Path, monkeypatch: p
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("remodal.learning.run.prepare", interrupted)
+    monkeypatch.setattr("remodal.learning.opening.prepare", interrupted)
     stopped = cli("run", "--stream", own_data, *QUICK)
     assert stopped.exit_code == 130
     assert "--resume" in stopped.stderr.splitlines()[-1]
