@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,9 @@ def _environment(told: Mapping[str, str]) -> Iterator[None]:
 
 def read_environment() -> None:
     """Whoever imported Ray before has made it read its mode and token; they may be others now."""
-    from ray._raylet import AuthenticationTokenLoader, Config  # Ray's own ray.init does this, and offers no other way
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    raylet: Any = import_module("ray._raylet")  # as Ray's own ray.init does, which offers no other way
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def quiet() -> None:
