@@ -40,7 +40,7 @@ def test_what_is_written_installs_passes_its_checks_and_learns(folder: Path, lit
     said("-m", "ruff", "format", "--check", "--config", SOURCE / "pyproject.toml", own)
     said("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", site, own)
     assert {path.name for path in site.glob("*.py")} == {"my_idea.py"}
-    assert "15 passed, 1 skipped" in said("-m", "pytest", "-q", "-p", "no:cacheprovider", own)
+    assert "16 passed, 1 skipped" in said("-m", "pytest", "-q", "-p", "no:cacheprovider", own)
     run = ("run", "--stream", folder, "--method", "my-idea", "--out", tmp_path / "run", "prior=2", "--threads", 1)
     assert "agnostic" in said("-m", "remodal", *run)
     assert "image" in said("-m", "remodal", "predict", tmp_path / "run", folder / "image/warm/0.png")

@@ -6,12 +6,20 @@ import pytest
 
 from remodal.settings import Settings
 from remodal.testing import CHECKS, Candidate, check_method
-from remodal.testing.checks import test_answering, test_asking, test_data, test_device, test_needing, test_repeating
+from remodal.testing.checks import (
+    test_answering,
+    test_asking,
+    test_data,
+    test_device,
+    test_dividing,
+    test_needing,
+    test_repeating,
+)
 from remodal.testing.checks.conftest import Honest, broken_in
 
 
 def test_there_is_a_broken_method_for_every_check() -> None:
-    files = (test_answering, test_asking, test_repeating, test_data, test_device, test_needing)
+    files = (test_answering, test_asking, test_repeating, test_data, test_device, test_needing, test_dividing)
     assert {broken.check for file in files for broken in broken_in(file.__name__)} == set(CHECKS)
 
 
