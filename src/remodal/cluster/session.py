@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,8 +78,10 @@ def connected(engine: str, cache: Path) -> Iterator[Cluster]:
             import ray
         read_environment()
         quiet()
-        named: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
-        with in_one_line(f"engine {engine}: the cluster can't be reached"):
+        # "local": without an address Ray would take any cluster that runs on this machine
+        named: dict[str, Any] = {"address": address} if address else {"address": "local", "include_dashboard": False}
+        with in_one_line(f"engine {engine}: the cluster can't be reached"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "lancedb fork support")  # in Ray's own processes, which don't use it
             ray.init(**named, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": {VARIABLE: shared}})
         try:
             there = ray.cluster_resources()
