@@ -79,7 +79,7 @@ def command(
 
 def _print(console: Console, model: Path, done: Iterator[Entry]) -> None:
     """What is done, as it is done, and a summary at the end or at Ctrl-C."""
-    from remodal.cli.console import print_refused
+    from remodal.cli.console import print_refused, write_line
     from remodal.streams.base import Quarantined
 
     learned = held_out = new = set_aside = 0
@@ -89,10 +89,10 @@ def _print(console: Console, model: Path, done: Iterator[Entry]) -> None:
             new, set_aside = new + len(entry.new), set_aside + len(entry.set_aside)
             print_refused(console, "skipped", [Quarantined(one.path, one.reason) for one in entry.set_aside])
             if entry.version is not None:
-                console.print(_line(entry))
+                write_line(_line(entry))  # of a console, Ctrl-C at this moment would have the line printed again
     except KeyboardInterrupt:
         pass
-    console.print(f"{model}: {learned:,} learned, {held_out:,} held out, {new:,} new classes, {set_aside:,} skipped")
+    write_line(f"{model}: {learned:,} learned, {held_out:,} held out, {new:,} new classes, {set_aside:,} skipped")
 
 
 def _line(entry: Entry) -> str:

@@ -60,6 +60,18 @@ class Learned:
         """With held-out items of classes that are known, as far as there is room for them."""
         return replace(self, held_out=self.held_out.added(modality, tokens, labels))
 
+    def pooled(self, origin: str) -> Learned:
+        """With all that came from ``origin`` as one source a modality and licence: a year has very many."""
+        found: dict[object, Source] = {}
+        for number, one in enumerate(self.sources):
+            key = (one.modality, one.licences) if one.origin == origin else number
+            before = found.get(key)
+            if before is not None:
+                classes = tuple(dict.fromkeys([*before.classes, *one.classes]))
+                one = before.model_copy(update={"classes": classes, "items": before.items + one.items})
+            found[key] = one
+        return replace(self, sources=tuple(found.values()))
+
     def merged(self, other: Learned, base: Learned) -> Learned:
         """Of two models that began from one, which had learned ``base``.
 

@@ -12,7 +12,6 @@ from remodal.features.progress import Progress, Silent
 from remodal.model import Model
 from remodal.saved import (
     Description,
-    Source,
     changing,
     current_description,
     fitting,
@@ -21,12 +20,12 @@ from remodal.saved import (
     located,
     next_version,
 )
-from remodal.streams.base import Column, Item, Quarantined, Task
+from remodal.streams.base import Item, Quarantined, Task
 from remodal.watching.content import HashedItem
 from remodal.watching.known import Known
 from remodal.watching.log import LOG, Arrival, Entry, SetAside, append, entries, named, now
 from remodal.watching.looking import Sign
-from remodal.watching.sides import is_held_out
+from remodal.watching.sides import sided, tasks_of
 
 UNKNOWN = Sign(0, 0)
 
@@ -97,7 +96,7 @@ class Arrivals:
         with changing(self.folder):
             model = self.model()
             hashed, refused = self._hashed(items)
-            tasks, unusable = model.usable(_tasks(hashed), shown)
+            tasks, unusable = model.usable(tasks_of(hashed), shown)
             refused = [*set_aside, *refused, *unusable]
             if not tasks and not refused:
                 return None
@@ -112,8 +111,9 @@ class Arrivals:
                 append(self.folder, entry)
             else:
                 try:
-                    sided = [self._sided(model, task) for task in tasks]
-                    entry = self._save(model, _learned(model, entry, sided, origin, found, shown), origin)
+                    held = model.learned_.held_out
+                    parted = [sided(task, self.known.counts, held.counts(task.modality)) for task in tasks]
+                    entry = self._save(model, self._learn(model, entry, parted, origin, found, shown), origin)
                 except BaseException:
                     self._model = None  # it may have learned what no version has
                     raise
@@ -138,62 +138,38 @@ class Arrivals:
                 refused.append(Quarantined(item.id, f"its content came before, as {before}"))
         return list(hashed.values()), refused
 
+    def _learn(
+        self, model: Model, entry: Entry, tasks: Sequence[Task], origin: str, signs: Mapping[str, Sign], shown: Progress
+    ) -> Entry:
+        """Learn, and hold out, what the tasks say; the entry with what was done."""
+        before = set(model.seen_)
+        with shown.work("learn", len(tasks)) as count, fitting(self.folder, model.method_name):
+            for task in tasks:
+                if task.train:
+                    model.learn(task, shown, origin)
+                else:
+                    model.hold_out(task)
+                count()
+            accuracy = model.learned_.held_out.accuracy(model.method, model.seen_)
+        return entry.model_copy(
+            update={
+                "learned": _arrivals([item for task in tasks for item in task.train], signs),
+                "held_out": _arrivals([item for task in tasks for item in task.test], signs),
+                "new": tuple(column for column in model.seen_ if column not in before),
+                "accuracy": accuracy,
+            }
+        )
+
     def _save(self, model: Model, entry: Entry, origin: str) -> Entry:
         """Save what was learned as a version that names its entry; the entry with the version's number."""
         entry = entry.model_copy(update={"version": next_version(self.folder)})
-        sources = _pooled(model.learned_.sources, origin)
-        model.learned_ = replace(model.learned_, arrived=entry.id, sources=sources)
+        model.learned_ = replace(model.learned_.pooled(origin), arrived=entry.id)
         append(self.folder, entry)
         model.save(self.folder)
         self._read = current_description(self.folder)
         if self._keep is not None:
             forget(self.folder, self._keep, lambda version: version.about.arrived is not None)
         return entry
-
-    def _sided(self, model: Model, task: Task) -> Task:
-        """The task with its items on their sides (:mod:`remodal.watching.sides`)."""
-        counts, held_out = self.known.counts.copy(), model.learned_.held_out.counts(task.modality)
-        sides: dict[bool, list[Item]] = {False: [], True: []}
-        for item in task.train:
-            column = Column(item.modality, item.label)
-            side = is_held_out(counts[column], held_out[item.label])
-            sides[side].append(replace(item, split="test") if side else item)
-            held_out[item.label] += side
-            counts[column] += 1
-        classes = tuple(dict.fromkeys(item.label for item in sides[False] or sides[True]))
-        return Task(task.index, task.modality, classes, tuple(sides[False]), tuple(sides[True]))
-
-
-def _tasks(items: Sequence[Item]) -> list[Task]:
-    """One a modality, of which all is for learning."""
-    tasks: list[Task] = []
-    for modality in dict.fromkeys(item.modality for item in items):
-        own = tuple(item for item in items if item.modality == modality)
-        tasks.append(Task(len(tasks), modality, tuple(dict.fromkeys(item.label for item in own)), own, ()))
-    return tasks
-
-
-def _learned(
-    model: Model, entry: Entry, tasks: Sequence[Task], origin: str, signs: Mapping[str, Sign], shown: Progress
-) -> Entry:
-    """Learn, and hold out, what the tasks say; the entry with what was done."""
-    before = set(model.seen_)
-    with shown.work("learn", len(tasks)) as count, fitting(Path(entry.source), model.method_name):
-        for task in tasks:
-            if task.train:
-                model.learn(task, shown, origin)
-            else:
-                model.hold_out(task)
-            count()
-        accuracy = model.learned_.held_out.accuracy(model.method, model.seen_)
-    return entry.model_copy(
-        update={
-            "learned": _arrivals([item for task in tasks for item in task.train], signs),
-            "held_out": _arrivals([item for task in tasks for item in task.test], signs),
-            "new": tuple(column for column in model.seen_ if column not in before),
-            "accuracy": accuracy,
-        }
-    )
 
 
 def _arrivals(items: Sequence[Item], signs: Mapping[str, Sign]) -> tuple[Arrival, ...]:
@@ -212,17 +188,3 @@ def _arrivals(items: Sequence[Item], signs: Mapping[str, Sign]) -> tuple[Arrival
 
 def _set_aside(one: Quarantined, sign: Sign) -> SetAside:
     return SetAside(path=named(one.path), reason=named(one.reason), bytes=sign.bytes, changed=sign.changed)
-
-
-def _pooled(sources: Sequence[Source], origin: str) -> tuple[Source, ...]:
-    """The sources with those of one origin, modality and licences as one: a year has very many such."""
-    found: dict[object, Source] = {}
-    for number, one in enumerate(sources):
-        key = (one.modality, one.licences) if one.origin == origin else number
-        before = found.get(key)
-        if before is None:
-            found[key] = one
-        else:
-            classes = tuple(dict.fromkeys([*before.classes, *one.classes]))
-            found[key] = before.model_copy(update={"classes": classes, "items": before.items + one.items})
-    return tuple(found.values())
