@@ -169,15 +169,14 @@ class Index:
     def search(self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
         """The ``top`` files nearest to ``vector``, nearest first; of some modalities, or of all.
 
-        Exact where fewer than :data:`~remodal.search.upkeep.EXACT_ROWS` come into question. Among more, a file that is
-        among the ten nearest is missed now and then.
+        Exact in a small index, and among few files of a large one. Else one of the ten nearest is missed now and then.
         """
         query = self._table.search(list(vector)).distance_type("cosine").limit(top)
         rows = wanted = len(self)
         if modalities:
             some = " OR ".join(conditions.among("modality", (get_modality(name).name for name in modalities)))
             query, wanted = query.where(some, prefilter=True), self._table.count_rows(some)
-        if wanted < upkeep.EXACT_ROWS:
+        if upkeep.exact(rows, wanted):
             query = query.bypass_vector_index()
         else:
             query = query.nprobes(upkeep.probes(rows, wanted)).refine_factor(upkeep.REFINED)

@@ -18,13 +18,15 @@ OLD = timedelta(days=1)
 """Superseded states of the table are kept so long, for processes that still read them."""
 EXACT_ROWS = 50_000
 """Rows up to which a search compares with each one."""
+EXACT_FEW = 5_000
+"""Rows up to which a restricted search in a large table compares with each one, which takes ten times as long a row."""
 PARTITION_ROWS = 4_096
 """Rows of a partition, when the index of the places is made."""
 PROBES = 128
 """Partitions that a search looks into."""
 MAX_PROBES = 1_024
 """Partitions that it looks into at most where it is restricted to few rows, which it has to look further for."""
-REFINED = 10
+REFINED = 20
 """So many times the files that are asked for are compared by their stored places."""
 NEW_ROWS = 10_000
 """Rows that may be in no index of the places yet: each search compares with all of them."""
@@ -61,6 +63,15 @@ def tidy(table: Any, progress: Progress) -> None:
         _place(table, rows, progress)
     elif places is not None and (rows > 2 * places.partitions * PARTITION_ROWS or places.segments >= SEGMENTS):
         _place(table, rows, progress)
+
+
+def exact(rows: int, wanted: int) -> bool:
+    """Whether a search for the nearest of ``wanted`` rows among ``rows`` compares with each of them.
+
+    >>> exact(40_000, 40_000), exact(200_000, 40_000), exact(200_000, 4_000)
+    (True, False, True)
+    """
+    return rows < EXACT_ROWS or wanted < EXACT_FEW
 
 
 def probes(rows: int, wanted: int) -> int:
