@@ -20,7 +20,7 @@ from remodal.files import replacing
 Rows = Sequence[dict[str, Any]]
 KINDS = {"published": "features of the last layer", "shared": "features as remodal uses them"}
 LOOKS = dict(zip(("remodal", "Avalanche", "scikit-learn", "river"), zip(COLOURS, "osD^")))
-PLACES = [(dx, dy) for dy in (0, 9, -9, 18, -18, 27, -27, 36, -36) for dx in (8, -8)]
+PLACES = [(dx, dy) for dy in (0, 10, -10, 20, -20, 30, -30, 40, -40, 50, -50) for dx in (8, -8)]
 """Where a name may stand, in points from its mark: the first place that is free."""
 
 
@@ -75,16 +75,18 @@ def _name(axes: Axes, rows: Rows) -> None:
             text = axes.annotate(
                 name, (_seconds(row), row["accuracy"]), (dx, dy), textcoords="offset points", fontsize=8,
                 va="center", ha="left" if dx > 0 else "right", color=LOOKS[row["library"]][0],
-                arrowprops={"arrowstyle": "-", "color": "#5f6873", "linewidth": 0.6} if dy else None,
             )  # fmt: skip
             box = text.get_window_extent()
             inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 and axes.bbox.y0 <= box.y0
-            if inside and not any(box.overlaps(other) for other in taken):
+            free = inside and not any(box.overlaps(other) for other in taken)
+            if free or (dx, dy) == PLACES[-1]:
                 break
             text.remove()
-        else:
-            continue
         taken.append(box)
+        if dy:
+            line = {"arrowstyle": "-", "color": "#5f6873", "linewidth": 0.6}
+            at = _seconds(row), row["accuracy"]
+            axes.annotate("", at, (dx, dy), textcoords="offset points", arrowprops=line)
 
 
 def _legend() -> list[Line2D]:

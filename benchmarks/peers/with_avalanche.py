@@ -32,7 +32,9 @@ class Frozen(nn.Module):
     def __init__(self, file: Path) -> None:
         super().__init__()
         network: Any = torch.jit.load(str(file))  # type: ignore[no-untyped-call]
-        self._network = network.eval().requires_grad_(False)
+        self._network = network.eval()
+        for weights in network.parameters():
+            weights.requires_grad = False
 
     def train(self, mode: bool = True) -> Self:
         """Nothing changes."""
