@@ -25,6 +25,8 @@ from remodal.search.rows import File, Hit, Stored, identity
 
 IDENTITY = re.compile(r"[0-9a-f]{64}")
 STORED = [field.name for field in fields(Stored)]
+CONFLICT = "commit conflict"
+"""What LanceDB says where another process was first."""
 READ = 4_096
 """Rows that are in memory at once."""
 
@@ -197,8 +199,13 @@ class Index:
 
         Of a large index this takes long when much has changed, and nothing otherwise.
         """
-        with writing(self.uri):
-            upkeep.tidy(self._table, progress or Silent())
+        try:
+            with writing(self.uri):
+                upkeep.tidy(self._table, progress or Silent())
+        except Exception as error:
+            if CONFLICT not in str(error):
+                raise
+            # another process writes to the object store: whoever tidies next does this too
 
     def _files(self, condition: str) -> Iterator[File]:
         return (File(**row) for row in self._rows(condition, list(File._fields)))

@@ -245,7 +245,7 @@ while len(list(Path(waits).iterdir())) < 2:
     pass
 for start in range(5_000, 5_500, 50):
     index.put(files(50, start, label=number))
-    if number == "1" and "://" not in uri:
+    if number == "1":
         index.tidy()
 """
 
