@@ -123,12 +123,16 @@ class Measuring:
 
 def show(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     """Print a table, the best first."""
-    table = Table("library", "method", "features", "accuracy", "±", "learn, s", "answer, s", "start, s", title=title)
+    table = Table(
+        "library", "method", "features", "accuracy", "±", "orders", "learn, s", "answer, s", "start, s", title=title
+    )
     for row in sorted(rows, key=lambda row: -row["accuracy"]):
         seconds = [f"{row['seconds'][what]:.2f}" for what in ("learn", "answer", "start")]
         features = f"{row['features']}, {'network in the loop' if row['loop'] else 'stored'}"
         half = "" if row["half"] is None else f"{100 * row['half']:.1f}"
-        table.add_row(row["library"], row["who"], features, f"{100 * row['accuracy']:.1f}", half, *seconds)
+        table.add_row(
+            row["library"], row["who"], features, f"{100 * row['accuracy']:.1f}", half, str(row["orders"]), *seconds
+        )
     console.print(table)
 
 

@@ -22,7 +22,7 @@ class Processes(NamedTuple):
     """Runs requests, one after the other.
 
     peers: interpreter of the peers' environment; ``remodal`` runs in this one's. work: folder of what was found; what
-    is there isn't measured again. threads: that each process may use.
+    is there isn't measured again, where the same was asked. threads: that each process may use.
     """
 
     peers: Path
@@ -34,9 +34,11 @@ class Processes(NamedTuple):
         course = Path(request.folder).name
         name = "-".join((course, who.library, who.who, request.kind, "loop" if request.loop else "cached"))
         file = self.work / "found" / f"{name.replace(' ', '_')}.json"
-        if not file.exists():
-            write_json(file, {"runs": self._run(who, request)})
-        found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["runs"]
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if kept.get("asked") != request._asdict():
+            kept = {"asked": request._asdict(), "runs": self._run(who, request)}
+            write_json(file, kept)
+        found: list[dict[str, Any]] = kept["runs"]
         return found
 
     def _run(self, who: Contestant, request: Request) -> list[dict[str, Any]]:
