@@ -247,10 +247,10 @@ valid: a whole number, at least 0, at most 11
         _check_question(media, top)
         self.candidates(modality)
         unit = self.unit(depth_unit)
-        with (progress or Silent()).work("predict", len(media)) as count:
+        with self._store() as store, (progress or Silent()).work("predict", len(media)) as count:
             for start in range(0, len(media), HANDFUL):
                 handful = media[start : start + HANDFUL]
-                yield from self._answered(handful, modality, top, unit)
+                yield from self._answered(store, handful, modality, top, unit)
                 count(len(handful))
 
     def answer_decoded(self, media: Sequence[Decoded], modality: str | None = None, top: int = 1) -> list[Answer]:
@@ -291,7 +291,9 @@ valid: a whole number, at least 0, at most 11
             raise UnknownName("unit", stated, METRES)
         return stated or self.learned_.depth_unit
 
-    def _answered(self, media: Sequence[Medium], modality: str | None, top: int, unit: str | None) -> list[Answer]:
+    def _answered(
+        self, store: FeatureStore, media: Sequence[Medium], modality: str | None, top: int, unit: str | None
+    ) -> list[Answer]:
         answers: dict[int, Answer] = {}
         readable: dict[int, Given] = {}
         position: dict[str, int] = {}
@@ -304,18 +306,15 @@ valid: a whole number, at least 0, at most 11
                 readable[at] = given(name, medium, modality, unit)
             except BadItem as bad:
                 answers[at] = refused(named(medium), bad.reason)
-        with self._store() as store:
-            extracted = extract(list(readable.values()), self.backbone, store, needs_tokens=self._needs_tokens)
-            for rejected in extracted.rejected:
-                at = position[rejected.id]
-                answers[at] = refused(named(media[at]), rejected.reason)
-            for tower in self.backbone.towers.values():
-                own = [
-                    at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower
-                ]
-                if own:
-                    tokens = extracted.tokens(store, tower.name, [readable[at].id for at in own])
-                    answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
+        extracted = extract(list(readable.values()), self.backbone, store, needs_tokens=self._needs_tokens)
+        for rejected in extracted.rejected:
+            at = position[rejected.id]
+            answers[at] = refused(named(media[at]), rejected.reason)
+        for tower in self.backbone.towers.values():
+            own = [at for at in readable if at not in answers and self.backbone.tower(readable[at].read_as) is tower]
+            if own:
+                tokens = extracted.tokens(store, tower.name, [readable[at].id for at in own])
+                answers.update(zip(own, self._said(tower, tokens, [named(media[at]) for at in own], modality, top)))
         return [answers[at] for at in range(len(media))]
 
     def _said(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from remodal.cli.options import Cluster, Device, Dtype, Trackers
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -57,16 +59,10 @@ def command(
         float | None,
         typer.Option(min=0, help="End within so many; the same command goes on.", show_default="no end"),
     ] = None,
-    tracker: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Who is told too: tensorboard, mlflow, wandb or trackio; repeatable."),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
+    tracker: Trackers = None,
+    cluster: Cluster = None,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
 ) -> None:
     """Run every method on every order and seed, and leave one table with intervals, tests and figures.
 
@@ -102,7 +98,6 @@ def command(
     The table is written when all runs are finished.
     """
     begun = time.time()
-    from contextlib import ExitStack
     from functools import partial
 
     import torch
@@ -144,16 +139,16 @@ def command(
     told()  # what isn't installed is better said before the first run
     torch.set_num_threads(default_threads())
     side_by_side = jobs or (physical_cores() if engine.device.type == "cpu" else min(ON_A_GPU, physical_cores()))
-    with shown_on(progress_console()) as progress, ExitStack() as until_done:
+    asked = plan.settings(plan.cells[0])
+    with shown_on(progress_console()) as progress, executed(cluster, asked, engine, ALONE) as execution:
         over = time_limit(minutes, begun)
         pool: Pool = Processes(side_by_side, cache_folder())
-        stem_pass = until_done.enter_context(executed(cluster, plan.settings(plan.cells[0]), engine, ALONE)).stem_pass
         if cluster is not None:
             from remodal.cluster.jobs import ClusterJobs
 
             pool = ClusterJobs(0 if engine.device.type == "cpu" else 1 / ON_A_GPU, jobs)
         failed, left = run_side_by_side(
-            plan.runs(folder), cache_folder(), pool, progress, over, engine, told, stem_pass
+            plan.runs(folder), cache_folder(), pool, progress, over, engine, told, execution.stem_pass
         )
         if left:
             done = f"{len(plan.cells) - left - len(failed):,} of {plural(len(plan.cells), 'run')} are done"

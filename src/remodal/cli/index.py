@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from remodal.cli.options import Cluster, DepthUnit, Device, DtypeLearned, TrustBackbone
+
 
 def command(
     model: Annotated[str, typer.Argument(help="A saved model's folder, a run's folder, or owner/name on a hub.")],
@@ -18,19 +20,11 @@ def command(
     forgotten: Annotated[
         Path | None, typer.Option("--forget", help="A folder, there or not: its files leave the index.")
     ] = None,
-    depth_unit: Annotated[
-        str | None,
-        typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    depth_unit: DepthUnit = None,
+    cluster: Cluster = None,
+    device: Device = "cpu",
+    dtype: DtypeLearned = None,
+    trust_backbone: TrustBackbone = None,
 ) -> None:
     """Make the files below a folder searchable by words and by other files; run it again when they change.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from remodal.cli.options import Device, TrustBackbone
+
 
 def command(
     models: Annotated[list[str], typer.Argument(help="Saved models' folders, runs' folders, or owner/name on a hub.")],
@@ -14,11 +16,9 @@ def command(
     base: Annotated[
         str | None, typer.Option(help="The model that all of them learned on from.", show_default="none")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
+    device: Device = "cpu",
     dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the models learned")] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    trust_backbone: TrustBackbone = None,
 ) -> None:
     """Make one model of what several have learned apart; no picture, sound or sentence is needed for it.
 

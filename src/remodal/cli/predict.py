@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from remodal.cli.options import Cluster, DepthUnit, Device, DtypeLearned, TrustBackbone
+
 if TYPE_CHECKING:
     from remodal.media import Medium
 
@@ -26,19 +28,11 @@ def command(
     top: Annotated[int, typer.Option(min=1, help="Classes of each.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write one row a class, below a header.")] = False,
-    depth_unit: Annotated[
-        str | None,
-        typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    depth_unit: DepthUnit = None,
+    cluster: Cluster = None,
+    device: Device = "cpu",
+    dtype: DtypeLearned = None,
+    trust_backbone: TrustBackbone = None,
 ) -> None:
     """Say what is in files of any modality.
 

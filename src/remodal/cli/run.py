@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from remodal.cli.options import Cluster, Device, Dtype, Trackers
+
 
 def command(
     assignments: Annotated[
@@ -35,17 +37,11 @@ def command(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first item that can't be used.")] = False,
-    tracker: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Who is told too: tensorboard, mlflow, wandb or trackio; repeatable."),
-    ] = None,
+    tracker: Trackers = None,
     config: Annotated[Path | None, typer.Option(help="A YAML file of the same names; the command line wins.")] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--engine", metavar="ray[:ADDRESS]", help="Spread the work over a cluster.", show_default="here"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="Of its products: float32, bfloat16 or float16.")] = "float32",
+    cluster: Cluster = None,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to compute with.", show_default="one a core, at most 8")
     ] = None,

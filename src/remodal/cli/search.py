@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from remodal.cli.options import TrustBackbone
+
 
 def command(
     index: Annotated[str, typer.Argument(help="What remodal index made.")],
@@ -20,9 +22,7 @@ def command(
     depth_unit: Annotated[
         str | None, typer.Option(help="mm, cm, m or sunrgbd: of --file.", show_default="what the model learned from")
     ] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    trust_backbone: TrustBackbone = None,
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")] = False,
 ) -> None:
     """Find stored media of any modality by words, or by another medium.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from remodal.cli.options import Device, DtypeLearned, TrustBackbone
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
@@ -38,11 +40,9 @@ def command(
             help="mm, cm, m or sunrgbd: of depth files where a client states none.", show_default="the model's"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    device: Device = "cpu",
+    dtype: DtypeLearned = None,
+    trust_backbone: TrustBackbone = None,
 ) -> None:
     """Answer, search, be taught and go back a version: over HTTP, and on a page at /.
 

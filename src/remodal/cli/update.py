@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from remodal.cli.options import Device, DtypeLearned, TrustBackbone
+
 if TYPE_CHECKING:
     from remodal.streams.base import Column
 
@@ -27,11 +29,9 @@ def command(
             show_default="what the model learned from",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    device: Device = "cpu",
+    dtype: DtypeLearned = None,
+    trust_backbone: TrustBackbone = None,
 ) -> None:
     """Learn new classes, more items of known ones, or a new modality; the old version stays.
 

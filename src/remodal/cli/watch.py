@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from remodal.cli.options import DepthUnit, Device, DtypeLearned, TrustBackbone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,15 +34,10 @@ def command(
     report: Annotated[
         Path | None, typer.Option(help="Draw accuracy over time in this file (.png, .svg, .pdf); nothing is learned.")
     ] = None,
-    depth_unit: Annotated[
-        str | None,
-        typer.Option(help="mm, cm, m or sunrgbd: of depth files.", show_default="what the model learned from"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where the frozen model computes: cpu, cuda, mps or auto.")] = "cpu",
-    dtype: Annotated[str | None, typer.Option(help="Of its products.", show_default="as the model learned")] = None,
-    trust_backbone: Annotated[
-        Path | None, typer.Option(help="The frozen model's folder, id or file of towers, where it isn't remodal's own.")
-    ] = None,
+    depth_unit: DepthUnit = None,
+    device: Device = "cpu",
+    dtype: DtypeLearned = None,
+    trust_backbone: TrustBackbone = None,
 ) -> None:
     """Learn what arrives in a folder as it arrives, each class from its first file on, until Ctrl-C.
 

@@ -11,7 +11,7 @@ import torch
 from remodal.answering import Answer
 from remodal.cluster.session import Cluster
 from remodal.cluster.spread import spread
-from remodal.cluster.stem import needs_of
+from remodal.cluster.stem import worker_needs
 from remodal.features.progress import Progress, Silent
 from remodal.media import Found, Medium, Text, named
 from remodal.model import HANDFUL, Model
@@ -37,7 +37,7 @@ class ClusterAnswers:
         """One after the other, in their order; files have to be where every machine finds them."""
         self.model.candidates(modality)
         self.model.unit(depth_unit)
-        cpus, gpus = needs_of(self.model.backbone.engine, self.cluster)
+        cpus, gpus = worker_needs(self.model.backbone.engine, self.cluster)
         parts = [media[start : start + HANDFUL] for start in range(0, len(media), HANDFUL)]
         make = _Made(self.load, modality, top, depth_unit, cpus)
         sent = [[_wherever(medium) for medium in part] for part in parts]

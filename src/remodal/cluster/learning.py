@@ -7,12 +7,13 @@ settle is settled first, here, so that all workers begin alike. Other methods, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from remodal.backbones import Engine
+from remodal.backbones import Backbone, Engine
 from remodal.cache import cache_folder
 from remodal.cluster.session import Cluster
 from remodal.cluster.tasks import tasks
@@ -82,7 +83,7 @@ def _sent(task: TaskData) -> _Sent:
 def _learned(settings: RunSettings, engine: Engine, begun: State, part: _Sent) -> State:
     """What a worker has learned of its part; in a process of the cluster."""
     torch.set_num_threads(1)
-    backbone = backbone_for(settings, cache_folder(), engine)
+    backbone = _backbone(settings.model_dump_json(), engine)
     method = method_for(settings, backbone)
     method.restore(begun)
     with open_store(cache_folder() / "features") as store:
@@ -90,3 +91,9 @@ def _learned(settings: RunSettings, engine: Engine, begun: State, part: _Sent) -
         labels = part.labels.to(backbone.engine.home)
         method.learn(TaskData(part.index, part.columns, tokens, labels), Trainer(settings.seed, part.index))
     return method.state().on(torch.device("cpu"))
+
+
+@lru_cache(maxsize=1)
+def _backbone(settings: str, engine: Engine) -> Backbone:
+    """What a process of the cluster remembers from task to task. settings: of the run, as JSON."""
+    return backbone_for(RunSettings.model_validate_json(settings), cache_folder(), engine)

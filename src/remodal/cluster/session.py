@@ -35,8 +35,7 @@ class Cluster:
 
     def hands(self, cpus: int, gpus: float) -> int:
         """How many workers that need so much can work at a time; at least one, which waits then."""
-        by_gpu = [int(self.gpus / gpus)] if gpus else []
-        return max(1, min(self.cpus // cpus, *by_gpu) if by_gpu else self.cpus // cpus)
+        return max(1, min(self.cpus // cpus, int(self.gpus / gpus) if gpus else self.cpus))
 
 
 def address_of(engine: str) -> str | None:

@@ -16,7 +16,7 @@ from remodal.cache import cache_folder
 from remodal.cluster.session import Cluster
 from remodal.cluster.spread import spread
 from remodal.errors import RemodalError
-from remodal.features.extract import Extracted, NeedsTokens, always, extract
+from remodal.features.extract import COMMIT_ITEMS, Extracted, NeedsTokens, always, extract
 from remodal.features.progress import Progress, Silent
 from remodal.features.shared import open_store
 from remodal.features.source import Encoded
@@ -24,8 +24,6 @@ from remodal.features.store import FeatureStore
 from remodal.learning.opening import backbone_for
 from remodal.learning.settings import RunSettings
 
-ITEMS = {"cpu": 256, "cuda": 1024, "mps": 256}
-"""In a part, at most: as many as a store takes at a time."""
 ROUNDS = 4
 """Parts a worker, at least, where there are items enough: who is faster does more of them."""
 THREADS_A_GPU = 8
@@ -50,9 +48,10 @@ class ClusterStem:
     ) -> Extracted:
         """As :func:`~remodal.features.extract.extract`. An item that a worker couldn't use is tried here once more."""
         with_tokens = frozenset(name for name, tower in backbone.towers.items() if needs_tokens(tower))
-        cpus, gpus = needs_of(self.engine, self.cluster)
+        cpus, gpus = worker_needs(self.engine, self.cluster)
         hands = self.cluster.hands(cpus, gpus)
-        most = min(ITEMS[self.engine.device.type], max(1, -(-len(items) // (ROUNDS * hands))))
+        # a part is at most what a store takes at a time: one shard
+        most = min(COMMIT_ITEMS[self.engine.device.type], max(1, -(-len(items) // (ROUNDS * hands))))
         parts = [items[start : start + most] for start in range(0, len(items), most)]
         make = _Made(self.settings, self.engine, backbone.fingerprint, with_tokens, cpus)
         found = Extracted()
@@ -71,7 +70,7 @@ class ClusterStem:
         return found
 
 
-def needs_of(engine: Engine, cluster: Cluster) -> tuple[int, int]:
+def worker_needs(engine: Engine, cluster: Cluster) -> tuple[int, int]:
     """CPUs and GPUs of a worker with such an engine."""
     if engine.device.type != "cuda":
         return 1, 0
@@ -96,17 +95,19 @@ class _Made:
                 f"found the backbone {backbone.fingerprint} on a machine of the cluster, and {self.fingerprint} here; "
                 "valid: the same packages and weights on all"
             )
-        return _Stem(backbone, self.with_tokens)
+        return _Stem(backbone, open_store(cache_folder() / "features"), self.with_tokens)
 
 
 @dataclass(frozen=True)
 class _Stem:
+    """store: is opened once, since that reads which items every shard has."""
+
     backbone: Backbone
+    store: FeatureStore
     with_tokens: frozenset[str]
 
     def __call__(self, items: Sequence[Encoded]) -> Extracted:
-        with open_store(cache_folder() / "features") as store:
-            return extract(items, self.backbone, store, needs_tokens=lambda tower: tower.name in self.with_tokens)
+        return extract(items, self.backbone, self.store, needs_tokens=lambda tower: tower.name in self.with_tokens)
 
 
 def _add(found: Extracted, done: Extracted, hands: int) -> None:

@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 
 from remodal.backbones import Backbone, Encoder, Tokens, Tower
 from remodal.errors import BadItem
+from remodal.features.entries import features_key, token_key
 from remodal.features.progress import Progress, Silent
 from remodal.features.source import Encoded
-from remodal.features.store import FeatureStore, features_key, token_key
+from remodal.features.store import FeatureStore
 from remodal.modalities import get_modality
 
 HANDFUL = {"cpu": 4, "cuda": 256, "mps": 16}
@@ -59,7 +60,7 @@ class Rejected(NamedTuple):
 class Extracted:
     """Where items are stored, what was rejected, and how the time was spent.
 
-    keys: by item id, the key of its tokens: equal where the content is (:func:`~remodal.features.store.token_key`).
+    keys: by item id, the key of its tokens: equal where the content is (:func:`~remodal.features.entries.token_key`).
     lengths: by item id, frames. features_alone: names of the towers of whose items no tokens are to be had. seconds: of
     all threads together, over their number; so the sum is the time that passed.
     """

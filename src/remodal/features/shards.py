@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from remodal.errors import in_one_line
-from remodal.features.store import frames_of
+from remodal.features.entries import frames_of
 
 SUFFIX = ".parquet"
 SCHEMA = pa.schema([("key", pa.binary()), ("frames", pa.uint32()), ("value", pa.large_binary())])
@@ -59,7 +59,7 @@ class Shards:
                     self._note(name, dict(zip(found["key"].to_pylist(), found["frames"].to_pylist(), strict=True)))
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """One shard of what :func:`~remodal.features.store.encoded` gave."""
+        """One shard of what :func:`~remodal.features.entries.encoded` gave."""
         if not values:
             return
         keys = sorted(values)

@@ -13,8 +13,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from remodal.features.entries import encoded
 from remodal.features.shards import Shards
-from remodal.features.store import FeatureStore, encoded
+from remodal.features.store import FeatureStore
 
 VARIABLE = "REMODAL_SHARED"
 """A folder on a disk that all machines have, or a URL, ``s3://bucket/folder``."""

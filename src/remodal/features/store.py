@@ -1,17 +1,14 @@
 """A content-addressed, crash-safe, memory-mapped store with two levels: tokens, and frozen features.
 
-LMDB holds one value an item and level: tokens as float16 (pictures as bytes, where a stem does nothing) behind a header
-of their shape, and frozen features as float16 behind the number of frames, where those take long to compute. The key is
-a hash of the item's bytes, of how they are read, and of the backbone, so the same content is never computed twice,
-whatever its name. A transaction is whole or absent: a process killed while writing leaves what was committed before.
-Beside them lies a small record of each pass over items, so that what was used longest ago can go first
-(:mod:`remodal.features.trimming`).
+LMDB holds one value an item and level, under a hash of the content (:mod:`remodal.features.entries`), so the same
+content is never computed twice, whatever its name. A transaction is whole or absent: a process killed while writing
+leaves what was committed before. Beside them lies a small record of each pass over items, so that what was used longest
+ago can go first (:mod:`remodal.features.trimming`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -32,6 +29,7 @@ from torch import Tensor
 
 from remodal.backbones import StoredTokens
 from remodal.errors import RemodalError
+from remodal.features.entries import encoded, features_in, features_key, frames_of, is_features, tokens_in
 
 MAP_SIZE = 1 << 38
 """Bytes of address space; the file itself grows only as it is filled."""
@@ -39,9 +37,6 @@ READY = ".ready"
 """The folder of files that are about to take the store's place."""
 COPIED = 1024
 """Entries that are copied at a time."""
-_HEADER = struct.Struct("<3I")
-_KINDS: dict[int, type[np.generic]] = {1: np.uint8, 2: np.float16}
-"""What is stored, by its bytes a number."""
 _OPEN: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
 """Environments of this process by device and inode of their file: LMDB wants each to be opened once."""
 _OPENING = Lock()
@@ -68,28 +63,10 @@ class StoreInfo(NamedTuple):
         return self.tokens.entries + self.features.entries
 
 
-_FEATURES = b"/frozen"
 _USE = b"used/"
 _TIME = struct.Struct("<d")
 START = 8
 """Bytes of a key that tell items apart in the record of a pass."""
-
-
-def is_features(key: bytes) -> bool:
-    """Whether frozen features are stored under ``key``, and not tokens."""
-    return key.endswith(_FEATURES)
-
-
-def features_key(key: bytes) -> bytes:
-    """Key of the frozen model's features of the item whose tokens have, or would have, the key ``key``."""
-    return key + _FEATURES
-
-
-def token_key(fingerprint: str, modality: str, unit: str | None, data: bytes) -> bytes:
-    """Key of the tokens of ``data`` read as ``modality`` (depth in ``unit``) by the backbone ``fingerprint``."""
-    digest = hashlib.sha256(f"{fingerprint}\0{modality}\0{unit or ''}\0".encode())
-    digest.update(data)
-    return digest.digest()
 
 
 class KeyedTokens(StoredTokens):
@@ -152,7 +129,7 @@ class FeatureStore:
             for key in wanted:
                 value = transaction.get(key)
                 if value is not None:
-                    found[key] = _array(value).copy()
+                    found[key] = tokens_in(value).copy()
         return found
 
     def lengths(self, keys: Iterable[bytes]) -> dict[bytes, int]:
@@ -181,12 +158,12 @@ class FeatureStore:
                 return found, len(values) - len(there)
 
         def read(positions: torch.Tensor) -> torch.Tensor:
-            found, gone = joined([keys[at] for at in positions.tolist()], _array)
+            found, gone = joined([keys[at] for at in positions.tolist()], tokens_in)
             _refuse_gone(path, gone, len(positions))
             return found
 
         def read_features(positions: torch.Tensor) -> torch.Tensor | None:
-            found, gone = joined([features_key(keys[at]) for at in positions.tolist()], _row)
+            found, gone = joined([features_key(keys[at]) for at in positions.tolist()], features_in)
             if features_alone:
                 _refuse_gone(path, gone, len(positions))
             return None if gone or not len(found) else found
@@ -288,45 +265,12 @@ class FeatureStore:
         return entries
 
 
-def encoded(
-    tokens: Mapping[bytes, NDArray[Any]], features: Mapping[bytes, tuple[int, NDArray[Any]]]
-) -> dict[bytes, bytes]:
-    """What is stored of both levels, by its key; see :meth:`FeatureStore.put`."""
-    values = {}
-    for key, array in tokens.items():
-        values[key] = b"".join((_HEADER.pack(*array.shape), np.ascontiguousarray(array).data))
-    for key, (frames, row) in features.items():
-        header = _HEADER.pack(frames, 1, len(row))
-        values[features_key(key)] = b"".join((header, np.ascontiguousarray(row).data))
-    return values
-
-
-def frames_of(value: Any) -> int:
-    """Of the item of which ``value`` is stored."""
-    frames: int = _HEADER.unpack_from(value)[0]
-    return frames
-
-
 def _refuse_gone(path: Path, gone: int, of: int) -> None:
     if gone:
         raise RemodalError(
             f"the feature cache {path} was cleared while it was in use: {gone:,} of {of:,} items are gone; "
             "the same command computes them again"
         )
-
-
-def _row(value: Any) -> NDArray[Any]:
-    """Stored features ``[1, width]``, without a copy."""
-    row: NDArray[Any] = np.frombuffer(value, np.float16, offset=_HEADER.size)
-    return row[None]
-
-
-def _array(value: Any) -> NDArray[Any]:
-    """Stored tokens, without a copy."""
-    shape = _HEADER.unpack_from(value)
-    kind = _KINDS[(len(value) - _HEADER.size) // math.prod(shape)]
-    array: NDArray[Any] = np.frombuffer(value, kind, offset=_HEADER.size)
-    return array.reshape(shape)
 
 
 def _opened(path: Path) -> Any:

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from remodal.errors import RemodalError
+from remodal.features.entries import features_key
 from remodal.features.shared import VARIABLE, SharedStore, open_store
-from remodal.features.store import FeatureStore, features_key
+from remodal.features.store import FeatureStore
 
 # Writes shards of four entries for ever, and says so once each is there.
 WRITER = """

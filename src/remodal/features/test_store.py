@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from remodal.backbones import Tokens
 from remodal.errors import RemodalError
-from remodal.features.store import FeatureStore, token_key
+from remodal.features.entries import token_key
+from remodal.features.store import FeatureStore
 
 # Writes transactions of four entries, and says so once each is committed.
 WRITER = """

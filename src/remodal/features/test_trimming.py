@@ -15,9 +15,10 @@ import pytest
 from remodal.backbones.lite.lite import Lite
 from remodal.errors import RemodalError, Stopped
 from remodal.features import store as module
+from remodal.features.entries import features_key
 from remodal.features.extract import extract
 from remodal.features.progress import Silent, Until
-from remodal.features.store import READY, FeatureStore, features_key, opening
+from remodal.features.store import READY, FeatureStore, opening
 from remodal.features.test_extract import sentence
 from remodal.features.trimming import PARTS, bytes_of, trimmed
 

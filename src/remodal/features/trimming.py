@@ -17,16 +17,8 @@ from tempfile import mkdtemp
 import lmdb
 
 from remodal.errors import RemodalError
-from remodal.features.store import (
-    READY,
-    START,
-    FeatureStore,
-    StoreInfo,
-    features_key,
-    is_features,
-    opening,
-    replace_files,
-)
+from remodal.features.entries import features_key, is_features
+from remodal.features.store import READY, START, FeatureStore, StoreInfo, opening, replace_files
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(UNITS)})", re.IGNORECASE)

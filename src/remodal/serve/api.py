@@ -31,6 +31,8 @@ MAX_VERSION = 10**9
 MAX_ENTRIES = 10_000
 A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
 Unit = Annotated[DepthUnit | None, Form(description="of depth files; by default the model's")]
+ClassName = Annotated[str, Form(description="the class's name")]
+Stated = Annotated[str | None, Form(description="where a file's content doesn't tell")]
 Given = TypeVar("Given")
 
 
@@ -153,9 +155,9 @@ def routes(service: Service) -> APIRouter:
     @router.post("/update", status_code=202)
     async def update(
         request: Request,
-        label: Annotated[str, Form(description="the class's name")],
+        label: ClassName,
         files: list[UploadFile],
-        modality: Annotated[str | None, Form(description="where a file's content doesn't tell")] = None,
+        modality: Stated = None,
         depth_unit: Unit = None,
     ) -> dict[str, Any]:
         """Teach the model a class from files; the old version answers until the new one is there."""
@@ -166,9 +168,9 @@ def routes(service: Service) -> APIRouter:
     @router.post("/arrivals", status_code=202)
     async def arrive(
         request: Request,
-        label: Annotated[str, Form(description="the class's name")],
+        label: ClassName,
         files: list[UploadFile],
-        modality: Annotated[str | None, Form(description="where a file's content doesn't tell")] = None,
+        modality: Stated = None,
         depth_unit: Unit = None,
     ) -> dict[str, Any]:
         """Have the model learn files of a class as they arrive: each content once, every fourth of a class held out."""
