@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from remodal.adaptation.eigen import eigh
+
 PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-6, 2))
 """That are tried, over the mean square of an item's distance from the items' mean."""
 
@@ -36,7 +38,7 @@ class DualRidge:
         """Of targets ``[n, targets]`` on features ``[n, width]``."""
         centre, mean = features.mean(0), targets.mean(0)
         rows, rest = features - centre, (targets - mean).double()
-        values, vectors = torch.linalg.eigh((rows @ rows.T).double())
+        values, vectors = eigh((rows @ rows.T).double())
         values, inside = values.clamp(min=0), vectors.T @ rest
         scale = values.mean().clamp(min=1e-30)
         errors = torch.stack([_left_out(values, vectors, inside, penalty * scale) for penalty in PENALTIES])

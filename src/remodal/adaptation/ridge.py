@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remodal.adaptation.eigen import eigh
 from remodal.adaptation.summed import Term, directions, summed, total
 
 
@@ -105,7 +106,7 @@ class LowRankRidge:
             return tensors
         factor, spare = tensors.get("factor"), tensors.get("spare", torch.tensor(0.0))
         if factor is None:
-            values, vectors = torch.linalg.eigh(tensors["gram"])
+            values, vectors = eigh(tensors["gram"])
             factor = (vectors * values.clamp(min=0).sqrt()).T.float()[values > 1e-12 * values[-1]]
         return vars(cls.rounded(factor, spare, tensors["cross"].T.float().contiguous()))
 
@@ -182,13 +183,13 @@ class Sketch:
     @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues and -vectors of ``F F^T``, ascending, double."""
-        values, vectors = torch.linalg.eigh(self._products)
+        values, vectors = eigh(self._products)
         return values.clamp(min=0), vectors
 
     def cut(self, rank: int) -> Sketch:
         """The leading ``rank`` directions; half of the largest that is cut off becomes penalty."""
         if tall := len(self.factor) > self.factor.shape[1]:
-            values, vectors = torch.linalg.eigh((self.factor.T @ self.factor).double())
+            values, vectors = eigh((self.factor.T @ self.factor).double())
         else:
             values, vectors = self._spectrum
         rank = min(rank, len(values))

@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from remodal.adaptation.drift import Drift
+from remodal.adaptation.eigen import eigh
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.backbones import CHUNK
 from remodal.training.seeding import normal
@@ -128,8 +129,6 @@ def _spectrum(rows: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
 
     In float64 from the products on: those of float32 would add directions of mere rounding, more or fewer by chance.
     """
-    values: Tensor
-    vectors: Tensor
-    values, vectors = torch.linalg.eigh(rows.double() @ rows.double().T)
+    values, vectors = eigh(rows.double() @ rows.double().T)
     kept = values > smallest * values[-1:].clamp(min=1e-30)
     return values[kept], vectors[:, kept]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from remodal.adaptation.columns import joined
+from remodal.adaptation.eigen import eigh
 from remodal.adaptation.statistics import orthonormal
 from remodal.streams.base import Column
 
@@ -71,7 +72,7 @@ def directions(signed: Sequence[tuple[float, Tensor]]) -> tuple[Tensor, Tensor]:
     signs = torch.cat([torch.full((len(one),), sign) for sign, one in signed]).double()
     basis = orthonormal(rows).double()
     inside = rows.double() @ basis
-    values, vectors = torch.linalg.eigh(inside.T @ (signs[:, None] * inside))
+    values, vectors = eigh(inside.T @ (signs[:, None] * inside))
     kept = values > SMALLEST * values[-1:].clamp(min=1e-30)
     return values[kept], (basis @ vectors[:, kept]).T
 

@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from remodal.adaptation.alignment import Head, aligned
 from remodal.adaptation.discriminant import Discriminant
+from remodal.adaptation.eigen import eigh
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.adaptation.statistics import leading
 from remodal.backbones import Tokens, Tower
@@ -144,5 +145,5 @@ def unused(basis: Tensor, moment: Tensor, count: int) -> Tensor:
     basis: orthonormal ``[width, k]``. moment: rows ``[r, width]`` whose Gram is the second moment.
     """
     inside = (moment @ basis).double()
-    ascending: Tensor = torch.linalg.eigh(inside.T @ inside).eigenvectors
+    _, ascending = eigh(inside.T @ inside)
     return basis @ ascending[:, :count].float()

@@ -19,6 +19,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from remodal.adaptation.eigen import eigh
 from remodal.backbones import Tower
 from remodal.methods.base import TaskData, methods
 from remodal.methods.ridge import Regression, Ridge, extended
@@ -65,7 +66,7 @@ class FlyCl(Ridge):
 
 def cross_validated(rows: Tensor, targets: Tensor) -> float:
     """The penalty with the least error by generalised cross-validation, of rows ``[n, width]``, targets ``[n, k]``."""
-    values, vectors = torch.linalg.eigh(rows.double() @ rows.double().T)
+    values, vectors = eigh(rows.double() @ rows.double().T)
     values, inside = values.clamp(min=0), vectors.T @ targets
     square = float(values.mean())
 

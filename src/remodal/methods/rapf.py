@@ -23,6 +23,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from remodal.adaptation.alignment import aligned
+from remodal.adaptation.eigen import eigh
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
@@ -121,7 +122,8 @@ def hinge(cosines: Tensor, labels: Tensor, near: Tensor) -> Tensor:
 def fusion(before: Tensor, learned: Tensor, least: float) -> Tensor:
     """``[d, features]``: what changed most as ``learned``, the rest from both, in the singular basis of ``before``."""
     # its left singular vectors; products of float32 would leave those of small singular values to rounding
-    basis = torch.linalg.eigh(before.double() @ before.T.double()).eigenvectors.float()
+    _, vectors = eigh(before.double() @ before.T.double())
+    basis = vectors.float()
     old, new = basis.T @ before, basis.T @ learned
     change = (new - old).abs()
     mask = (change / change.max().clamp(min=1e-12) + least).clamp(max=1)
