@@ -100,7 +100,8 @@ class Tower:
             for positions, group in self._groups(tokens, whole=trained):
                 own = prompts
                 if prompts is not None:
-                    own = engine.here(prompts[engine.home_of(positions)] if _one_an_item(prompts) else prompts)
+                    some = _one_an_item(prompts) and len(positions) < len(prompts)  # all of them are in their order
+                    own = engine.here(prompts[engine.home_of(positions)] if some else prompts)
                 if self._recorded is not None and own is not None and trained:
                     found = self._recorded(compute, group, own)
                 else:

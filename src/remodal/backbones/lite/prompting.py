@@ -23,10 +23,7 @@ def prompted(tokens: Tensor, prompts: Tensor | None) -> Tensor:
     if prompts.dim() == 6:
         parts = (prompts[0] if len(prompts) == 1 else prompts.transpose(0, 1)).unbind()
         return tokens + sum(prompted(tokens, part) - tokens for part in parts)
-    layer = prompts[..., 0, :, :, :]
-    keys, values = layer[..., 0, :, :], layer[..., 1, :, :]
-    if prompts.dim() == 5:  # the dimensions of tokens between items and rows
-        between = (len(tokens), *(1,) * (tokens.dim() - 3))
-        keys, values = (part.view(*between, *part.shape[-2:]) for part in (keys, values))
-    attention = (tokens @ keys.mT / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
-    return tokens + attention @ values
+    keys, values = prompts.squeeze(-4).unbind(-3)
+    rows = tokens.flatten(1, -2) if prompts.dim() == 5 else tokens  # else each frame would get copies of its item's own
+    attention = (rows @ keys.mT / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
+    return tokens + (attention @ values).view(tokens.shape)
