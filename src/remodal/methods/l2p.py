@@ -94,7 +94,7 @@ class L2P(TowerMethod[Pool]):
         """The prompts of the nearest keys, ``[n, layers, 2, top * length, width]``."""
         # the gradient of an embedding is summed row by row, several times faster than that of an index
         picked = functional.embedding(self._nearest(keys, queries)[1], prompts.flatten(1))
-        return side_by_side(picked.unflatten(-1, prompts.shape[1:]))
+        return side_by_side(picked.view(*picked.shape[:2], *prompts.shape[1:]))
 
     def _nearest(self, keys: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines of the nearest keys, and their positions, ``[n, top]`` each."""
