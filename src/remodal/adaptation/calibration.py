@@ -20,7 +20,7 @@ STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Penalty over an item's mean square: what is tried."""
 SHARPNESS = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0)
 """What outputs are multiplied with before the softmax: what is tried."""
-OUTPUTS = 2**20
+OUTPUTS = 2**18
 """Of items that are left out, one a class, at most: where classes are many, fewer items are left out."""
 NAMING = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 """Weight of the cosine to a class's name beside the output: what is tried."""

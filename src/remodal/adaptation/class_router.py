@@ -29,6 +29,7 @@ RANK = 512
 """Directions of the Gram matrix that are kept."""
 UNCUT = 4096
 """Rows of the sketch before it is cut: they are narrow, so that it pays to cut rarely."""
+NONE = torch.zeros(0)
 APART = (0.0, 2.0, 5.0, 10.0, 20.0)
 """Weight of the sum of a modality's outputs: what is tried."""
 
@@ -38,22 +39,30 @@ class ClassRouter:
     """Ridge regression of what a router may see, with a bias, onto one-hot classes.
 
     columns: the classes; a modality of a model that was saved by an earlier version is one class without a name.
-    weights: ``[width + 1, classes]``. calibration: of penalty and sharpness, by the classes of items that are left out.
-    losses: ``[strengths, SHARPNESS, APART]``, cross-entropy of these items' modalities, summed.
+    calibration: of penalty and sharpness, by the classes of items that are left out. losses: ``[strengths, SHARPNESS,
+    APART]``, cross-entropy of these items' modalities, summed. stored: ``[width + 1, classes]``, weights of a model that
+    was saved by an earlier version, until it learns more; else ``[0]``, and they are solved from the moments.
     """
 
     columns: list[Column]
     moments: LowRankRidge
-    weights: Tensor
     calibration: Calibration
     losses: Tensor
+    stored: Tensor
+
+    def __post_init__(self) -> None:
+        self._solved: dict[tuple[float, ...], Tensor] = {}
 
     @classmethod
     def empty(cls, width: int, strengths: int = len(STRENGTHS)) -> Self:
         """Of no class. strengths: how many penalties are tried."""
-        moments, weights = LowRankRidge.empty(width + 1), torch.zeros(width + 1, 0)
         losses = torch.zeros(strengths, len(SHARPNESS), len(APART))
-        return cls([], moments, weights, Calibration.empty(strengths, namings=1), losses)
+        return cls([], LowRankRidge.empty(width + 1), Calibration.empty(strengths, namings=1), losses, NONE)
+
+    @classmethod
+    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The fields as they are now, where ``tensors`` are those of before: of weights that were always stored."""
+        return tensors if "stored" in tensors else {**tensors, "stored": tensors["weights"]}
 
     def learned(
         self,
@@ -81,25 +90,21 @@ class ClassRouter:
         left_out, own = sketch.left_out(own, penalties, step), own[::step]
         calibration = self.calibration.added(left_out, own)
         losses = self.losses + _losses(left_out, own, known)
-        kept = sketch.cut(rank)
-        weights = kept.solve(penalties[calibration.strength])
-        return type(self)(known, kept.rounded(), weights, calibration, losses)
+        return type(self)(known, sketch.cut(rank).rounded(), calibration, losses, NONE)
 
     @classmethod
-    def added_up(cls, signed: Sequence[tuple[float, Self]], *, rank: int, strengths: Sequence[float]) -> Self:
+    def added_up(cls, signed: Sequence[tuple[float, Self]], *, rank: int) -> Self:
         """Those of several learners in one; see :mod:`remodal.adaptation.summed`."""
         columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
         sketch = LowRankRidge.added_up(terms, len(columns))
         calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
         losses = total([(sign, one.losses) for sign, one in signed])
-        kept = sketch.cut(rank)
-        weights = kept.solve(strengths[calibration.strength] * sketch.mean_square())
-        return cls(columns, kept.rounded(), weights, calibration, losses)
+        return cls(columns, sketch.cut(rank).rounded(), calibration, losses, NONE)
 
     @property
     def parameters(self) -> int:
         """Numbers that learning fits."""
-        return self.weights.numel()
+        return self.moments.sums.numel()
 
     @property
     def apart(self) -> float:
@@ -107,7 +112,18 @@ class ClassRouter:
         sharpness = SHARPNESS.index(self.calibration.sharpness)
         return APART[int(self.losses[self.calibration.strength, sharpness].argmin())]
 
-    def log_probability(self, identity: Tensor, sharpness: float | None = None) -> dict[str, Tensor]:
+    def weights(self, strengths: Sequence[float] = STRENGTHS) -> Tensor:
+        """``[width + 1, classes]``, solved when they are first asked for; strengths: as they were learned with."""
+        if len(self.stored):
+            return self.stored
+        if (known := self._solved.get(tuple(strengths))) is None:
+            penalty = strengths[self.calibration.strength] * self.moments.sketch.mean_square()
+            known = self._solved[tuple(strengths)] = self.moments.sketch.solve(penalty)
+        return known
+
+    def log_probability(
+        self, identity: Tensor, *, strengths: Sequence[float] = STRENGTHS, sharpness: float | None = None
+    ) -> dict[str, Tensor]:
         """log p(modality) ``[n]`` by modality, of items ``[n, width]``; sharpness: of the softmax; None: as chosen.
 
         ``log_softmax_m(log sum_c softmax(sharpness o)_c + apart sum_c o_c)`` over the classes c of m, of outputs o.
@@ -116,7 +132,7 @@ class ClassRouter:
             return {}
         sharpness = self.calibration.sharpness if sharpness is None else sharpness
         modalities, members = _members(self.columns)
-        outputs = with_bias(identity) @ self.weights
+        outputs = with_bias(identity) @ self.weights(strengths)
         found = (_shares(outputs, members, sharpness) + self.apart * outputs @ members).log_softmax(1)
         return dict(zip(modalities, found.unbind(1), strict=True))
 

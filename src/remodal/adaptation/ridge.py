@@ -14,6 +14,8 @@ from torch.nn import functional
 from remodal.adaptation.eigen import eigh
 from remodal.adaptation.summed import Term, directions, summed, total
 
+LARGEST = torch.iinfo(torch.int16).max
+
 
 @dataclass
 class StreamingRidge:
@@ -77,9 +79,10 @@ class LowRankRidge:
     Luo et al., "Robust frequent directions with application in online learning", JMLR 2019: of the Gram's eigenvalues
     the leading ``rank`` are kept, less the largest one that is cut off, half of which goes to ``spare``: what was cut
     off becomes penalty. Items in chunks of another size or order give another sketch, which is as near. F is kept in
-    half precision, each row over its largest number, in memory as in files.
+    whole numbers of 16 bits, in memory as in files: of a row's largest number, they are nearer to the others than half
+    precision is.
 
-    directions: float16 ``[<= rank, width]``, the rows of F over ``scales`` ``[<= rank]``. spare: a number. sums:
+    directions: int16 ``[<= rank, width]``, the rows of F in steps of ``scales`` ``[<= rank]``. spare: a number. sums:
     ``[classes, width]``, of a class's items.
     """
 
@@ -91,19 +94,25 @@ class LowRankRidge:
     @classmethod
     def empty(cls, width: int) -> Self:
         """Of no item and no class."""
-        return cls(torch.zeros(0, width).half(), torch.zeros(0), torch.tensor(0.0), torch.zeros(0, width))
+        return cls(torch.zeros(0, width).short(), torch.zeros(0), torch.tensor(0.0), torch.zeros(0, width))
 
     @classmethod
     def rounded(cls, factor: Tensor, spare: Tensor, sums: Tensor) -> Self:
-        """With ``factor`` ``[<= rank, width]`` as near as half precision comes to it."""
-        scales = factor.abs().amax(1).clamp(min=1e-30)
-        return cls((factor / scales[:, None]).half(), scales, spare, sums)
+        """With ``factor`` ``[<= rank, width]`` as near as 16 bits come to it."""
+        scales = factor.abs().amax(1).clamp(min=1e-30) / LARGEST
+        return cls((factor / scales[:, None]).round().short(), scales, spare, sums)
 
     @classmethod
     def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The fields as they are now, where ``tensors`` are those of before: F in single precision, or a whole Gram."""
+        """The fields as they are now, where ``tensors`` are those of before.
+
+        These had F in half precision, before that in single precision, and first the whole Gram.
+        """
         if "cross" not in tensors:
-            return tensors
+            if tensors["directions"].dtype != torch.float16:
+                return tensors
+            rows = tensors["directions"].float() * tensors["scales"][:, None]
+            return vars(cls.rounded(rows, tensors["spare"], tensors["sums"]))
         factor, spare = tensors.get("factor"), tensors.get("spare", torch.tensor(0.0))
         if factor is None:
             values, vectors = eigh(tensors["gram"])
@@ -133,14 +142,21 @@ class LowRankRidge:
         """What takes in more items."""
         return Sketch(self.factor, self.spare, self.sums, torch.zeros(0, 0).double())
 
+    def check(self, width: int, classes: int) -> None:
+        """ValueError where these aren't of features of that width and of so many classes."""
+        shapes = [tuple(one.shape) for one in (self.directions, self.scales, self.spare, self.sums)]
+        kept = len(self.scales)
+        if shapes != [(kept, width), (kept,), (), (classes, width)]:
+            raise ValueError(f"moments of the shapes {shapes} of {classes:,} classes, width {width:,}")
+
 
 @dataclass
 class Sketch:
     """:class:`LowRankRidge` while it takes in items, a chunk at a time, in single precision.
 
     A chunk is added, and what it adds beyond the rank cut off again: memory and seconds an item depend on rank and
-    chunk, not on how many items there are. One eigendecomposition of ``rank + chunk`` serves the cut and every penalty
-    that :meth:`left_out` is asked for.
+    chunk, not on how many items there are; nothing is solved for all classes. One eigendecomposition of ``rank + chunk``
+    serves the cut and every penalty that :meth:`left_out` is asked for.
 
     known: double ``[k, k]``, the products ``F F^T`` of the factor's first rows, where they are there already.
     """
@@ -176,11 +192,6 @@ class Sketch:
         return torch.cat([torch.cat([self.known, new[:, :known].T], dim=1), new])
 
     @cached_property
-    def _onto(self) -> Tensor:
-        """F times the sums, ``[rows, classes]``, double."""
-        return (self.factor @ self.sums.T).double()
-
-    @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues and -vectors of ``F F^T``, ascending, double."""
         values, vectors = eigh(self._products)
@@ -198,10 +209,7 @@ class Sketch:
         scale = squares.sqrt() if tall else (squares / values[-rank:].clamp(min=1e-30)).sqrt()
         factor = (vectors[:, -rank:] * scale).T.float()
         rotated = factor if tall else factor @ self.factor
-        found = Sketch(rotated, self.spare + cut.float() / 2, self.sums, squares.diag())
-        if not tall and "_onto" in vars(self):  # a small product in place of a large one
-            found._onto = factor.double() @ self._onto
-        return found
+        return Sketch(rotated, self.spare + cut.float() / 2, self.sums, squares.diag())
 
     def rounded(self) -> LowRankRidge:
         """As it is kept."""
@@ -209,10 +217,10 @@ class Sketch:
 
     def solve(self, penalty: float) -> Tensor:
         """Weights ``[width, classes]`` by Woodbury's identity."""
-        ridge, cross = penalty + float(self.spare), self.sums.T
-        explained = torch.linalg.solve(_plus(self._products, ridge), self._onto).float()
+        ridge, onto = penalty + float(self.spare), (self.factor @ self.sums.T).double()
+        explained = torch.linalg.solve(_plus(self._products, ridge), onto).float()
         weights: Tensor = self.factor.T @ explained
-        weights.neg_().add_(cross).div_(ridge)  # they are as large as the sums: no copies
+        weights.neg_().add_(self.sums.T).div_(ridge)  # they are as large as the sums: no copies
         return weights
 
     def left_out(self, labels: Tensor, penalties: Sequence[float], step: int = 1) -> Tensor:
@@ -225,15 +233,13 @@ class Sketch:
         """
         values, vectors = self._spectrum
         items, labels = vectors[-len(labels) :: step], labels[::step]
-        projected = vectors.T @ self._onto
         own = functional.one_hot(labels, len(self.sums))
-        found = []
-        for penalty in penalties:
-            ridge = penalty + float(self.spare)
-            unexplained = (items.square() @ (ridge / (values + ridge)))[:, None].clamp(min=1e-6).float()
-            outputs = items.float() @ (projected / (values + ridge)[:, None]).float()
-            found.append((outputs - (1 - unexplained) * own) / unexplained)
-        return torch.stack(found)
+        ridges = torch.tensor(penalties, dtype=values.dtype)[:, None, None] + self.spare
+        unexplained = (items.square() * (ridges / (values + ridges))).sum(2, keepdim=True).clamp(min=1e-6).float()
+        shares = (items / (values + ridges)).flatten(0, 1).float()
+        # in the order that costs least: by way of the items where these are few and classes many
+        outputs: Tensor = torch.linalg.multi_dot([shares, vectors.T.float(), self.factor, self.sums.T])
+        return (outputs.view(len(penalties), *own.shape) - (1 - unexplained) * own) / unexplained
 
 
 def _plus(gram: Tensor, ridge: float | Tensor) -> Tensor:

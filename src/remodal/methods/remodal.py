@@ -6,16 +6,18 @@ them (:meth:`Remodal.adapted`).
 
 - within a modality, ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the
   modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
-  random ones); the Gram matrix is kept by its leading directions, in half precision; classes
-  with many items are held back a little, and what speaks for a class speaks a little for classes with near names
-  (cosine of the text anchors); the penalty is the one of a few under which items are likeliest that the regression has
-  not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
+  random ones); the Gram matrix is kept by its leading directions, in 16 bits a number; classes with many items are held
+  back a little, and what speaks for a class speaks a little for classes with near names (cosine of the text anchors);
+  the penalty is the one of a few under which items are likeliest that the regression has not seen (leave-one-out, in
+  closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
 - between the modalities of a tower, ridge regression onto the classes of all of them, on what a router may see
   (:mod:`remodal.adaptation.class_router`);
 - the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
 
 A task is learned a chunk of items at a time, so that seconds an item and memory don't depend on how many it has.
+Weights are solved from the statistics when an answer is asked for, so that a task costs no more where many classes are
+known.
 
 The score of class c of modality m is ``log p(m) + log p(c | m)``. What was tried beside it stands in
 ``docs/experiments.md``.
@@ -84,8 +86,8 @@ class RemodalSettings(Settings):
 @dataclass
 class Modality:
     """prompts: ``[layers, 2, length, width]``; empty, ``[0]``, where the frozen model serves as it is. centre:
-    ``[features]``. threshold: ``centre W``. square: a number, the sum of the squares of all lifted items. weights:
-    ``[lifted, classes]``.
+    ``[features]``. threshold: ``centre W``. square: a number, the sum of the squares of all lifted items. stored:
+    ``[lifted, classes]``, weights of a model that was saved by an earlier version, until it learns more; else ``[0]``.
     """
 
     name: str
@@ -95,9 +97,12 @@ class Modality:
     threshold: Tensor
     moments: LowRankRidge
     square: Tensor
-    weights: Tensor
     calibration: Calibration
     near: NearNames
+    stored: Tensor
+
+    def __post_init__(self) -> None:
+        self.solved: Tensor | None = None
 
     @classmethod
     def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -105,6 +110,8 @@ class Modality:
         if "square" not in tensors:
             kept = {name.removeprefix("moments/"): one for name, one in tensors.items() if name.startswith("moments/")}
             tensors = {**tensors, "square": LowRankRidge(**LowRankRidge.earlier(kept)).sketch.trace}
+        if "stored" not in tensors:
+            tensors = {**tensors, "stored": tensors["weights"]}
         return {"prompts": torch.zeros(0), **tensors}
 
 
@@ -145,10 +152,10 @@ class Remodal(Additive[Regressions]):
         sums = Calibration.empty(len(self._strengths)).losses.shape
         for name, part in self.parts_.items():
             for modality in part.modalities:  # before W is drawn
-                found = tuple(modality.weights.shape)
                 lifted = self.backbone.towers[name].feature_width + self.settings.width + 1
-                if found != (lifted, len(modality.columns)):
-                    raise ValueError(f"weights of the shape {found} for {modality.name}, width={self.settings.width:,}")
+                modality.moments.check(lifted, len(modality.columns))
+                if modality.stored.shape not in ((0,), (lifted, len(modality.columns))):
+                    raise ValueError(f"weights of the shape {tuple(modality.stored.shape)} for {modality.name}")
                 shape, found = self._prompt_shape(self.backbone.towers[name]), tuple(modality.prompts.shape)
                 if found not in ((0,), shape):
                     raise ValueError(f"prompts of the shape {found} for {modality.name}; valid: {shape}")
@@ -166,7 +173,7 @@ class Remodal(Additive[Regressions]):
         return Regressions(ClassRouter.empty(tower.identity_width, len(self._router_strengths)), [])
 
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
-        """Add the task's moments to its modality's and to the router's, and solve both again."""
+        """Add the task's moments to its modality's and to the router's."""
         at = part.place(task.modality)
         modalities = [*part.modalities[:at], self.fitted(part, tower, task, trainer), *part.modalities[at + 1 :]]
         identity = Rows(task.tokens, tower.identity)
@@ -218,9 +225,9 @@ class Remodal(Additive[Regressions]):
             threshold=centre @ lift.w,
             moments=LowRankRidge.empty(lift.width),
             square=torch.tensor(0.0, dtype=torch.float64),
-            weights=torch.zeros(lift.width, 0),
             calibration=Calibration.empty(len(self._strengths)),
             near=NearNames.empty(),
+            stored=torch.zeros(0),
         )
 
     def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
@@ -245,29 +252,35 @@ class Remodal(Additive[Regressions]):
                 nearness = aligned(tower, None, tower.features(task.tokens[rows][::step])) @ anchors.T
                 calibration = calibration.added(mixed(left_out, mixing), own[::step], nearness)
             moments = moments.cut(self.settings.rank)
-        weights = mixed(moments.solve(self._penalty(calibration, squares, counts)), mixing)
         return replace(
             modality,
             columns=known,
             moments=moments.rounded(),
             square=squares,
-            weights=weights,
             calibration=calibration,
             near=near,
+            stored=torch.zeros(0),
         )
+
+    def weights(self, modality: Modality) -> Tensor:
+        """Of its regression ``[lifted, classes]``, solved when they are first asked for."""
+        if len(modality.stored):
+            return modality.stored
+        if modality.solved is None:
+            counts = modality.moments.counts
+            strength = self._strengths[modality.calibration.strength]
+            near = modality.near.grown(self.backbone.anchors([column.name for column in modality.columns]))
+            solved = modality.moments.sketch.solve(strength * float(modality.square) / float(counts.sum()))
+            modality.solved = mixed(solved, self._mixing(near, counts))
+        return modality.solved
 
     def _mixing(self, near: NearNames, counts: Tensor) -> Tensor:
         """What a class takes of each, of which there are ``counts`` items ``[classes]``."""
         return near.mixing(counts, self.settings.names, self.settings.balance)
 
-    def _penalty(self, calibration: Calibration, squares: Tensor, counts: Tensor) -> float:
-        """The chosen strength times an item's mean square."""
-        return self._strengths[calibration.strength] * float(squares) / float(counts.sum())
-
     def added_up(self, tower: Tower, parts: Sequence[Signed[Regressions]]) -> Regressions:
-        """Statistics add up; then both regressions are solved again."""
-        routers = [(sign, part.router) for sign, part in parts]
-        router = ClassRouter.added_up(routers, rank=self.settings.rank, strengths=self._router_strengths)
+        """Statistics add up."""
+        router = ClassRouter.added_up([(sign, part.router) for sign, part in parts], rank=self.settings.rank)
         known: dict[str, list[Signed[Modality]]] = {}
         for sign, part in parts:
             for modality in part.modalities:
@@ -279,16 +292,22 @@ class Remodal(Additive[Regressions]):
         first = signed[0][1]
         if len(signed) == 1:
             return first
-        centre = the_same(first.name, [(sign, one.centre) for sign, one in signed])
-        prompts = the_same(first.name, [(sign, one.prompts) for sign, one in signed])
+        for begun in ([(sign, one.centre) for sign, one in signed], [(sign, one.prompts) for sign, one in signed]):
+            the_same(first.name, begun)
         columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
-        moments = LowRankRidge.added_up(terms, len(columns)).cut(self.settings.rank)
+        moments = LowRankRidge.added_up(terms, len(columns)).cut(self.settings.rank).rounded()
         calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
         square = total([(sign, one.square) for sign, one in signed])
         near = NearNames.empty().grown(self.backbone.anchors([column.name for column in columns]))
-        kept = moments.rounded()
-        weights = mixed(moments.solve(self._penalty(calibration, square, kept.counts)), self._mixing(near, kept.counts))
-        return Modality(first.name, columns, prompts, centre, first.threshold, kept, square, weights, calibration, near)
+        return replace(
+            first,
+            columns=columns,
+            moments=moments,
+            square=square,
+            calibration=calibration,
+            near=near,
+            stored=torch.zeros(0),
+        )
 
     @property
     def _strengths(self) -> tuple[float, ...]:
@@ -319,7 +338,9 @@ class Remodal(Additive[Regressions]):
             projected = features @ lift.w
         else:
             projected = tower.remembered(tokens, lift, lambda: features @ lift.w)
-        return lift.outputs(features, projected, modality.centre, modality.threshold, modality.weights[:, classes])
+        return lift.outputs(
+            features, projected, modality.centre, modality.threshold, self.weights(modality)[:, classes]
+        )
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""
@@ -331,7 +352,9 @@ class Remodal(Additive[Regressions]):
             nearness = self._nearness(tower, tokens, [columns[at] for at in new])
             out[:, new] = UNKNOWN_MODALITY + (self.backbone.logit_scale * nearness).log_softmax(1)
         if part is not None:
-            prior = part.router.log_probability(tower.identity(tokens), self.settings.router_sharpness)
+            prior = part.router.log_probability(
+                tower.identity(tokens), strengths=self._router_strengths, sharpness=self.settings.router_sharpness
+            )
         for modality in modalities:
             places = {column: at for at, column in enumerate(modality.columns)}
             asked = [at for at, column in enumerate(columns) if column in places]

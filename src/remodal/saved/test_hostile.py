@@ -302,6 +302,8 @@ def wide(folder: Path, method: str, width: int) -> None:
         for name, tensor in tensors.items():
             if name.endswith(("/weights", "/threshold")):
                 tensors[name] = torch.zeros(width + 30, *tensor.shape[1:])
+            if "/modalities/" in name and name.endswith(("/directions", "/sums")):
+                tensors[name] = torch.zeros(len(tensor), width + 30).to(tensor)
 
     rewritten(folder, "weights", widen)
     told(folder, about(settings={"width": width}))
