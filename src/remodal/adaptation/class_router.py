@@ -40,8 +40,8 @@ class ClassRouter:
 
     columns: the classes; a modality of a model that was saved by an earlier version is one class without a name.
     calibration: of penalty and sharpness, by the classes of items that are left out. losses: ``[strengths, SHARPNESS,
-    APART]``, cross-entropy of these items' modalities, summed. stored: ``[width + 1, classes]``, weights of a model that
-    was saved by an earlier version, until it learns more; else ``[0]``, and they are solved from the moments.
+    APART]``, cross-entropy of these items' modalities, summed. stored: ``[width + 1, classes]``, weights of a model
+    that was saved by an earlier version, until it learns more; else ``[0]``, and they are solved from the moments.
     """
 
     columns: list[Column]

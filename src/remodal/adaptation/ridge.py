@@ -155,8 +155,8 @@ class Sketch:
     """:class:`LowRankRidge` while it takes in items, a chunk at a time, in single precision.
 
     A chunk is added, and what it adds beyond the rank cut off again: memory and seconds an item depend on rank and
-    chunk, not on how many items there are; nothing is solved for all classes. One eigendecomposition of ``rank + chunk``
-    serves the cut and every penalty that :meth:`left_out` is asked for.
+    chunk, not on how many items there are; nothing is solved for all classes. One eigendecomposition of ``rank +
+    chunk`` serves the cut and every penalty that :meth:`left_out` is asked for.
 
     known: double ``[k, k]``, the products ``F F^T`` of the factor's first rows, where they are there already.
     """
