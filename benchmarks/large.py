@@ -70,11 +70,11 @@ class Drawn(Lite):
         return functional.normalize(torch.randn(self.width, generator=generator(0, "name", name)), dim=0)
 
 
-def drawn_tasks(items: int, classes: int, backbone: Backbone) -> Iterator[TaskData]:
-    """``items`` of ``classes`` in ten tasks, each of new classes and in a store of its own, drawn a chunk at a time."""
-    tower, size, new = backbone.tower(MODALITY), items // TASKS, classes // TASKS
+def drawn_tasks(items: int, classes: int, backbone: Backbone, tasks: int = TASKS) -> Iterator[TaskData]:
+    """``items`` of ``classes``; each task is of new classes and in a store of its own, drawn a chunk at a time."""
+    tower, size, new = backbone.tower(MODALITY), items // tasks, classes // tasks
     labels = torch.arange(size) * new // size  # one class after the other
-    for index in range(TASKS):
+    for index in range(tasks):
         draws = generator(0, "task", index)
         means = torch.randn(new, 4, tower.width, generator=draws)
         keys = [f"{index}/{position}".encode() for position in range(size)]
