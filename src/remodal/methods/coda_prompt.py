@@ -84,21 +84,17 @@ class CodaPrompt(TowerMethod[Components]):
         chosen, draws = self.settings, trainer.generator("components")
         queries = Rows(task.tokens, tower.identity)
 
-        def joined(parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
-            """Old components as they are, new ones in training."""
+        old = part.attention, part.keys, part.prompts
+
+        def new(parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
             prompts = torch.stack([parameters["prompt_keys"], parameters["prompt_values"]], dim=2)
-            return (
-                torch.cat([part.attention, parameters["attention"]]),
-                torch.cat([part.keys, parameters["keys"]]),
-                torch.cat([part.prompts, prompts]),
-            )
+            return parameters["attention"], parameters["keys"], prompts
 
         def own(parameters: Parameters, batch: Tensor) -> Tensor:
-            return weighted(queries[batch], *joined(parameters))
+            return weighted(queries[batch], *new(parameters)) + weighted(queries[batch], *old)
 
         def skew(parameters: Parameters, *_: Tensor) -> Tensor:
-            attention, keys, prompts = joined(parameters)
-            return chosen.orthogonality * (unorthogonal(attention) + unorthogonal(keys) + unorthogonal(prompts))
+            return chosen.orthogonality * torch.stack(list(map(unorthogonal, new(parameters), old))).sum()
 
         def drawn(before: Tensor) -> Tensor:
             shape = (chosen.components, *before.shape[1:])
@@ -112,7 +108,8 @@ class CodaPrompt(TowerMethod[Components]):
         }
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
         trained = self.lesson(task).fit_prompts("components", start, own, part.adapter, recipe, trainer, skew)
-        return Components(*joined(trained), trained["adapter"])
+        attention, keys, prompts = (torch.cat(both) for both in zip(old, new(trained), strict=True))
+        return Components(attention, keys, prompts, trained["adapter"])
 
     def part_scores(self, part: Components | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor`` under the item's own prompt."""
@@ -150,7 +147,11 @@ def _orthogonalised(rows: Tensor, before: Tensor) -> Tensor:
     return torch.stack(done[len(before) :])
 
 
-def unorthogonal(rows: Tensor) -> Tensor:
-    """Mean square of the entries of ``R R^T - I`` over the layers; rows: ``[k, layers, ...]``."""
-    by_layer = rows.flatten(2).transpose(0, 1)
-    return (by_layer @ by_layer.mT - torch.eye(len(rows))).square().mean()
+def unorthogonal(rows: Tensor, before: Tensor) -> Tensor:
+    """Mean square of the entries of ``R R^T - I`` over the layers; R: ``before`` and ``rows`` ``[k, layers, ...]``.
+
+    What those before have among themselves is left out: they don't change.
+    """
+    old, new = (one.flatten(2).transpose(0, 1) for one in (before, rows))
+    among, across = new @ new.mT - torch.eye(len(rows)), new @ old.mT
+    return (among.square().sum() + 2 * across.square().sum()) / (rows.shape[1] * (len(rows) + len(before)) ** 2)

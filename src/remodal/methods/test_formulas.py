@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from remodal.methods import methods, rapf, slca
-from remodal.methods.coda_prompt import Components, weighted
+from remodal.methods.coda_prompt import Components, unorthogonal, weighted
 from remodal.methods.dualprompt import DualPrompt
 from remodal.methods.l2p import KEYS, L2P
 from remodal.testing import ToyBackbone, toy_stream
@@ -24,6 +24,12 @@ def test_a_coda_prompt_is_the_sum_of_components_by_their_cosines() -> None:
         attended = queries[item] * attention[:, layer]
         first, second = functional.cosine_similarity(attended, keys[:, layer], dim=1)
         torch.testing.assert_close(found[item, layer], first * prompts[0, layer] + second * prompts[1, layer])
+
+
+def test_new_components_are_held_orthogonal_to_all_in_the_mean_over_all_pairs() -> None:
+    one, two = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[1.0, 1.0]]])  # of one layer
+    assert float(unorthogonal(one, one[:0])) == 9  # (4 - 1)^2
+    assert float(unorthogonal(two, one)) == ((2 - 1) ** 2 + 2 * 2**2) / 4  # without (4 - 1)^2, which can't change
 
 
 def test_components_of_earlier_versions_serve_every_layer() -> None:
