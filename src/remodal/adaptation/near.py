@@ -88,3 +88,12 @@ class NearNames:
         places = torch.stack([own.repeat_interleave(1 + NEAR), columns])
         kept = torch.sparse_coo_tensor(places, values, (classes, classes), check_invariants=False)
         return kept.to_dense() if classes <= DENSE else kept.coalesce()
+
+
+def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
+    """``outputs`` ``[..., classes]``, each class with what it takes of the others; a sparse mixing writes into them."""
+    if not mixing.is_sparse:
+        return outputs @ mixing.T
+    for rows in torch.split(outputs.view(-1, outputs.shape[-1]), CHUNK):  # views: little more memory than they have
+        rows.copy_((mixing @ rows.T.contiguous()).T)
+    return outputs

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.adaptation import near
-from remodal.adaptation.near import NearNames
+from remodal.adaptation.near import NearNames, mixed
 
 
 def anchors(count: int) -> Tensor:
@@ -89,3 +89,10 @@ def test_many_classes_are_mixed_sparsely_with_the_same_result(monkeypatch: pytes
 def test_what_does_not_fit_the_classes_is_refused(places: Tensor, cosines: Tensor) -> None:
     with pytest.raises(ValueError, match="that don't fit"):
         NearNames(places, cosines).check(3)
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (2, 600, 7)])
+def test_classes_that_are_many_share_as_few_do(shape: tuple[int, ...]) -> None:
+    draws = torch.Generator().manual_seed(0)
+    mixing, outputs = torch.randn(7, 7, generator=draws).relu(), torch.randn(shape, generator=draws)
+    torch.testing.assert_close(mixed(outputs.clone(), mixing.to_sparse()), mixed(outputs, mixing))

@@ -4,20 +4,11 @@ All that is learned are statistics of features that don't change, so that nothin
 matters. The features are the frozen model's; of a transformer, under prompts where a modality's first task gains by
 them (:meth:`Remodal.adapted`).
 
-- within a modality, ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the
-  modality's first task, W drawn once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the
-  random ones); the Gram matrix is kept by its leading directions, in 16 bits a number; classes with many items are held
-  back a little, and what speaks for a class speaks a little for classes with near names (cosine of the text anchors);
-  the penalty is the one of a few under which items are likeliest that the regression has not seen (leave-one-out, in
-  closed form, of at most ``CHUNK`` items a task; :mod:`remodal.adaptation.calibration`);
+- within a modality, ridge regression onto its classes (:mod:`remodal.adaptation.class_regression`);
 - between the modalities of a tower, ridge regression onto the classes of all of them, on what a router may see
   (:mod:`remodal.adaptation.class_router`);
 - the frozen model's own alignment to the classes' names joins in as far as it helps such items;
 - a class that was not learned yet is scored by the frozen model alone.
-
-A task is learned a chunk of items at a time, so that seconds an item and memory don't depend on how many it has.
-Weights are solved from the statistics when an answer is asked for, so that a task costs no more where many classes are
-known.
 
 The score of class c of modality m is ``log p(m) + log p(c | m)``. What was tried beside it stands in
 ``docs/experiments.md``.
@@ -26,8 +17,7 @@ The score of class c of modality m is ``log p(m) + log p(c | m)``. What was trie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import ClassVar, Self, cast
 
 import torch
@@ -35,18 +25,15 @@ from pydantic import Field
 from torch import Tensor
 
 from remodal.adaptation.adapt import suited
-from remodal.adaptation.alignment import aligned
-from remodal.adaptation.calibration import OUTPUTS, STRENGTHS, Calibration
+from remodal.adaptation.calibration import STRENGTHS, Calibration
+from remodal.adaptation.class_regression import ClassRegression, Fitting
 from remodal.adaptation.class_router import ClassRouter
 from remodal.adaptation.expert import embeddings
-from remodal.adaptation.first_sight import features_under, prompts_at_first_sight
+from remodal.adaptation.first_sight import prompts_at_first_sight
 from remodal.adaptation.lesson import Lesson
 from remodal.adaptation.lift import Lift
-from remodal.adaptation.near import NearNames
-from remodal.adaptation.ridge import LowRankRidge
-from remodal.adaptation.rows import Rows, mean
-from remodal.adaptation.summed import terms_of, total
-from remodal.backbones import CHUNK, Backbone, Tokens, Tower
+from remodal.adaptation.rows import Rows
+from remodal.backbones import Backbone, Tokens, Tower
 from remodal.methods.additive import Additive, Signed, the_same
 from remodal.methods.base import State, TaskData, methods
 from remodal.methods.routed import UNKNOWN_MODALITY
@@ -84,43 +71,11 @@ class RemodalSettings(Settings):
 
 
 @dataclass
-class Modality:
-    """prompts: ``[layers, 2, length, width]``; empty, ``[0]``, where the frozen model serves as it is. centre:
-    ``[features]``. threshold: ``centre W``. square: a number, the sum of the squares of all lifted items. stored:
-    ``[lifted, classes]``, weights of a model that was saved by an earlier version, until it learns more; else ``[0]``.
-    """
-
-    name: str
-    columns: list[Column]
-    prompts: Tensor
-    centre: Tensor
-    threshold: Tensor
-    moments: LowRankRidge
-    square: Tensor
-    calibration: Calibration
-    near: NearNames
-    stored: Tensor
-
-    def __post_init__(self) -> None:
-        self.solved: Tensor | None = None
-
-    @classmethod
-    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Before modalities had prompts; before the sum of squares was kept, of which the Gram matrix has most."""
-        if "square" not in tensors:
-            kept = {name.removeprefix("moments/"): one for name, one in tensors.items() if name.startswith("moments/")}
-            tensors = {**tensors, "square": LowRankRidge(**LowRankRidge.earlier(kept)).sketch.trace}
-        if "stored" not in tensors:
-            tensors = {**tensors, "stored": tensors["weights"]}
-        return {"prompts": torch.zeros(0), **tensors}
-
-
-@dataclass
 class Regressions:
     """router: between the modalities."""
 
     router: ClassRouter
-    modalities: list[Modality]
+    modalities: list[ClassRegression]
 
     def place(self, modality: str) -> int:
         """Where it stands among ``modalities``; after the last one if it is new."""
@@ -149,21 +104,11 @@ class Remodal(Additive[Regressions]):
     def restore(self, state: State) -> None:
         """Take on what :meth:`state` gave; ValueError where its sizes aren't those that the settings give."""
         super().restore(_with_class_router(state))
-        sums = Calibration.empty(len(self._strengths)).losses.shape
         for name, part in self.parts_.items():
-            for modality in part.modalities:  # before W is drawn
-                lifted = self.backbone.towers[name].feature_width + self.settings.width + 1
-                modality.moments.check(lifted, len(modality.columns))
-                if modality.stored.shape not in ((0,), (lifted, len(modality.columns))):
-                    raise ValueError(f"weights of the shape {tuple(modality.stored.shape)} for {modality.name}")
-                shape, found = self._prompt_shape(self.backbone.towers[name]), tuple(modality.prompts.shape)
-                if found not in ((0,), shape):
-                    raise ValueError(f"prompts of the shape {found} for {modality.name}; valid: {shape}")
-                if modality.square.shape != ():
-                    raise ValueError(f"a sum of squares of the shape {tuple(modality.square.shape)}; valid: a number")
-                if modality.calibration.losses.shape != sums:
-                    raise ValueError(f"losses of {modality.name} of another shape than {tuple(sums)}")
-                modality.near.check(len(modality.columns))
+            tower = self.backbone.towers[name]
+            lifted = tower.feature_width + self.settings.width + 1  # W isn't drawn yet
+            for modality in part.modalities:
+                modality.check(lifted, self._prompt_shape(tower), len(self._strengths))
 
     def _prompt_shape(self, tower: Tower) -> tuple[int, int, int, int]:
         return tower.layers, 2, self.settings.prompt_length, tower.width
@@ -175,21 +120,13 @@ class Remodal(Additive[Regressions]):
     def learned(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Regressions:
         """Add the task's moments to its modality's and to the router's."""
         at = part.place(task.modality)
-        modalities = [*part.modalities[:at], self.fitted(part, tower, task, trainer), *part.modalities[at + 1 :]]
+        known = at < len(part.modalities)
+        begun = part.modalities[at] if known else self.first_seen(part, tower, task, trainer)
+        modality = begun.learned(task.tokens, task.labels, task.columns, self.fitting(tower))
         identity = Rows(task.tokens, tower.identity)
         rank, strengths = self.settings.rank, self._router_strengths
         router = part.router.learned(identity, task.labels, task.columns, rank=rank, strengths=strengths)
-        return Regressions(router, modalities)
-
-    def _chunks(self, task: TaskData) -> list[slice]:
-        """About as many items at a time as directions are kept: cutting off costs more in smaller steps."""
-        return task.chunks(max(CHUNK, self.settings.rank))
-
-    def fitted(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
-        """The task's modality after it: what was stored of it, and the task."""
-        at = part.place(task.modality)
-        known = at < len(part.modalities)
-        return self.extended(part.modalities[at] if known else self.first_seen(part, tower, task, trainer), tower, task)
+        return Regressions(router, [*part.modalities[:at], modality, *part.modalities[at + 1 :]])
 
     def begun(self, task: TaskData, trainer: Trainer) -> Self:
         """One that has settled what a modality's first items settle, too."""
@@ -213,101 +150,28 @@ class Remodal(Additive[Regressions]):
         always = chosen.adapt is not None
         return prompts_at_first_sight(self.lesson(task), known, chosen.prompt_length, recipe, trainer, always=always)
 
-    def first_seen(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> Modality:
-        """Of no class; the centre is the mean of the task's items, by which prompts are learned too."""
-        prompts, lift = self.adapted(part, tower, task, trainer), self.lift(tower)
-        centre = mean(Rows(task.tokens, partial(features_under, prompts, tower)))
-        return Modality(
-            name=task.modality,
-            columns=[],
-            prompts=prompts,
-            centre=centre,
-            threshold=centre @ lift.w,
-            moments=LowRankRidge.empty(lift.width),
-            square=torch.tensor(0.0, dtype=torch.float64),
-            calibration=Calibration.empty(len(self._strengths)),
-            near=NearNames.empty(),
-            stored=torch.zeros(0),
-        )
-
-    def extended(self, modality: Modality, tower: Tower, task: TaskData) -> Modality:
-        """The modality after one more task, of which one chunk after the other is lifted."""
-        known, labels = task.among(modality.columns)
-        anchors = self.backbone.anchors([column.name for column in known])
-        counts = torch.bincount(labels, minlength=len(known)).float()
-        counts[: len(modality.columns)] += modality.moments.counts
-        near = modality.near.grown(anchors)
-        mixing = self._mixing(near, counts)
-        moments, calibration, squares = modality.moments.sketch, modality.calibration, modality.square
-        chunks = self._chunks(task)
-        for rows in chunks:
-            features, own = features_under(modality.prompts, tower, task.tokens[rows]), labels[rows]
-            lifted = self.lift(tower).lifted(features, modality.centre, modality.threshold)
-            square = lifted.square().sum(1)
-            moments, squares = moments.added(lifted, own, len(known)), squares + square.sum()
-            if rows is chunks[-1]:  # items of the whole task, beside all the others: enough to choose a few numbers
-                step = -(-len(own) * len(known) // OUTPUTS)
-                penalties = [strength * float(square.mean()) for strength in self._strengths]
-                left_out = moments.left_out(own, penalties, step)
-                nearness = aligned(tower, None, tower.features(task.tokens[rows][::step])) @ anchors.T
-                calibration = calibration.added(mixed(left_out, mixing), own[::step], nearness)
-            moments = moments.cut(self.settings.rank)
-        return replace(
-            modality,
-            columns=known,
-            moments=moments.rounded(),
-            square=squares,
-            calibration=calibration,
-            near=near,
-            stored=torch.zeros(0),
-        )
-
-    def weights(self, modality: Modality) -> Tensor:
-        """Of its regression ``[lifted, classes]``, solved when they are first asked for."""
-        if len(modality.stored):
-            return modality.stored
-        if modality.solved is None:
-            counts = modality.moments.counts
-            strength = self._strengths[modality.calibration.strength]
-            near = modality.near.grown(self.backbone.anchors([column.name for column in modality.columns]))
-            solved = modality.moments.sketch.solve(strength * float(modality.square) / float(counts.sum()))
-            modality.solved = mixed(solved, self._mixing(near, counts))
-        return modality.solved
-
-    def _mixing(self, near: NearNames, counts: Tensor) -> Tensor:
-        """What a class takes of each, of which there are ``counts`` items ``[classes]``."""
-        return near.mixing(counts, self.settings.names, self.settings.balance)
+    def first_seen(self, part: Regressions, tower: Tower, task: TaskData, trainer: Trainer) -> ClassRegression:
+        """Of no class, with what the task settles of a modality that is new."""
+        prompts = self.adapted(part, tower, task, trainer)
+        return ClassRegression.begun(task.modality, task.tokens, prompts, self.fitting(tower))
 
     def added_up(self, tower: Tower, parts: Sequence[Signed[Regressions]]) -> Regressions:
         """Statistics add up."""
         router = ClassRouter.added_up([(sign, part.router) for sign, part in parts], rank=self.settings.rank)
-        known: dict[str, list[Signed[Modality]]] = {}
+        known: dict[str, list[Signed[ClassRegression]]] = {}
         for sign, part in parts:
             for modality in part.modalities:
                 known.setdefault(modality.name, []).append((sign, modality))
-        return Regressions(router, [self._in_one(signed) for signed in known.values()])
+        return Regressions(router, [self._in_one(signed, tower) for signed in known.values()])
 
-    def _in_one(self, signed: Sequence[Signed[Modality]]) -> Modality:
+    def _in_one(self, signed: Sequence[Signed[ClassRegression]], tower: Tower) -> ClassRegression:
         """What several learners hold of a modality."""
         first = signed[0][1]
         if len(signed) == 1:
             return first
-        for begun in ([(sign, one.centre) for sign, one in signed], [(sign, one.prompts) for sign, one in signed]):
-            the_same(first.name, begun)
-        columns, terms = terms_of([(sign, one.moments, one.columns) for sign, one in signed])
-        moments = LowRankRidge.added_up(terms, len(columns)).cut(self.settings.rank).rounded()
-        calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
-        square = total([(sign, one.square) for sign, one in signed])
-        near = NearNames.empty().grown(self.backbone.anchors([column.name for column in columns]))
-        return replace(
-            first,
-            columns=columns,
-            moments=moments,
-            square=square,
-            calibration=calibration,
-            near=near,
-            stored=torch.zeros(0),
-        )
+        the_same(first.name, [(sign, one.centre) for sign, one in signed])
+        the_same(first.name, [(sign, one.prompts) for sign, one in signed])
+        return ClassRegression.added_up(signed, self.fitting(tower))
 
     @property
     def _strengths(self) -> tuple[float, ...]:
@@ -331,15 +195,11 @@ class Remodal(Additive[Regressions]):
             self._lifts[tower.name] = Lift(normal(tower.feature_width, self.settings.width, draws=draws))
         return self._lifts[tower.name]
 
-    def _outputs(self, modality: Modality, tower: Tower, tokens: Tokens, classes: Sequence[int]) -> Tensor:
-        """What the regression says of some classes ``[n, classes]``."""
-        lift, features = self.lift(tower), features_under(modality.prompts, tower, tokens)
-        if modality.prompts.numel():
-            projected = features @ lift.w
-        else:
-            projected = tower.remembered(tokens, lift, lambda: features @ lift.w)
-        return lift.outputs(
-            features, projected, modality.centre, modality.threshold, self.weights(modality)[:, classes]
+    def fitting(self, tower: Tower) -> Fitting:
+        """How a tower's regressions are fitted."""
+        chosen = self.settings
+        return Fitting(
+            self.backbone, tower, self.lift(tower), chosen.rank, self._strengths, chosen.names, chosen.balance
         )
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
@@ -361,20 +221,11 @@ class Remodal(Additive[Regressions]):
             if not asked:
                 continue
             of_asked = [places[columns[at]] for at in asked]
-            scores = self._outputs(modality, tower, tokens, of_asked)
+            scores = modality.outputs(tokens, of_asked, self.fitting(tower))
             if naming := modality.calibration.naming:
                 scores = scores + naming * self._nearness(tower, tokens, [columns[at] for at in asked])
             out[:, asked] = prior[modality.name][:, None] + (modality.calibration.sharpness * scores).log_softmax(1)
         return out
-
-
-def mixed(outputs: Tensor, mixing: Tensor) -> Tensor:
-    """``outputs`` ``[..., classes]``, each class with what it takes of the others; a sparse mixing writes into them."""
-    if not mixing.is_sparse:
-        return outputs @ mixing.T
-    for rows in torch.split(outputs.view(-1, outputs.shape[-1]), CHUNK):  # views: little more memory than they have
-        rows.copy_((mixing @ rows.T.contiguous()).T)
-    return outputs
 
 
 def _with_class_router(state: State) -> State:

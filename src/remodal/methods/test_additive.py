@@ -125,13 +125,14 @@ def test_any_number_of_workers_learn_a_task_together(name: str, workers: list[in
 
 def statistics(method: Additive[Any]) -> list[torch.Tensor]:
     """What doesn't depend on the order of the items, nor on the sign of a direction."""
-    (part,) = method.parts_.values()
+    ((name, part),) = method.parts_.items()
     match method:
         case _ if hasattr(part, "router"):
             order = sorted(range(len(part.router.columns)), key=lambda at: part.router.columns[at])
             (modality,) = part.modalities
             of = [modality.columns.index(part.router.columns[at]) for at in order]
-            return [part.router.weights()[:, order], method.weights(modality)[:, of], modality.square.float()]
+            weights = modality.weights(method.fitting(method.backbone.towers[name]))  # type: ignore[attr-defined]
+            return [part.router.weights()[:, order], weights[:, of], modality.square.float()]
         case _ if hasattr(part, "moments"):
             order = sorted(range(len(part.columns)), key=lambda at: part.columns[at])
             return [part.moments.half.float(), part.moments.cross[:, order].float()]

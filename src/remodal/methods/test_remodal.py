@@ -14,7 +14,7 @@ from remodal.adaptation.calibration import STRENGTHS
 from remodal.backbones import Engine, Tower
 from remodal.learning.evaluate import accuracy
 from remodal.methods.base import State
-from remodal.methods.remodal import Remodal, RemodalSettings, mixed
+from remodal.methods.remodal import Remodal, RemodalSettings
 from remodal.testing import ToyBackbone, toy_stream
 from remodal.testing.elsewhere import elsewhere
 from remodal.testing.toy import ToyEncoder
@@ -58,13 +58,6 @@ def test_sums_that_are_not_of_the_penalties_that_the_settings_try_are_refused() 
     stated = Remodal(ToyBackbone(), RemodalSettings(width=64, strength=0.03), 0)
     with pytest.raises(ValueError, match="losses of image of another shape than"):
         stated.restore(free.state())
-
-
-@pytest.mark.parametrize("shape", [(3, 7), (2, 600, 7)])
-def test_classes_that_are_many_share_as_few_do(shape: tuple[int, ...]) -> None:
-    draws = torch.Generator().manual_seed(0)
-    mixing, outputs = torch.randn(7, 7, generator=draws).relu(), torch.randn(shape, generator=draws)
-    torch.testing.assert_close(mixed(outputs.clone(), mixing.to_sparse()), mixed(outputs, mixing))
 
 
 def adapting(tasks: int, **settings: Any) -> Remodal:
