@@ -86,7 +86,7 @@ def given(name: str, medium: Medium, modality: str | None, depth_unit: str | Non
     """
     if isinstance(medium, Text):  # half a surrogate pair is refused where text is decoded
         return Given(name, medium.encode(errors="surrogatepass"), modality or "text")
-    data = medium if isinstance(medium, bytes) else _read(medium)
+    data = medium if isinstance(medium, bytes) else read_file(medium)
     reader = get_modality(modality) if modality is not None else reader_of(data, name)
     return Given(name, data, reader.name, depth_unit if reader.name == "depth" else None)
 
@@ -146,7 +146,8 @@ def named(medium: Medium) -> str:
     return "bytes" if isinstance(medium, bytes) else str(medium)
 
 
-def _read(medium: str | Path | Found) -> bytes:
+def read_file(medium: str | Path | Found) -> bytes:
+    """What a file holds. Raises BadItem where it can't be read, or is too large."""
     if isinstance(medium, Found):
         return medium.read()
     path = Path(medium)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from remodal.answering import Answer, Prediction, answered, refused
 from remodal.backbones import Engine, Tokens, Tower, load_backbone
@@ -41,7 +43,21 @@ from remodal.methods.additive import Additive
 from remodal.methods.base import State
 from remodal.modalities import get_modality
 from remodal.modalities.depth import METRES
-from remodal.saved import About, HeldOut, Learned, about, changing, fitting, located, push, read, trusted, write
+from remodal.saved import (
+    About,
+    Again,
+    HeldOut,
+    Items,
+    Learned,
+    about,
+    changing,
+    fitting,
+    located,
+    push,
+    read,
+    trusted,
+    write,
+)
 from remodal.streams.base import Column, Quarantined, Step, Stream, Task
 from remodal.training.trainer import Trainer
 
@@ -360,15 +376,38 @@ valid: a whole number, at least 0, at most 11
         found._familiarity = Familiarity(HeldOut(), self.backbone)
         return found
 
-    def save(self, folder: str | Path) -> Path:
+    def without(self, forgotten: Tensor, progress: Progress | None = None) -> Self:
+        """A model that has learned what this one has but some items, in the same order, from stored features.
+
+        So it is the model that never saw them, whatever its method; this one isn't changed. Items held out of classes
+        that it doesn't know any more go too. forgotten: bool ``[n]``, of ``learned_.items``.
+
+        Raises:
+            RemodalError: Not all that was learned is known item by item, or still stored; or nothing is left.
+        """
+        found = copy(self)
+        found.method = type(self.method)(self.backbone, self.method.settings, self.seed)
+        found._familiarity = Familiarity(HeldOut(), self.backbone)
+        with self._store() as store, (progress or Silent()).work("learn", len(self.learned_.sources)) as count:
+            again = Again(self.learned_, self.backbone, store, self._needs_tokens)
+            found.learned_ = Learned(arrived=self.learned_.arrived)
+            for data, source in again.tasks(~forgotten):
+                found.learned_ = found.learned_.after(data, source.origin, source.licences, self.learned_.depth_unit)
+                found.method.learn(data, Trainer(self.seed, data.index, progress=progress))
+                count()
+        gone = set(self.seen_) - set(found.seen_)
+        found.learned_ = replace(found.learned_, held_out=self.learned_.held_out.but(gone))
+        return found
+
+    def save(self, folder: str | Path, note: str = "") -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.
 
-        Nothing is overwritten: earlier versions stay. Returns the folder.
+        Nothing is overwritten: earlier versions stay. note: what was done, in words. Returns the folder.
         """
         folder = Path(folder)
         with changing(folder):
             parent = self.saved_as[1] if self.saved_as and self.saved_as[0] == folder.resolve() else None
-            written = write(folder, self.about(), self.method.state(), self.learned_.held_out.state(), parent)
+            written = write(folder, self.about(), self.method.state(), self.learned_, parent, note)
         self.saved_as = folder.resolve(), written.version
         return folder
 
@@ -380,7 +419,7 @@ valid: a whole number, at least 0, at most 11
         """
         with TemporaryDirectory() as folder:
             with changing(Path(folder)):
-                write(Path(folder), self.about(), self.method.state(), self.learned_.held_out.state())
+                write(Path(folder), self.about(), self.method.state(), self.learned_)
             return push(Path(folder), name, private=private)
 
     def about(self) -> About:
@@ -407,7 +446,7 @@ valid: a whole number, at least 0, at most 11
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.
         """
         folder = located(model)
-        description, state, held_out = read(folder)
+        description, state, held_out, items = read(folder)
         told = description.about
         trusted(folder, told.backbone, told.backbone_settings, trust_backbone)
         loaded, engine = cls.__new__(cls), Engine.of(device, dtype or told.dtype)
@@ -429,18 +468,19 @@ valid: a whole number, at least 0, at most 11
                 f"{folder}: learned on the backbone {found}, but the one installed here is {here}; learn it again"
             )
         with fitting(folder, told.method):
-            loaded._take(told, state, held_out)
+            loaded._take(told, state, held_out, items)
         loaded.saved_as = folder.resolve(), description.version
         return loaded
 
-    def _take(self, told: About, state: State, held_out: State) -> None:
+    def _take(self, told: About, state: State, held_out: State, items: State | None) -> None:
         """Take on what was saved, and answer once to see that it fits."""
         for modality in (*dict.fromkeys(column.modality for column in told.classes), *told.lineage):
             self.backbone.tower(modality)
         self.method.restore(state)
         kept = HeldOut.from_state(held_out, self.backbone, told.classes)
+        known = Items() if items is None else Items.from_state(items, len(told.classes), len(told.sources))
         self.learned_ = Learned(
-            told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit, told.arrived
+            told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit, told.arrived, known
         )
         for one in kept.kept.values():
             with torch.inference_mode():

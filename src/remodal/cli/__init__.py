@@ -16,6 +16,7 @@ from remodal.cli import (
     compare,
     data,
     doctor,
+    forget,
     index,
     merge,
     methods,
@@ -49,6 +50,7 @@ app.command("serve")(serve.command)
 app.command("update")(update.command)
 app.command("watch")(watch.command)
 app.command("merge")(merge.command)
+app.command("forget")(forget.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
 app.add_typer(methods.app, name="methods")
@@ -84,6 +86,7 @@ def _remodal(
     remodal update my-model --data folder   learn what is new in a folder; the old version stays
     remodal watch folder --model my-model   learn what arrives in a folder as it arrives
     remodal merge north south --into all    models that learned apart become one
+    remodal forget my-model --item a.png    as if it had never seen it
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from
     remodal backbones                       the frozen models, and their settings

@@ -42,6 +42,9 @@ def command(
         mark = "current" if one.version == current else ""
         rows.append((one.version, mark, one.made, one.parent, len(one.about.classes), *of_modalities))
     console.print(table(["version", "", "made (UTC)", "from", "classes", *known], rows, words=3))
+    for one in listed:
+        if one.note:
+            console.print(f"version {one.version}: {one.note}")
     (now,) = [one for one in listed if one.version == current]
     measured = {name: one for name, one in now.about.accuracy.items() if one.agnostic is not None}
     counts = [(name, *in_counts(round((one.agnostic or 0) * one.items), one.items)) for name, one in measured.items()]

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEATURES = b"/frozen"
+KEY_BYTES = hashlib.sha256().digest_size
+"""Of the key of an item's tokens."""
 _HEADER = struct.Struct("<3I")
 _KINDS: dict[int, type[np.generic]] = {1: np.uint8, 2: np.float16}
 """What is stored, by its bytes a number."""

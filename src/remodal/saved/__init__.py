@@ -7,6 +7,7 @@ replaced as one file, so a folder holds a whole model at any moment. What was th
 
 from __future__ import annotations
 
+from remodal.saved.again import Again
 from remodal.saved.description import About, Description, Source
 from remodal.saved.folder import (
     InUse,
@@ -27,12 +28,13 @@ from remodal.saved.folder import (
 )
 from remodal.saved.held_out import HeldOut
 from remodal.saved.hub import push
+from remodal.saved.items import Items
 from remodal.saved.learned import Learned, about
 from remodal.saved.located import located
 from remodal.saved.trust import fitting, trusted
 
 __all__ = [
-    "About", "Description", "HeldOut", "InUse", "Learned", "Saved", "Source", "about", "changing",
+    "About", "Again", "Description", "HeldOut", "InUse", "Items", "Learned", "Saved", "Source", "about", "changing",
     "current_description", "current_version", "fitting", "forget", "is_free", "is_model", "located", "next_version",
     "push", "read", "roll_back", "tidy", "trusted", "versions", "write", "write_run",
 ]  # fmt: skip

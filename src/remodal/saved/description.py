@@ -23,7 +23,7 @@ from remodal.saved.inside import contents
 from remodal.streams.base import Column
 
 FORMAT = "remodal model"
-SCHEMA = 2
+SCHEMA = 3
 MAX_BYTES = 8 * 2**20
 """A larger ``config.json`` isn't read, nor written: 20,000 classes take 2 MB, and 10 GB of tensors as much."""
 MAX_CLASSES = 20_000
@@ -42,7 +42,12 @@ def _in_files(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "schema": 2, "weights": [raw["weights"]], "held_out": [raw["held_out"]]}
 
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_files}
+def _without_items(raw: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 has no list of the items that were learned."""
+    return {**raw, "schema": 3}
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _in_files, 2: _without_items}
 """From the schema of that number to the next one: plain data in, plain data out."""
 
 
@@ -159,9 +164,11 @@ class About(Part):
 
 
 class Description(Part):
-    """A saved version. parent: the version that it learned on from, in the same folder. made: UTC, ISO 8601.
+    """A saved version. parent: the version that it learned on from, in the same folder. made: UTC, ISO 8601. note: what
+    was done to make it, where it didn't just learn more.
 
-    weights, held_out: the files that hold its tensors, in their order.
+    weights, held_out, items: the files that hold its tensors, in their order; what was learned item by item isn't known
+    of models that were saved by earlier versions.
     """
 
     kind: str = Field(FORMAT, alias="format", pattern=f"^{FORMAT}$")
@@ -170,21 +177,23 @@ class Description(Part):
     parent: Number | None
     made: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$")
     made_with: dict[Line, Line]
+    note: Line = ""
     about: About
     weights: tuple[File, ...]
     held_out: tuple[File, ...]
+    items: tuple[File, ...] = ()
 
     @model_validator(mode="after")
     def _named_once(self) -> Description:
-        for files in (self.weights, self.held_out):
+        for files in (self.weights, self.held_out, self.items):
             if len({file.name for file in files}) < len(files):
-                raise ValueError("weights, held_out: a file is named twice")
+                raise ValueError("weights, held_out, items: a file is named twice")
         return self
 
     @property
     def files(self) -> set[str]:
         """Names of all files of tensors."""
-        return {file.name for file in (*self.weights, *self.held_out)}
+        return {file.name for file in (*self.weights, *self.held_out, *self.items)}
 
     def as_json(self) -> str:
         """As it stands in ``config.json``. RemodalError where that would be more than is read."""

@@ -29,7 +29,7 @@ from remodal.learning.results import versions as made_with
 from remodal.learning.settings import RunSettings
 from remodal.methods.base import Method, State
 from remodal.saved.card import card
-from remodal.saved.description import About, Description, described, valid
+from remodal.saved.description import About, Description, cleaned, described, valid
 from remodal.saved.inside import refuse_links
 from remodal.saved.learned import Learned, about
 from remodal.saved.pieces import PIECES, gathered, stored
@@ -47,11 +47,14 @@ class InUse(RemodalError):
 
 
 class Saved(NamedTuple):
-    """What a folder holds of a model. held_out: see :class:`~remodal.saved.held_out.HeldOut`."""
+    """What a folder holds of a model. held_out: see :class:`~remodal.saved.held_out.HeldOut`. items: see
+    :class:`~remodal.saved.items.Items`; None where an earlier version saved it.
+    """
 
     description: Description
     state: State
     held_out: State
+    items: State | None
 
 
 def is_model(folder: Path) -> bool:
@@ -105,24 +108,30 @@ def tidy(folder: Path) -> None:
         pass  # it begins so
 
 
-def write(folder: Path, told: About, state: State, held_out: State, parent: int | None = None) -> Description:
+def write(
+    folder: Path, told: About, state: State, learned: Learned, parent: int | None = None, note: str = ""
+) -> Description:
     """Make this the current version, with the next number; the versions before it stay. Its description is returned.
 
-    parent: the version of this folder that it learned on from. The caller holds :func:`changing`.
+    learned: of which the items are stored, and those held out. parent: the version of this folder that it learned on
+    from. note: what was done, in words. The caller holds :func:`changing`.
     """
     existing = versions(folder) if is_model(folder) else []
     number = next_version(folder)
     try:
-        weights, held = stored(folder, state), stored(folder, held_out)
+        weights, held = stored(folder, state), stored(folder, learned.held_out.state())
+        items = stored(folder, learned.items.state())
         with valid(f"{folder}: can't be saved"):
             written = Description(
                 version=number,
                 parent=parent,
                 made=datetime.now(UTC).isoformat(timespec="seconds"),
                 made_with=made_with(),
+                note=cleaned(note),
                 about=told,
                 weights=weights,
                 held_out=held,
+                items=items,
             )
         if existing:
             _keep(folder, described(folder, CONFIG))
@@ -147,7 +156,7 @@ def write_run(folder: Path, settings: RunSettings, method: Method, prepared: Pre
     learned = Learned.from_run(prepared, f"stream {settings.stream}")
     told = about(method, settings.method, settings.backbone, settings.features, learned)
     with changing(folder):
-        return write(folder, told, method.state(), learned.held_out.state())
+        return write(folder, told, method.state(), learned)
 
 
 def read(folder: Path) -> Saved:
@@ -158,7 +167,9 @@ def read(folder: Path) -> Saved:
     """
     description = described(folder, CONFIG)
     try:
-        return Saved(description, *(gathered(folder, files) for files in (description.weights, description.held_out)))
+        state, held_out = (gathered(folder, files) for files in (description.weights, description.held_out))
+        items = gathered(folder, description.items) if description.items else None
+        return Saved(description, state, held_out, items)
     except RemodalError:
         if described(folder, CONFIG) == description:
             raise

@@ -69,6 +69,15 @@ class HeldOut:
                 found = found.added(modality, kept.tokens[own], kept.labels[int(own[0]) :])
         return found
 
+    def but(self, forgotten: Collection[Column]) -> HeldOut:
+        """Without those of these classes."""
+        found = {}
+        for modality, kept in self.kept.items():
+            own = [at for at, name in enumerate(kept.labels) if Column(modality, name) not in forgotten]
+            if own:
+                found[modality] = Kept(kept.tokens[torch.tensor(own)], tuple(kept.labels[at] for at in own))
+        return HeldOut(found)
+
     def accuracy(self, method: Method, seen: Sequence[Column]) -> dict[str, Measured]:
         """Accuracies by modality, among the classes ``seen``."""
         return {modality: self._measured(modality, method, seen) for modality in self.kept}

@@ -16,6 +16,7 @@ from remodal.learning.settings import Features
 from remodal.methods.base import Method, TaskData
 from remodal.saved.description import About, Source, cleaned, valid
 from remodal.saved.held_out import HeldOut
+from remodal.saved.items import Items
 from remodal.streams.base import Column
 
 
@@ -23,9 +24,10 @@ from remodal.streams.base import Column
 class Learned:
     """Classes in the order in which they came, where they came from, and items held out to measure with.
 
-    lineage: by modality, a hash over all that was learned of it, in order: two models of one kind with the same
-    lineage have learned the same. tasks: how often there was something to learn. depth_unit: of the first depth files.
-    arrived: see :class:`~remodal.saved.description.About`.
+    items: those that it has learned, as far as a store had them. lineage: by modality, a hash over all that was learned
+    of it, in order: two models of one kind with the same lineage have learned the same. tasks: how often there was
+    something to learn. depth_unit: of the first depth files. arrived: see
+    :class:`~remodal.saved.description.About`.
     """
 
     columns: tuple[Column, ...] = ()
@@ -35,6 +37,7 @@ class Learned:
     held_out: HeldOut = field(default_factory=HeldOut)
     depth_unit: str | None = None
     arrived: str | None = None
+    items: Items = field(default_factory=Items)
 
     def after(self, data: TaskData, origin: str, licences: Sequence[str] = (), unit: str | None = None) -> Learned:
         """With what was learned from ``data``. origin: where its items come from, in words. unit: that they state."""
@@ -46,9 +49,11 @@ class Learned:
                 origin=cleaned(origin),
                 licences=tuple(cleaned(licence) for licence in licences),
             )
+        columns = tuple(dict.fromkeys([*self.columns, *data.columns]))
         return replace(
             self,
-            columns=tuple(dict.fromkeys([*self.columns, *data.columns])),
+            columns=columns,
+            items=self.items.learned(data, columns, len(self.sources)),
             sources=(*self.sources, source),
             lineage={**self.lineage, data.modality: _chained(self.lineage.get(data.modality, ""), data)},
             tasks=self.tasks + 1,
@@ -63,14 +68,17 @@ class Learned:
     def pooled(self, origin: str) -> Learned:
         """With all that came from ``origin`` as one source a modality and licence: a year has very many."""
         found: dict[object, Source] = {}
+        places: dict[int, int] = {}
         for number, one in enumerate(self.sources):
             key = (one.modality, one.licences) if one.origin == origin else number
             before = found.get(key)
+            places[number] = list(found).index(key) if before else len(found)
             if before is not None:
                 classes = tuple(dict.fromkeys([*before.classes, *one.classes]))
                 one = before.model_copy(update={"classes": classes, "items": before.items + one.items})
             found[key] = one
-        return replace(self, sources=tuple(found.values()))
+        same = {place: place for place in range(len(self.columns))}
+        return replace(self, sources=tuple(found.values()), items=self.items.placed(same, places))
 
     def merged(self, other: Learned, base: Learned) -> Learned:
         """Of two models that began from one, which had learned ``base``.
@@ -84,9 +92,16 @@ class Learned:
         units = {one.depth_unit for one in (self, other) if "depth" in one.lineage}
         if len(units) > 1:
             raise RemodalError(f"found depth in the units {', '.join(str(unit) for unit in sorted(units, key=str))}")
+        columns = tuple(dict.fromkeys([*self.columns, *other.columns]))
         return Learned(
-            columns=tuple(dict.fromkeys([*self.columns, *other.columns])),
+            columns=columns,
             sources=(*self.sources, *other.sources[begun:]),
+            items=self.items.and_then(
+                other.items[other.items.sources >= begun].placed(
+                    {at: columns.index(column) for at, column in enumerate(other.columns)},
+                    {at: len(self.sources) + at - begun for at in range(begun, len(other.sources))},
+                )
+            ),
             lineage={
                 modality: _both(self.lineage.get(modality), other.lineage.get(modality), base.lineage.get(modality))
                 for modality in dict.fromkeys([*self.lineage, *other.lineage])

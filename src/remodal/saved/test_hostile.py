@@ -96,7 +96,7 @@ def refused(folder: Path, cache: Path) -> str:
         (lambda config: config.update(made_with={"remodal\x9b": "1"}), "made_with"),
         (lambda config: config.update(version=10**300), "version"),
         (lambda config: config.update(parent=0), "parent"),
-        (lambda config: config.update(schema=3, made_with={"remodal": "\x1b[2J" * 1000}), "upgrade it"),
+        (lambda config: config.update(schema=4, made_with={"remodal": "\x1b[2J" * 1000}), "upgrade it"),
         (lambda config: config.update(schema=10**4000), "upgrade it"),
         (lambda config: config.update(schema=1), "damaged"),
         (lambda config: config.update(weights=config["weights"] * 1000), "named twice"),

@@ -51,7 +51,7 @@ def test_it_learns_on(old: Path, tmp_path: Path) -> None:
 def test_the_next_version_stands_beside_it_and_older_ones_can_go(old: Path, tmp_path: Path) -> None:
     model = remodal.load(old, cache=tmp_path)
     model.save(old)
-    assert json.loads((old / "config.json").read_text())["schema"] == 2
+    assert json.loads((old / "config.json").read_text())["schema"] == 3
     assert [one.version for one in versions(old)] == [1, 2, 3]
     roll_back(old, 1)
     assert remodal.load(old, cache=tmp_path).saved_as == (old.resolve(), 1)
