@@ -37,8 +37,11 @@ class Chosen:
         """Which of the items it is, bool ``[n]``.
 
         Raises:
-            RemodalError: The model hasn't learned one of them.
+            RemodalError: The model hasn't learned one of them, nothing is chosen, or items weren't noted.
         """
+        if not (self.classes or self.files or self.sources):
+            raise RemodalError("nothing is to be forgotten; valid: a class, a file or a source")
+        learned.check_noted()
         chosen = torch.zeros(len(learned.items), dtype=torch.bool)
         for named in self.classes:
             chosen |= learned.items.columns == learned.columns.index(_column(named, learned.columns))
@@ -62,13 +65,14 @@ class Chosen:
 
 
 class Forgotten(NamedTuple):
-    """What was forgotten. items: how many. gone: classes of which nothing is left. before, after: accuracy on what is
-    held out of the classes that are left, by modality.
+    """What was forgotten. items: how many. left: how many the model still knows. gone: classes of which nothing is left.
+    before, after: accuracy on what is held out of the classes that are left, by modality.
     """
 
     folder: Path
     version: int
     items: int
+    left: int
     gone: tuple[Column, ...]
     before: Mapping[str, Measured]
     after: Mapping[str, Measured]
@@ -104,18 +108,16 @@ def forget(
     with changing(target):
         learner = Model.load(source, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone)
         rows = chosen.among(learner.learned_, learner.backbone)
-        if not rows.any():
-            raise RemodalError("nothing is to be forgotten; valid: a class, a file or a source")
         if data is not None:
             learner.usable(lessons(data, undivided=1, depth_unit=learner.unit())[0], progress)
         with fitting(source, learner.method_name):
             left = learner.without(rows, progress)
             gone = tuple(column for column in learner.seen_ if column not in left.seen_)
             before = left.learned_.held_out.accuracy(learner.method, learner.seen_)
-        left.save(target, note=f"forgot {int(rows.sum()):,} items: {chosen}")
+        left.save(target, note=f"forgot {chosen}: {int(rows.sum()):,} of {len(rows):,} items")
     assert left.saved_as is not None
     after = left.learned_.held_out.accuracy(left.method, left.seen_)
-    return Forgotten(target, left.saved_as[1], int(rows.sum()), gone, before, after)
+    return Forgotten(target, left.saved_as[1], int(rows.sum()), len(left.learned_.items), gone, before, after)
 
 
 def _column(named: str, known: Sequence[Column]) -> Column:

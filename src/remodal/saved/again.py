@@ -35,12 +35,7 @@ class Again:
             RemodalError: Not all items are known, they aren't stored any more, or none is left.
         """
         items, of = self.learned.items, self.learned.items.sources
-        for at, source in enumerate(self.learned.sources):
-            if (known := int((of == at).sum())) != source.items:
-                raise RemodalError(
-                    f"found {known:,} of {source.items:,} items noted that it learned from {source.origin}; "
-                    "valid: a model all of which was learned from files, by this version or a later one"
-                )
+        self.learned.check_noted()
         if not kept.any():
             raise RemodalError("nothing that it has learned would be left; valid: to remove the model's folder")
         self._check_stored(kept)

@@ -65,6 +65,15 @@ class Learned:
         """With held-out items of classes that are known, as far as there is room for them."""
         return replace(self, held_out=self.held_out.added(modality, tokens, labels))
 
+    def check_noted(self) -> None:
+        """RemodalError where it isn't known of all that was learned which items these were."""
+        for at, source in enumerate(self.sources):
+            if (known := int((self.items.sources == at).sum())) != source.items:
+                raise RemodalError(
+                    f"found {known:,} of {source.items:,} items noted that it learned from {source.origin}; "
+                    "valid: a model all of which was learned from files, by this version or a later one"
+                )
+
     def pooled(self, origin: str) -> Learned:
         """With all that came from ``origin`` as one source a modality and licence: a year has very many."""
         found: dict[object, Source] = {}
