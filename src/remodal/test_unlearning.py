@@ -73,10 +73,8 @@ def test_a_class_goes_with_what_is_held_out_of_it(saved: Path, lite_cache: Path)
     after = remodal.load(saved, cache=lite_cache)
     assert set(before.seen_) - set(after.seen_) == {Column("text", "warm")}
     assert set(after.learned_.held_out.counts("text")) == {"cold"}
-    assert [one.note for one in versions(saved)] == [
-        "",
-        f"forgot text:warm: {done.items} of {done.items + done.left} items",
-    ]
+    total = done.items + done.left
+    assert [one.note for one in versions(saved)] == ["", f"forgot text:warm: {done.items} of {total} items"]
     assert len(after.learned_.items) == len(before.learned_.items) - done.items == done.left > 0
     assert {name: one.items for name, one in done.after.items()} == {
         name: one.items for name, one in done.before.items()

@@ -65,8 +65,8 @@ class Chosen:
 
 
 class Forgotten(NamedTuple):
-    """What was forgotten. items: how many. left: how many the model still knows. gone: classes of which nothing is left.
-    before, after: accuracy on what is held out of the classes that are left, by modality.
+    """What was forgotten. items: how many. left: how many the model still knows. gone: classes of which none is left.
+    before, after: accuracy on what is held out of the other classes, by modality.
     """
 
     folder: Path

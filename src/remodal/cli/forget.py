@@ -61,10 +61,9 @@ def command(
         console.print("accuracy on what was held out of the classes that are left, with and without the modality given")
         console.print(table(["modality", "items", "given: before", "after", "not given: before", "after"], rows))
     gone = ", ".join(f"{column.modality}:{column.name}" for column in done.gone)
-    total = done.items + done.left
-    console.print(
-        f"forgotten: {done.items:,} of {total:,} items" + (f"; classes that are gone: {gone}" if gone else "")
-    )
+    console.print(f"forgotten: {done.items:,} of {done.items + done.left:,} items")
+    if gone:
+        console.print(f"classes that are gone: {gone}")
     if done.version > 1:
         console.print(f"earlier versions still know them: remodal versions {done.folder} --keep 1 removes these")
     console.print(f"{done.folder}: version {done.version}")

@@ -169,7 +169,7 @@ def test_a_folder_that_a_model_names_is_opened_where_it_is_trusted(
         "index": [saved, own_data, "--into", index],
         "update": [saved, "--data", own_data],
         "search": [index, "a word"],
-        "serve": [saved],
+        "serve": [saved, "--port", "0"],
     }[command]
     assert "--trust-backbone PATH" in cli(command, *asked).stderr
     trusting = cli(command, *asked, "--trust-backbone", tmp_path / "clip")
