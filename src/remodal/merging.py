@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from remodal.errors import RemodalError
 from remodal.model import Model
-from remodal.saved import changing, is_model
+from remodal.saved import changing, unused
 from remodal.saved.description import Measured
 from remodal.streams.base import Column
 
@@ -45,9 +45,7 @@ def merge(
     """
     if len(models) < 2:
         raise RemodalError(f"found {len(models)} model to merge; valid: two or more")
-    target = Path(into)
-    if is_model(target):
-        raise RemodalError(f"{target}: holds a model already; choose another folder")
+    target = unused(into)
 
     def opened(model: str | Path) -> Model:
         return Model.load(model, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone)

@@ -17,7 +17,7 @@ from remodal.features.progress import Progress
 from remodal.media import read_file
 from remodal.modalities.depth import METRES
 from remodal.model import Model
-from remodal.saved import Learned, changing, fitting, is_model, located
+from remodal.saved import Learned, changed_into, changing, fitting
 from remodal.saved.description import Measured
 from remodal.streams import lessons
 from remodal.streams.base import Column
@@ -99,12 +99,7 @@ def forget(
         RemodalError: The model hasn't learned what is chosen, nothing else is left, or not all that is left is known
             item by item and still stored; or another process changes the model.
     """
-    source = located(model)
-    target = source if save_as is None else Path(save_as)
-    if save_as is not None and is_model(target):
-        raise RemodalError(f"{target}: holds a model already; choose another folder")
-    if save_as is None and source not in (Path(model), Path(model) / "model"):
-        raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
+    source, target = changed_into(model, save_as)
     with changing(target):
         learner = Model.load(source, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone)
         rows = chosen.among(learner.learned_, learner.backbone)

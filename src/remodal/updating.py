@@ -9,7 +9,7 @@ from typing import NamedTuple
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.model import Model
-from remodal.saved import changing, fitting, forget, is_model, located
+from remodal.saved import changed_into, changing, fitting, forget
 from remodal.saved.description import Measured
 from remodal.streams import lessons
 from remodal.streams.base import Column, Quarantined
@@ -63,12 +63,8 @@ def update(
     """
     if keep is not None and keep < 1:
         raise RemodalError(f"found {keep} versions to keep; valid: 1 or more")
-    shown, source = progress or Silent(), located(model)
-    target = source if save_as is None else Path(save_as)
-    if save_as is not None and is_model(target):
-        raise RemodalError(f"{target}: holds a model already; choose another folder")
-    if save_as is None and source not in (Path(model), Path(model) / "model"):
-        raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
+    shown = progress or Silent()
+    source, target = changed_into(model, save_as)
     with changing(target):
         learner = Model.load(source, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone)
         tasks, quarantined = lessons(data, undivided=UNDIVIDED, depth_unit=learner.unit(depth_unit))

@@ -86,6 +86,12 @@ def always(_: Tower) -> bool:
     return True
 
 
+def features_alone(backbone: Backbone, needs_tokens: NeedsTokens) -> frozenset[str]:
+    """Names of the towers of whose items frozen features are stored, and no tokens."""
+    towers = backbone.towers.items()
+    return frozenset(name for name, one in towers if one.encoder.keeps_features and not needs_tokens(one))
+
+
 class Turns(NamedTuple):
     """How many threads may decode, and compute, at a time."""
 
@@ -132,8 +138,7 @@ def extract(
     Tokens that nobody needs are left out where the encoder keeps features, which are stored at any rate. Which items
     are computed together never changes a bit of their tokens. As many threads as torch would use.
     """
-    towers = backbone.towers.items()
-    alone = frozenset(name for name, one in towers if one.encoder.keeps_features and not needs_tokens(one))
+    alone = features_alone(backbone, needs_tokens)
     shown, done = progress or Silent(), Extracted(features_alone=alone)
     threads, device = torch.get_num_threads(), backbone.engine.device.type
     uncommitted = _Found()
@@ -145,7 +150,7 @@ def extract(
         at_end.callback(lambda: store.note_use(done.keys.values()))
         at_end.callback(store.put, uncommitted.tokens, uncommitted.features)
         at_end.callback(pool.shutdown, cancel_futures=True)  # first: what waits isn't begun where work is broken off
-        for name, tower in towers:
+        for name, tower in backbone.towers.items():
             own = [item for item in items if backbone.tower(item.read_as) is tower]
             if not own:
                 continue

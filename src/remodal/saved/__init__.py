@@ -30,11 +30,11 @@ from remodal.saved.held_out import HeldOut
 from remodal.saved.hub import push
 from remodal.saved.items import Items
 from remodal.saved.learned import Learned, about
-from remodal.saved.located import located
+from remodal.saved.located import changed_into, located, unused
 from remodal.saved.trust import fitting, trusted
 
 __all__ = [
-    "About", "Again", "Description", "HeldOut", "InUse", "Items", "Learned", "Saved", "Source", "about", "changing",
-    "current_description", "current_version", "fitting", "forget", "is_free", "is_model", "located", "next_version",
-    "push", "read", "roll_back", "tidy", "trusted", "versions", "write", "write_run",
+    "About", "Again", "Description", "HeldOut", "InUse", "Items", "Learned", "Saved", "Source", "about", "changed_into",
+    "changing", "current_description", "current_version", "fitting", "forget", "is_free", "is_model", "located",
+    "next_version", "push", "read", "roll_back", "tidy", "trusted", "unused", "versions", "write", "write_run",
 ]  # fmt: skip

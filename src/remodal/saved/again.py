@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from remodal.backbones import Backbone
 from remodal.errors import RemodalError
 from remodal.features.entries import features_key
-from remodal.features.extract import NeedsTokens
+from remodal.features.extract import NeedsTokens, features_alone
 from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
 from remodal.saved.description import Source
@@ -49,10 +50,8 @@ class Again:
     def _check_stored(self, kept: Tensor) -> None:
         items, reads = self.learned.items[kept], self.backbone.reads
         modalities = [self.learned.columns[at].modality for at in items.columns.tolist()]
-        wanted = [
-            features_key(key) if self._features_alone(reads[modality]) else key
-            for key, modality in zip(items.named(), modalities, strict=True)
-        ]
+        named = zip(items.named(), modalities, strict=True)
+        wanted = [one for key, modality in named for one in self._stored_under(reads[modality], [key])]
         self.store.bring(wanted)
         if gone := len(self.store.absent(wanted)):
             raise RemodalError(
@@ -60,9 +59,12 @@ class Again:
                 "valid: to have them computed again from their files: --data FOLDER"
             )
 
-    def _features_alone(self, tower: str) -> bool:
-        one = self.backbone.towers[tower]
-        return one.encoder.keeps_features and not self.needs_tokens(one)
+    def _stored_under(self, tower: str, keys: list[bytes]) -> list[bytes]:
+        return [features_key(key) for key in keys] if tower in self._alone else keys
+
+    @cached_property
+    def _alone(self) -> frozenset[str]:
+        return features_alone(self.backbone, self.needs_tokens)
 
     def _task(self, index: int, source: Source, columns: Tensor, keys: list[bytes]) -> TaskData:
         there = set(columns.tolist())
@@ -70,8 +72,7 @@ class Again:
         left = [place for place in places if place in there]
         labels = torch.tensor([left.index(place) for place in columns.tolist()], device=self.backbone.engine.home)
         tower = self.backbone.reads[source.modality]
-        alone = self._features_alone(tower)
-        lengths = self.store.lengths([features_key(key) if alone else key for key in keys])
-        frames = [lengths[features_key(key) if alone else key] for key in keys]
-        tokens = self.store.tokens(tower, keys, frames, features_alone=alone)
+        stored = self._stored_under(tower, keys)
+        lengths = self.store.lengths(stored)
+        tokens = self.store.tokens(tower, keys, [lengths[key] for key in stored], features_alone=tower in self._alone)
         return TaskData(index, tuple(self.learned.columns[place] for place in left), tokens, labels)

@@ -31,3 +31,24 @@ def located(model: str | Path) -> Path:
             f"{model}: {found}; valid: the folder of a saved model or of a finished run, or owner/name on a hub"
         )
     return fetch(str(model))
+
+
+def changed_into(model: str | Path, save_as: str | Path | None) -> tuple[Path, Path]:
+    """The folder of the model that was asked for, and that of what is made of it: the same one, unless it is stated.
+
+    Raises:
+        RemodalError: There is no such model, it comes from a hub and nothing is stated, or a model is there already.
+    """
+    source = located(model)
+    if save_as is not None:
+        return source, unused(save_as)
+    if source not in (Path(model), Path(model) / "model"):
+        raise RemodalError(f"{model}: comes from a hub; say where the new model goes: --as FOLDER")
+    return source, source
+
+
+def unused(folder: str | Path) -> Path:
+    """The folder. RemodalError where it holds a model."""
+    if is_model(Path(folder)):
+        raise RemodalError(f"{folder}: holds a model already; choose another folder")
+    return Path(folder)
