@@ -1,0 +1,31 @@
+"""The settings that the walks chose (``tune.py``), as ``remodal compare`` takes them.
+
+A method keeps its defaults, which are its paper's, unless a step of its walk is ahead of them by more than twice the
+standard error of the difference; then it takes the best of these steps. So a value of a paper is left only where the
+held-out items show that another one is better here.
+
+    remodal compare --stream everyday --methods all $(python benchmarks/tuned.py) --out runs/everyday
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).parent / "results" / "tuning.csv"
+
+
+def chosen(table: Path = TABLE) -> dict[str, dict[str, Any]]:
+    """By method, the settings that differ from its defaults."""
+    with table.open(newline="", encoding="utf-8") as file:
+        ahead = [step for step in csv.DictReader(file) if float(step["gain"]) > 2 * float(step["gain_error"])]
+    best = {step["method"]: step for step in sorted(ahead, key=lambda step: float(step["gain"]))}
+    return {method: json.loads(best[method]["settings"]) for method in sorted(best)}
+
+
+if __name__ == "__main__":
+    for method, settings in chosen().items():
+        for name, value in settings.items():
+            print(f"--set {method}.{name}={value}")
