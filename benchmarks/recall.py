@@ -55,7 +55,7 @@ def places(backbone: Backbone, method: Method, prepared: PreparedStream) -> dict
     for task in prepared.tasks:
         modality, tokens = task.train.modality, task.test.tokens
         labels = [task.train.classes[label] for label in task.test.labels.tolist()]
-        answers = answered(method, tokens, seen, Familiarity(HeldOut(), backbone), labels, top=1)
+        answers = answered(method, tokens, seen, Familiarity(HeldOut(), method), labels, top=1)
         learned = torch.stack([torch.from_numpy(answer.place) for answer in answers if answer.place is not None])
         tower = backbone.tower(modality)
         frozen = functional.normalize(tower.align(tower.features(tokens)), dim=-1)

@@ -18,8 +18,8 @@ from remodal.streams.base import Column
 
 LEARNED_SHARE = 0.5
 """Of an embedding's two halves, what was learned and what the frozen model says."""
-UNFAMILIAR = 0.02
-"""Media less familiar than so are unlike anything learned: of what was learned, at most so many are."""
+UNFAMILIAR = 0.05
+"""Media no more familiar than so are unlike anything learned: of what was learned, about so many are."""
 
 
 class Prediction(NamedTuple):
@@ -35,9 +35,9 @@ class Answer(NamedTuple):
 
     medium: its name. best: the likeliest classes, best first. modalities: the probability of each modality that the
     model knows. place: where it stands in the text space, ``[d]``, of length one. problem: why the medium could not be
-    answered; the others are empty then. familiarity: share of what the model holds out that is no more like the rest of
-    it than the medium is, see :mod:`remodal.familiarity`; 0 where no class of a modality of this encoder was learned,
-    None where too little is held out to say.
+    answered; the others are empty then. familiarity: share of what the model holds out that looks at least as strange
+    to it as the medium does, see :mod:`remodal.familiarity`; 0 where no class of a modality of this encoder was
+    learned, None where too little is held out to say.
     """
 
     medium: str
@@ -87,7 +87,7 @@ def answered(
         features = tower.features(tokens)
         frozen = functional.normalize(tower.align(features), dim=-1).cpu()
         read = any(method.backbone.tower(one) is tower for one in modalities)
-        known = familiarity(features, tokens.tower) if read else [0.0] * len(features)
+        known = familiarity(tokens) if read else [0.0] * len(features)
         for name, row, direction, familiar in zip(names, rows, frozen, known, strict=True):
             shares = _by_modality(row, columns)
             modality = max(shares, key=lambda one: shares[one])

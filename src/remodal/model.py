@@ -154,7 +154,7 @@ valid: a whole number, at least 0, at most 11
         """Classes, where they came from, and what was held out of them."""
         self.saved_as: tuple[Path, int] | None = None
         """Folder and version that the model was loaded from or saved as, last."""
-        self._familiarity = Familiarity(HeldOut(), self.backbone)
+        self._familiarity: tuple[Learned, Familiarity] | None = None
 
     def __repr__(self) -> str:
         method, backbone, _ = self._named
@@ -341,14 +341,18 @@ valid: a whole number, at least 0, at most 11
         modality: str | None,
         top: int,
     ) -> list[Answer]:
-        if self._familiarity.held_out is not self.learned_.held_out:
-            with torch.inference_mode():
-                self._familiarity = Familiarity(self.learned_.held_out, self.backbone)
         columns = self.candidates(modality)
         tried = {kept.tokens.tower for kept in self.learned_.held_out.kept.values()}
         where = self.saved_as[0] if self.saved_as and tower.name not in tried else None
         with fitting(where, self.method_name) if where else nullcontext():
-            return answered(self.method, tokens, columns, self._familiarity, names, top)
+            return answered(self.method, tokens, columns, self._familiar(), names, top)
+
+    def _familiar(self) -> Familiarity:
+        """What media are compared with to say whether they are like anything learned; made when first asked for."""
+        if self._familiarity is None or self._familiarity[0] is not self.learned_:
+            with torch.inference_mode():
+                self._familiarity = self.learned_, Familiarity(self.learned_.held_out, self.method)
+        return self._familiarity[1]
 
     def merged(self, other: Self, base: Self | None = None) -> Self:
         """A model that knows what both have learned, apart from each other; neither of them is changed.
@@ -373,7 +377,6 @@ valid: a whole number, at least 0, at most 11
         found = copy(self)
         found.method = mine.merged(theirs, base=before if isinstance(before, Additive) else None)
         found.learned_, found.saved_as = learned, None
-        found._familiarity = Familiarity(HeldOut(), self.backbone)
         return found
 
     def without(self, forgotten: Tensor, progress: Progress | None = None) -> Self:
@@ -387,7 +390,6 @@ valid: a whole number, at least 0, at most 11
         """
         found = copy(self)
         found.method = type(self.method)(self.backbone, self.method.settings, self.seed)
-        found._familiarity = Familiarity(HeldOut(), self.backbone)
         with self._store() as store, (progress or Silent()).work("learn", len(self.learned_.sources)) as count:
             again = Again(self.learned_, self.backbone, store, self._needs_tokens)
             found.learned_ = Learned(arrived=self.learned_.arrived)

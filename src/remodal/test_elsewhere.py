@@ -46,7 +46,7 @@ def ran(engine: Engine, folder: Path) -> tuple[Any, ...]:
     loaded = type(method)(backbone, method.settings, 0)
     loaded.restore(gathered(folder, stored(folder, method.state())))
     with torch.inference_mode():
-        familiarity = Familiarity(learned.held_out, backbone)
+        familiarity = Familiarity(learned.held_out, loaded)
     tokens = stream.tasks[1].test.tokens
     answers = answered(loaded, tokens, learned.columns, familiarity, ["clip"] * len(tokens), 1)
     said = [(answer.best[0].label, answer.modality, answer.familiarity) for answer in answers]

@@ -13,8 +13,12 @@ from remodal.answering import Answer, Prediction
 from remodal.backbones import Tokens
 from remodal.cli.answers import as_csv, as_text
 from remodal.familiarity import Familiarity
+from remodal.methods.nearest_mean import NearestMean
+from remodal.methods.remodal import Remodal, RemodalSettings
 from remodal.saved import HeldOut
-from remodal.testing.toy import TOKENS, WIDTH, ToyBackbone
+from remodal.settings import Settings
+from remodal.testing.candidate import learn
+from remodal.testing.toy import TOKENS, WIDTH, ToyBackbone, toy_stream
 
 
 def items_at(*degrees: float) -> Tokens:
@@ -26,8 +30,8 @@ def items_at(*degrees: float) -> Tokens:
 
 
 def familiar(held_out: HeldOut, degrees: Sequence[float]) -> list[float | None]:
-    backbone = ToyBackbone()
-    return Familiarity(held_out, backbone)(backbone.towers["vision"].features(items_at(*degrees)), "vision")
+    """By the nearest, since the method has no measure of its own."""
+    return Familiarity(held_out, NearestMean(ToyBackbone(), Settings(), 0))(items_at(*degrees))
 
 
 def test_it_is_the_share_that_is_no_more_like_its_nearest() -> None:
@@ -42,6 +46,29 @@ def test_one_modality_that_knows_the_like_is_enough() -> None:
     with_sounds = held_out.added("audio", items_at(180, 250, 320), ["d", "e", "f"])
     assert familiar(held_out, [120]) == pytest.approx([1 / 4])
     assert familiar(with_sounds, [120]) == pytest.approx([4 / 4])
+
+
+def test_a_modality_of_few_items_is_compared_with_those_of_all() -> None:
+    """Of three sounds alone no share under a quarter can be said; 40 pictures, as even among themselves, say less."""
+    sounds = HeldOut().added("audio", items_at(180, 190, 200), ["a", "b", "c"])
+    assert familiar(sounds, [0]) == pytest.approx([1 / 4])
+    pictures = items_at(*range(40))
+    with_pictures = sounds.added("image", pictures, [str(number) for number in range(40)])
+    assert familiar(with_pictures, [100]) == pytest.approx([1 / 44])
+
+
+def test_remodal_finds_items_of_a_class_that_it_has_not_learned_stranger() -> None:
+    stream = toy_stream((("image", ("cat", "dog", "oak")), ("image", ("elm",))), items=30)
+    known, new = stream.tasks
+    method = Remodal(ToyBackbone(), RemodalSettings(), 0)
+    learn(method, [known])
+    half, others = torch.arange(0, len(known.test.labels), 2), torch.arange(1, len(known.test.labels), 2)
+    kept, names = known.test.tokens[half], [known.train.classes[label] for label in known.test.labels[half].tolist()]
+    with torch.inference_mode():
+        familiarity = Familiarity(HeldOut().added("image", kept, names), method)
+        like, unlike = familiarity(known.test.tokens[others]), familiarity(new.test.tokens)
+    assert unlike == pytest.approx([1 / 16] * len(unlike))  # of five held-out items a class, none is as strange
+    assert sum(one or 0.0 for one in like) / len(like) == pytest.approx(0.5, abs=0.15)
 
 
 def test_nothing_is_said_where_nothing_can_be_compared() -> None:
@@ -71,4 +98,4 @@ def test_a_doubtful_answer_says_so() -> None:
     answer = Answer("x", (Prediction("cat", "image", 0.9),), {"image": 1.0}, None, familiarity=0.01)
     assert as_text("x", answer) == ["x: image 1.00: cat 0.90 (unlike anything it has learned)"]
     assert as_csv("x", answer) == ["x,1,cat,image,0.900000,0.0100,"]
-    assert as_text("x", answer._replace(familiarity=0.03)) == ["x: image 1.00: cat 0.90"]
+    assert as_text("x", answer._replace(familiarity=0.06)) == ["x: image 1.00: cat 0.90"]

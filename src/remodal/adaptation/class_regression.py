@@ -34,6 +34,9 @@ from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.backbones.tokens import chunks
 from remodal.streams.base import Column
 
+DIRECTIONS = 64
+"""Of the Gram matrix, that say how far an item is; 16 to 512 notice as many new classes."""
+
 
 @dataclass(frozen=True)
 class Fitting:
@@ -77,6 +80,7 @@ class ClassRegression:
 
     def __post_init__(self) -> None:
         self._solved: Tensor | None = None
+        self._explaining: Tensor | None = None
 
     @classmethod
     def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -168,17 +172,28 @@ class ClassRegression:
         if len(self.stored):
             return self.stored
         if self._solved is None:
-            counts = self.moments.counts
-            penalty = how.strengths[self.calibration.strength] * float(self.square) / float(counts.sum())
-            mixing = self.near.grown(how.anchors(self.columns)).mixing(counts, how.names, how.balance)
-            self._solved = mixed(self.moments.sketch.solve(penalty), mixing)
+            mixing = self.near.grown(how.anchors(self.columns)).mixing(self.moments.counts, how.names, how.balance)
+            self._solved = mixed(self.moments.sketch.solve(self._penalty(how)), mixing)
         return self._solved
+
+    def _penalty(self, how: Fitting) -> float:
+        return how.strengths[self.calibration.strength] * float(self.square) / float(self.moments.counts.sum())
 
     def outputs(self, tokens: Tokens, classes: Sequence[int], how: Fitting) -> Tensor:
         """What the regression says of some classes ``[n, classes]``."""
+        seen = self._seen(tokens, how)
+        return how.lift.outputs(*seen, self.centre, self.threshold, self.weights(how)[:, classes])
+
+    def unexplained(self, tokens: Tokens, how: Fitting) -> Tensor:
+        """What the items so far don't tell of what the regression sees of others ``[n]``."""
+        if self._explaining is None:
+            self._explaining = self.moments.sketch.explaining(self._penalty(how), DIRECTIONS)
+        seen = (*self._seen(tokens, how), self.centre, self.threshold)
+        return how.lift.squares(*seen) - how.lift.outputs(*seen, self._explaining).square().sum(1)
+
+    def _seen(self, tokens: Tokens, how: Fitting) -> tuple[Tensor, Tensor]:
+        """Features under the prompts, and their projections."""
         lift, features = how.lift, features_under(self.prompts, how.tower, tokens)
         if self.prompts.numel():
-            projected = features @ lift.w
-        else:
-            projected = how.tower.remembered(tokens, lift, lambda: features @ lift.w)
-        return lift.outputs(features, projected, self.centre, self.threshold, self.weights(how)[:, classes])
+            return features, features @ lift.w
+        return features, how.tower.remembered(tokens, lift, lambda: features @ lift.w)

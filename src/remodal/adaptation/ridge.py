@@ -223,6 +223,17 @@ class Sketch:
         weights.neg_().add_(self.sums.T).div_(ridge)  # they are as large as the sums: no copies
         return weights
 
+    def explaining(self, penalty: float, most: int) -> Tensor:
+        """E ``[width, <= most]``, along the leading directions: of an item's square the items so far tell ``|x E|^2``.
+
+        What is left, ``|x|^2 - |x E|^2``, is the variance of a Gaussian process with a linear kernel, whose mean
+        :meth:`solve` gives (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, eq. 2.26), where
+        ``most`` is no less than the rank.
+        """
+        values, vectors = (one[..., -most:] for one in self._spectrum)
+        scale = (values + penalty + self.spare).rsqrt()
+        return ((vectors * scale).float().T @ self.factor).T.contiguous()
+
     def left_out(self, labels: Tensor, penalties: Sequence[float], step: int = 1) -> Tensor:
         """Outputs ``[penalties, items, classes]`` for the last rows of the factor, each an item that is left out.
 

@@ -90,6 +90,19 @@ def test_low_rank_ridge_is_ridge_regression_where_the_rank_suffices() -> None:
     torch.testing.assert_close(ridge.sketch.solve(0.7), expected, atol=1e-4, rtol=1e-3)
 
 
+def test_what_items_do_not_tell_of_others_is_a_gaussian_process_variance() -> None:
+    features, labels = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
+    others = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)) * 3
+    ridge = LowRankRidge.empty(6).sketch.added(features, labels, 3).cut(6).rounded()
+    noise = 0.7 + float(ridge.spare)
+    kernel, across = (features @ features.T + noise * torch.eye(50)).double(), (others @ features.T).double()
+    variance = others.square().sum(1) - (across @ torch.linalg.inv(kernel) * across).sum(1)
+    explained = (others @ ridge.sketch.explaining(0.7, most=6)).square().sum(1)
+    torch.testing.assert_close((others.square().sum(1) - explained).double(), variance, atol=1e-3, rtol=1e-3)
+    assert ridge.sketch.explaining(0.7, most=2).shape == (6, 2)
+    assert LowRankRidge.empty(6).sketch.explaining(0.7, most=2).shape == (6, 0)
+
+
 def test_the_factor_is_kept_in_16_bits_whatever_its_size() -> None:
     factor = torch.randn(5, 40, generator=torch.Generator().manual_seed(0)) * torch.logspace(-9, 9, 5)[:, None]
     kept = LowRankRidge.rounded(factor, torch.tensor(0.0), torch.zeros(0, 40))

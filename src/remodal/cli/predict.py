@@ -39,9 +39,9 @@ def command(
     Of a folder, the files that are named as media are; others are counted. A file that can't be read, or a link that
     leaves the folder, gets its line with the reason; the others are answered, and the exit status is 1.
 
-    familiarity, in --json and --csv, is the share of the model's held-out items that are no more like the others than
-    this medium is: at .02 or less it is unlike anything learned. In CSV a text that a spreadsheet would compute, such
-    as =1+2, has a ' before it.
+    familiarity, in --json and --csv, is the share of the model's held-out items that look at least as strange to it as
+    this medium does: at .05 or less it is unlike anything learned, or of a new class. In CSV a text that a spreadsheet
+    would compute, such as =1+2, has a ' before it.
 
     \b
     remodal predict runs/demo photo.jpg recording.ogg

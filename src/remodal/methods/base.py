@@ -117,7 +117,7 @@ class Method(ABC):
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
-        for name in {"__init__", "learn", "scores", "restore"} & set(vars(cls)):
+        for name in {"__init__", "learn", "scores", "strangeness", "restore"} & set(vars(cls)):
             setattr(cls, name, at_home(vars(cls)[name]))
 
     options: ClassVar[type[Settings]] = Settings
@@ -165,6 +165,15 @@ class Method(ABC):
         so may its scores of classes that were not learned: the order within a modality is the same, and which modality
         comes first may not be.
         """
+
+    def strangeness(self, tokens: Tokens, modality: str) -> Tensor | None:
+        """How unlike what was learned of a modality items look, ``[n, 2]``, higher where they are more so.
+
+        How little speaks for any of its classes, and how far the items are from those that were learned, each on a
+        scale of its own. An item's row depends on the item alone. None where a method doesn't tell, as by default.
+        modality: one that was learned.
+        """
+        return None
 
     @abstractmethod
     def state(self) -> State:

@@ -227,6 +227,14 @@ class Remodal(Additive[Regressions]):
             out[:, asked] = prior[modality.name][:, None] + (modality.calibration.sharpness * scores).log_softmax(1)
         return out
 
+    def strangeness(self, tokens: Tokens, modality: str) -> Tensor:
+        """How low the highest output is, and what the modality's items don't tell of these ``[n, 2]``."""
+        tower = self.backbone.towers[tokens.tower]
+        part, how = self.parts_[tower.name], self.fitting(tower)
+        learned = part.modalities[part.place(modality)]
+        most = learned.outputs(tokens, list(range(len(learned.columns))), how).amax(1)
+        return torch.stack([-most, learned.unexplained(tokens, how)], dim=1)
+
 
 def _with_class_router(state: State) -> State:
     """A state of before routers knew classes: of one class a modality, without a name, and one penalty."""

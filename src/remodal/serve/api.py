@@ -47,8 +47,8 @@ class Found(BaseModel):
 class AnswerOut(BaseModel):
     """What the model says of one medium; ``problem`` says why it could not.
 
-    familiarity: share of the model's held-out items that are no more like the others than the medium is; at .02 or less
-    it is unlike anything learned, and its answer says little. null: too little is held out to say.
+    familiarity: share of the model's held-out items that look at least as strange to it as the medium does; at .05 or
+    less it is unlike anything learned, or of a new class, and its answer says little. null: too little is held out.
     """
 
     medium: str

@@ -16,7 +16,7 @@ from remodal.learning.prepare import PreparedTask, TestData
 from remodal.methods.base import Method
 from remodal.streams.base import Column
 from remodal.testing.candidate import SEED, Candidate, apart, columns_of, copied, learn, same, scores_of
-from remodal.testing.checks.check import check, expect, expect_close, expect_well_formed, five_tasks
+from remodal.testing.checks.check import CLOSE, check, expect, expect_close, expect_well_formed, five_tasks
 from remodal.testing.toy import toy_stream
 from remodal.training.seeding import generator
 
@@ -93,7 +93,7 @@ def within(method: Method, task: PreparedTask) -> Tensor:
 
 @check
 def answers_alone(candidate: Candidate) -> None:
-    """An item's scores depend on the item, not on the batch that it comes in."""
+    """An item's scores, and how strange it looks, depend on the item, not on the batch that it comes in."""
     stream = five_tasks()
     columns, method = columns_of(stream), candidate.learned(stream.tasks)
     for tower in method.backbone.towers:
@@ -112,6 +112,21 @@ def answers_alone(candidate: Candidate) -> None:
         ):
             found = torch.cat([scores_of(method, batch, columns) for batch in tokens[order].batches(size)])
             expect_close(found, whole[order], columns, f"items that came {label}")
+            for modality in {task.train.modality for task in tasks}:
+                strange = strangeness_of(method, tokens, modality)
+                if strange is None:
+                    continue
+                batches = [strangeness_of(method, batch, modality) for batch in tokens[order].batches(size)]
+                together = torch.cat([batch for batch in batches if batch is not None])
+                changed = apart(together, strange[order], relative=True)
+                what = f"the strangeness of items that came {label} changed by {changed:.2g}"
+                expect(changed <= CLOSE, what, f"at most {CLOSE:g}")
+
+
+def strangeness_of(method: Method, tokens: Tokens, modality: str) -> Tensor | None:
+    """How strange items look, as a model asks for it: without gradients."""
+    with torch.inference_mode():
+        return method.strangeness(tokens, modality)
 
 
 @check
