@@ -50,7 +50,7 @@ class MiniLM(Encoder):
         self._network = FrozenNetwork(
             _FourTokens,
             {"word_pieces": example},
-            cache / "minilm.onnx",
+            cache / "all-minilm-l6.onnx",
             dynamic={"word_pieces": {1: "length"}},
             device=self.engine.device,
         )
