@@ -1,4 +1,4 @@
-"""What ``pip install remodal`` brings is enough to load, ask and teach; and nothing heavy is imported before it is used."""
+"""What ``pip install remodal`` brings is enough to load, ask and teach, and nothing heavy is imported unless needed."""
 
 from __future__ import annotations
 

@@ -453,8 +453,8 @@ valid: a whole number, at least 0, at most 11
 
         model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder or id of the
         frozen model, or the file of its towers, for a model that names one: none is opened because a saved model says
-        so. device, dtype: as of :class:`Model`; a dtype that the model didn't learn with is refused. modalities: in which
-        it answers; encoders that read none of them aren't loaded, and where some are left out it can't learn.
+        so. device, dtype: as of :class:`Model`; a dtype that the model didn't learn with is refused. modalities: in
+        which it answers; encoders that read none of them aren't loaded, and where some are left out it can't learn.
 
         Raises:
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.

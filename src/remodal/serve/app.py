@@ -25,10 +25,6 @@ LOGIN = """<!doctype html><html lang="en"><meta name="viewport" content="width=d
 <button>Log in</button></form></html>"""
 
 
-def _says(service: Service) -> str:
-    return f"One model answers in {', '.join(service.model.modalities)}."
-
-
 def application(service: Service, access: Access, on_ready: Callable[[], object] = lambda: None) -> Guard:
     """What an ASGI server runs. The service is started and ended with it; ``on_ready`` is called in between."""
 
@@ -39,7 +35,8 @@ def application(service: Service, access: Access, on_ready: Callable[[], object]
             yield
 
     guesses = Guesses()
-    app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running, description=_says(service))
+    served = f"One model answers in {', '.join(service.model.modalities)}."
+    app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running, description=served)
     app.add_exception_handler(RemodalError, refused)
     app.add_exception_handler(RequestValidationError, malformed)
     app.middleware("http")(measured(service))

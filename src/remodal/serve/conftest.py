@@ -26,7 +26,10 @@ IDLE = [sys.executable, "-I", "-S", "-c", _SAYS_THAT_IT_IS_READY]
 
 @pytest.fixture
 def serve(saved: Path, lite_cache: Path) -> Iterator[Serve]:
-    """``serve(index=..., token=..., files=3)``: a client of a server that is up. decodes: whether it can. modalities: served."""
+    """``serve(index=..., token=..., files=3)``: a client of a server that is up.
+
+    decodes: whether it can. modalities: served.
+    """
     with ExitStack() as running:
 
         def start(

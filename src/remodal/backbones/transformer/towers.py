@@ -58,7 +58,7 @@ class Towers(Backbone):
         modalities: Collection[str] = MODALITIES,
     ) -> None:
         self.name, self.engine, self.settings = name, engine or Engine(), settings or PretrainedSettings()
-        named = {one: sources for one in MODALITIES} if isinstance(sources, str) else sources
+        named = dict.fromkeys(MODALITIES, sources) if isinstance(sources, str) else sources
         used = {source for modality, source in named.items() if modality in {"text", *modalities}}
         models = {
             source: Pretrained(source, self.engine if source in used else WEIGHTLESS)

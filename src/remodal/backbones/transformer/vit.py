@@ -37,7 +37,8 @@ LEVELS = (7, 9, 11)
 class Vit(Backbone):
     """The vision transformer reads image, video, audio and depth; MiniLM reads text.
 
-    cache: folder for the converted weights. modalities: as of :func:`~remodal.backbones.load_backbone`. Raises RemodalError where a package with weights isn't installed.
+    cache: folder for the converted weights. modalities: as of
+    :func:`~remodal.backbones.load_backbone`. Raises RemodalError where a package with weights isn't installed.
     """
 
     name = "vit"
