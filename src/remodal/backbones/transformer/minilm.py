@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from transformers import BertConfig, BertModel
 
@@ -18,5 +16,4 @@ def load_minilm(*, weightless: bool = False) -> BertModel:
         with torch.device("meta"):
             return BertModel(BertConfig.from_pretrained(folder, local_files_only=True))
     with no_progress_bar():
-        loaded = BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
-    return cast(BertModel, loaded)
+        return BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
