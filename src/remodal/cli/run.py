@@ -99,13 +99,16 @@ def command(
     from remodal.cli.progress import shown_on
     from remodal.cli.spread import executed
     from remodal.cli.summary import print_summary
-    from remodal.errors import RemodalError
+    from remodal.errors import RemodalError, installed_with
     from remodal.learning.follow import follow
     from remodal.learning.run import run
     from remodal.report import write_report
     from remodal.saved import write_run
     from remodal.trackers import open_trackers
     from remodal.training.launch import joined, own_engine
+
+    with installed_with("experiments"):  # a run leaves its answers in Parquet: better said before it begins
+        import pyarrow.parquet  # noqa: F401
 
     options = {
         "stream": stream,

@@ -40,6 +40,10 @@ def command(
             help="mm, cm, m or sunrgbd: of depth files where a client states none.", show_default="the model's"
         ),
     ] = None,
+    modalities: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME", help="What is answered: image,audio for example.", show_default="all"),
+    ] = None,
     device: Device = "cpu",
     dtype: DtypeLearned = None,
     trust_backbone: TrustBackbone = None,
@@ -51,6 +55,7 @@ def command(
     \b
     remodal serve my-model
     remodal serve my-model --index holiday.index --port 9000
+    remodal serve my-model --modalities image,audio      (encoders that read no other aren't loaded)
     remodal serve my-model --host 0.0.0.0 --token-file token.txt serve.upload_bytes=10000000
     """
     from remodal.cli.console import say, write_line
@@ -69,6 +74,7 @@ def command(
     from remodal.cli.asked import assigned
     from remodal.cli.machine import default_threads
     from remodal.errors import UnknownName, installed_with
+    from remodal.modalities import MODALITIES, get_modality
     from remodal.saved import located
     from remodal.serve.own_folders import UPLOADS, OwnFolders
 
@@ -88,6 +94,7 @@ def command(
         if not name.startswith(ServeSettings.prefix):
             raise UnknownName("setting", name, [ServeSettings.prefix + one for one in ServeSettings.model_fields])
     settings = ServeSettings.checked({name.removeprefix(ServeSettings.prefix): one for name, one in given.items()})
+    served = [get_modality(name.strip()).name for name in modalities.split(",")] if modalities else list(MODALITIES)
     access = Access(host, _token(token_file) if token_file else None, settings.upload_bytes, settings.public_url)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what clients send
@@ -99,7 +106,7 @@ def command(
         from remodal.serve.app import application
         from remodal.serve.service import Service
 
-    service = Service(str(folder), cache_folder(), index, settings, device, dtype, trust_backbone, depth_unit)
+    service = Service(str(folder), cache_folder(), index, settings, device, dtype, trust_backbone, depth_unit, served)
 
     def tell() -> None:
         address = f"[{host}]" if ":" in host else host

@@ -241,6 +241,7 @@ def test_serving_others_needs_a_token(cli: Cli, saved: Path, tmp_path: Path) -> 
     assert "found a token of 5 letters; valid: 16 or more" in failed.stderr
     assert "did you mean 'serve.files'?" in cli("serve", saved, "serve.file=3").stderr
     assert "did you mean 'cpu'?" in cli("serve", saved, "--device", "cpuu").stderr
+    assert "unknown modality 'imag'; did you mean 'image'?" in cli("serve", saved, "--modalities", "imag,text").stderr
 
 
 @pytest.mark.parametrize(

@@ -53,12 +53,13 @@ def command(
     """
     from remodal.cli.console import progress_console, results_console
     from remodal.cli.progress import Lines
-    from remodal.errors import RemodalError
+    from remodal.errors import RemodalError, installed_with
     from remodal.watching import watch
 
     console = results_console()
     if report is not None:
-        from remodal.watching.figure import draw
+        with installed_with("experiments"):
+            from remodal.watching.figure import draw
 
         console.print(f"{draw(model, report)}: accuracy over time")
         return

@@ -13,8 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from remodal.errors import installed_with
 from remodal.features.entries import encoded
-from remodal.features.shards import Shards
 from remodal.features.store import FeatureStore
 
 VARIABLE = "REMODAL_SHARED"
@@ -25,6 +25,8 @@ class SharedStore(FeatureStore):
     """Features in the shards of ``url``, read by way of the store in the folder ``path`` of this machine."""
 
     def __init__(self, path: Path, url: str) -> None:
+        with installed_with("experiments"):
+            from remodal.features.shards import Shards
         super().__init__(path)
         self.shards = Shards(url)
         self.look()

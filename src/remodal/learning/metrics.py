@@ -8,7 +8,9 @@ zero-shot transfer degradation", ICCV 2023 (transfer).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from statistics import NormalDist
 
 Matrix = Sequence[Sequence[float | None]]
 Begun = Sequence[int]
@@ -124,7 +126,7 @@ def interval(right: int, items: int) -> tuple[float, float]:
     >>> round(low, 2), high
     (0.51, 1.0)
     """
-    from scipy.stats import binomtest
-
-    found = binomtest(right, items).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    share, squared = right / items, NormalDist().inv_cdf(0.975) ** 2 / items
+    middle = (share + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+    return max(0.0, middle - half), min(1.0, middle + half)

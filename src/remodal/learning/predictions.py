@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -62,6 +60,9 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """``predictions.parquet``: one row an item; the candidates are in the schema's metadata, in order of scores."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         width = len(self.columns)
         scores = pa.FixedSizeListArray.from_arrays(pa.array(self.scores.flatten().numpy()), width)
         table = pa.table(

@@ -6,10 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from remodal.errors import RemodalError
+from remodal.errors import RemodalError, installed_with
 from remodal.learning.results import SCHEMA
 
 SECTIONS = (
@@ -62,6 +59,9 @@ def read_answers(folder: Path) -> list[Answer]:
     Raises:
         RemodalError: The file is missing or damaged.
     """
+    with installed_with("experiments"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
     path = folder / "predictions.parquet"
     try:
         table = pq.read_table(path, columns=list(Answer._fields))

@@ -78,6 +78,10 @@ class HeldOut:
                 found[modality] = Kept(kept.tokens[torch.tensor(own)], tuple(kept.labels[at] for at in own))
         return HeldOut(found)
 
+    def of(self, modalities: Collection[str]) -> HeldOut:
+        """Those of some modalities alone."""
+        return HeldOut({modality: kept for modality, kept in self.kept.items() if modality in modalities})
+
     def accuracy(self, method: Method, seen: Sequence[Column]) -> dict[str, Measured]:
         """Accuracies by modality, among the classes ``seen``."""
         return {modality: self._measured(modality, method, seen) for modality in self.kept}

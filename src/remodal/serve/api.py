@@ -22,7 +22,7 @@ from remodal.modalities.depth import DepthUnit
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
 from remodal.serve.current import Damaged
-from remodal.serve.service import MAX_WORDS, Said, Service, Upload
+from remodal.serve.service import MAX_WORDS, NotServed, Said, Service, Upload
 from remodal.serve.turns import Client
 
 LEFT = 499
@@ -227,7 +227,7 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-STATUS: dict[type[RemodalError], int] = {Busy: 503, InUse: 409, TooMany: 413, Damaged: 500}
+STATUS: dict[type[RemodalError], int] = {Busy: 503, InUse: 409, TooMany: 413, Damaged: 500, NotServed: 415}
 """Of what is no mistake in the request itself; every other RemodalError is 400."""
 LATER = frozenset({409, 503})
 """May be asked again later."""

@@ -35,7 +35,8 @@ def application(service: Service, access: Access, on_ready: Callable[[], object]
             yield
 
     guesses = Guesses()
-    app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running)
+    served = f"One model answers in {', '.join(service.model.modalities)}."
+    app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running, description=served)
     app.add_exception_handler(RemodalError, refused)
     app.add_exception_handler(RequestValidationError, malformed)
     app.middleware("http")(measured(service))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from remodal.modalities import MODALITIES
 from remodal.serve import frames
 from remodal.serve.access import Access
 from remodal.serve.app import application
@@ -25,7 +26,10 @@ IDLE = [sys.executable, "-I", "-S", "-c", _SAYS_THAT_IT_IS_READY]
 
 @pytest.fixture
 def serve(saved: Path, lite_cache: Path) -> Iterator[Serve]:
-    """``serve(index=..., token=..., files=3)``: a client of a server that is up. decodes: whether it can."""
+    """``serve(index=..., token=..., files=3)``: a client of a server that is up.
+
+    decodes: whether it can. modalities: served.
+    """
     with ExitStack() as running:
 
         def start(
@@ -34,10 +38,11 @@ def serve(saved: Path, lite_cache: Path) -> Iterator[Serve]:
             host: str = "127.0.0.1",
             base_url: str = "http://127.0.0.1:8000",
             decodes: bool = True,
+            modalities: Sequence[str] = tuple(MODALITIES),
             **settings: object,
         ) -> TestClient:
             chosen = ServeSettings.checked({"decoders": 1, **settings})
-            service = Service(str(saved), lite_cache, index, chosen)
+            service = Service(str(saved), lite_cache, index, chosen, modalities=modalities)
             if not decodes:
                 service._decoders._arguments = IDLE
             app = application(service, Access(host, token, chosen.upload_bytes, chosen.public_url))

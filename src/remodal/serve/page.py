@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from remodal.errors import RemodalError
-from remodal.modalities import MODALITIES
 from remodal.modalities.depth import METRES
 from remodal.search import Hit
 from remodal.serve import drawings
@@ -31,6 +30,9 @@ FOUND = 24
 TOP = 5
 ASKED_SECONDS = 0.3
 """Between two looks at a job."""
+DROPPED = {
+    "image": "a picture", "video": "a clip", "audio": "a recording", "depth": "a depth map", "text": "a sentence",
+}  # fmt: skip
 ANY = "found from the file"
 LEARNED = "as the model learned it"
 
@@ -38,9 +40,9 @@ LEARNED = "as the model learned it"
 def mounted(app: FastAPI, service: Service) -> FastAPI:
     """``app`` with the page at its root."""
     with gradio.Blocks(title="remodal", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
-        gradio.Markdown(
-            "# remodal\nOne model, any medium: drop a picture, a recording, a clip, a depth map or a sentence."
-        )
+        dropped = [DROPPED[one] for one in service.model.modalities]
+        *first, last = dropped
+        gradio.Markdown(f"# remodal\nOne model: drop {' or '.join([', '.join(first), last] if first else [last])}.")
         with gradio.Tab("Ask", id="ask"):
             _ask(service)
         if service.index is not None:
@@ -77,9 +79,12 @@ def _ask(service: Service) -> None:
     with gradio.Row():
         with gradio.Column():
             file = gradio.File(label="A file of any modality")
-            sound = gradio.Audio(sources=["microphone"], type="filepath", label="Or record a sound")
-            sentence = gradio.Textbox(label="Or a sentence", lines=2)
-            unit = _unit()
+            served = service.model.modalities
+            sound = gradio.Audio(
+                sources=["microphone"], type="filepath", label="Or record a sound", visible="audio" in served
+            )
+            sentence = gradio.Textbox(label="Or a sentence", lines=2, visible="text" in served)
+            unit = _unit(service)
             ask = gradio.Button("What is it?", variant="primary")
         with gradio.Column():
             told = gradio.HTML(label="Read as", elem_id="read-as")
@@ -116,8 +121,8 @@ def _search(service: Service) -> None:
     with gradio.Row():
         words = gradio.Textbox(label="What to look for, in words", scale=3)
         file = gradio.File(label="Or a file", scale=1, height=120)
-    kinds = gradio.CheckboxGroup(list(MODALITIES), label="Only these (none: all)")
-    unit = _unit()
+    kinds = gradio.CheckboxGroup(list(service.model.modalities), label="Only these (none: all)")
+    unit = _unit(service)
     look = gradio.Button("Search", variant="primary")
     found = gradio.HTML(elem_id="found")
 
@@ -138,9 +143,9 @@ def _search(service: Service) -> None:
 
 def _teach(service: Service) -> None:
     name = gradio.Textbox(label="Name of the class")
-    modality = gradio.Dropdown([ANY, *MODALITIES], value=ANY, label="Modality")
+    modality = gradio.Dropdown([ANY, *service.model.modalities], value=ANY, label="Modality")
     files = gradio.File(label="Files to learn it from", file_count="multiple")
-    unit = _unit()
+    unit = _unit(service)
     learn = gradio.Button("Learn", variant="primary")
     progress = gradio.HTML(elem_id="progress")
 
@@ -196,8 +201,8 @@ def _client(request: gradio.Request) -> Client:
     return Client(request.client.host if request.client else "", f"page {request.session_hash}")
 
 
-def _unit() -> Any:
-    with gradio.Accordion("Depth files", open=False):
+def _unit(service: Service) -> Any:
+    with gradio.Accordion("Depth files", open=False, visible="depth" in service.model.modalities):
         return gradio.Dropdown([LEARNED, *METRES], value=LEARNED, label="What one step of a depth value means")
 
 

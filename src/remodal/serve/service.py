@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from remodal.answering import Answer, refused
 from remodal.errors import BadItem, RemodalError
 from remodal.media import Decoded, decoded, given
-from remodal.modalities import get_modality
+from remodal.modalities import MODALITIES, get_modality
 from remodal.modalities.formats import TEXT, format_of
 from remodal.model import Model
 from remodal.report.media import Shown, show
@@ -76,9 +76,14 @@ class Drawn(NamedTuple):
     shown: Shown
 
 
+class NotServed(RemodalError):
+    """A medium, or a question, of a modality that this server doesn't serve."""
+
+
 class Service:
     """model, device, dtype, trust_backbone: see :meth:`Model.load`. index: to search in. depth_unit: of depth files
-    where a client states none; None: what those had that the model learned from. Used as an asynchronous context.
+    where a client states none; None: what those had that the model learned from. modalities: that are served; encoders
+    that read no other aren't loaded. Used as an asynchronous context.
 
     client: who asks, wherever it is taken: clients wait in turn.
     """
@@ -93,12 +98,19 @@ class Service:
         dtype: str | None = None,
         trust_backbone: Path | None = None,
         depth_unit: str | None = None,
+        modalities: Sequence[str] = tuple(MODALITIES),
     ) -> None:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
         self._load = partial(
-            Model.load, self.folder, cache=cache, device=device, dtype=dtype, trust_backbone=trust_backbone
+            Model.load,
+            self.folder,
+            cache=cache,
+            device=device,
+            dtype=dtype,
+            trust_backbone=trust_backbone,
+            modalities=modalities,
         )
         self._loaded_from = current(self.folder)
         self.model = self._load()
@@ -159,10 +171,12 @@ class Service:
         """What the model says of each file of a request; a problem with one is in its answer.
 
         Raises:
+            NotServed: The modality, or a file's, isn't served.
             RemodalError: The modality isn't known to remodal or to the model, the request has too many files, or the
                 server is too busy.
         """
         if modality is not None:
+            self._check_served(modality)
             self.model.candidates(modality)
         pixels = Pixels(self.settings.pixels)
         with self._admission.admitted(len(uploads)):
@@ -179,11 +193,21 @@ class Service:
         return said
 
     async def _decoded(self, client: Client, upload: Upload, modality: str | None, pixels: Pixels) -> Decoded:
-        """A medium as the model takes it. Raises BadItem where it can't be decoded."""
+        """A medium as the model takes it. Raises BadItem where it can't be decoded, NotServed where it isn't served."""
         if _is_short_text(upload.data):
             one = given(upload.name, upload.data, modality)
+            self._check_served(one.read_as, upload.name)
             return await asyncio.to_thread(decoded, one, self.model.backbone)
-        return await self._decoders.decode(client, upload.data, upload.name, modality, pixels, self._unit(upload))
+        unit = self._unit(upload)
+        found = await self._decoders.decode(client, upload.data, upload.name, modality, pixels, unit)
+        self._check_served(found.read_as, upload.name)
+        return found
+
+    def _check_served(self, modality: str, where: str = "") -> None:
+        """NotServed, or UnknownName, where a modality is another one than those that are served."""
+        if get_modality(modality).name not in self.model.modalities:
+            served = ", ".join(self.model.modalities)
+            raise NotServed(f"{where + ': ' if where else ''}found {modality}; valid on this server: {served}")
 
     def _unit(self, upload: Upload) -> str | None:
         return upload.depth_unit or self.model.unit(self._depth_unit)
@@ -212,6 +236,8 @@ class Service:
             RemodalError: There is no index, a modality isn't known, the file can't be read, or the server is too busy.
         """
         self._indexed()
+        for modality in modalities:
+            self._check_served(modality)
         if isinstance(wanted, str):
             if len(wanted) > MAX_WORDS:
                 raise RemodalError(f"found {len(wanted):,} letters to search for; valid: at most {MAX_WORDS:,}")
@@ -223,8 +249,13 @@ class Service:
         return await self.near(answer.place, modalities, top)
 
     async def near(self, place: NDArray[np.float32], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
-        """Stored files near a place ``[d]`` in the text space. Raises RemodalError where there is no index."""
-        return await asyncio.to_thread(self._indexed().search, place.tolist(), modalities, top)
+        """Stored files near a place ``[d]`` in the text space, of modalities that are served.
+
+        Raises:
+            RemodalError: There is no index.
+        """
+        served = modalities or (() if len(self.model.modalities) == len(MODALITIES) else self.model.modalities)
+        return await asyncio.to_thread(self._indexed().search, place.tolist(), served, top)
 
     async def stored(self) -> int:
         """How many files the index holds. Raises RemodalError where there is none."""
@@ -291,7 +322,7 @@ class Service:
         if not uploads:
             raise RemodalError("found no file; valid: at least one to learn from")
         if modality is not None:
-            get_modality(modality)
+            self._check_served(modality)
         await asyncio.to_thread(current, self.folder)
         self.jobs.check_room()
         pixels = Pixels(self.settings.pixels)

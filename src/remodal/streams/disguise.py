@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from remodal.errors import installed_with
 from remodal.modalities import get_modality
 from remodal.modalities.audio import Audio
 from remodal.modalities.base import squeezed
@@ -89,7 +90,8 @@ def spectrogram(wave: NDArray[np.float32]) -> Pixels:
 
 def _coloured(values: NDArray[np.floating], colours: str) -> Pixels:
     """Values from 0 to 1 ``[H, W]`` through one of matplotlib's colour maps ``[H, W, 3]``; the highest is the last."""
-    from matplotlib import colormaps
+    with installed_with("experiments"):
+        from matplotlib import colormaps
 
     rgb: Pixels = colormaps[colours](np.clip(values, 0, 1), bytes=True)[..., :3]
     return rgb

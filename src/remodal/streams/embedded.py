@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from remodal.errors import BadItem, RemodalError
+from remodal.errors import BadItem, RemodalError, installed_with
 from remodal.modalities import get_modality
 from remodal.streams.base import Item, Quarantined
 from remodal.streams.listing import Listing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HERE = Path(__file__).parent
 DESCRIBED = ("id", "label", "split", "group", "licence", "attribution", "hash")
@@ -55,7 +56,7 @@ class EmbeddedItem(Item):
         """The medium. Raises BadItem where it can't be read or isn't what its hash says."""
         try:
             media: bytes = self.shard.media[self.row].as_py()
-        except (OSError, pa.ArrowException) as error:
+        except OSError as error:
             raise BadItem(self.id, f"can't be read from {self.shard.path.name} ({error})") from error
         found = sha256(media).hexdigest()
         if found != self.hash:
@@ -80,7 +81,7 @@ def list_embedded(folder: Path) -> Listing:
         shard = Shard(path)
         try:
             rows = _columns(path, list(DESCRIBED)).to_pylist()
-        except (OSError, pa.ArrowException) as error:
+        except OSError as error:
             raise RemodalError(f"{path}: can't be read ({error})") from error
         items += [EmbeddedItem(modality=modality, shard=shard, row=row, **values) for row, values in enumerate(rows)]
     if not items:
@@ -101,10 +102,16 @@ def altered_files(folder: Path) -> list[Quarantined]:
 
 
 def _columns(path: Path, names: list[str]) -> pa.Table:
-    """Some columns of a Parquet file; the others aren't read."""
-    with pq.ParquetFile(path, memory_map=True) as file:
-        missing = [name for name in names if name not in file.schema_arrow.names]
-        if missing:
-            found = ", ".join(file.schema_arrow.names)
-            raise RemodalError(f"{path}: missing column {', '.join(missing)}; found: {found}")
-        return file.read(columns=names)
+    """Some columns of a Parquet file; the others aren't read. Raises OSError where they can't be read."""
+    with installed_with("experiments"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    try:
+        with pq.ParquetFile(path, memory_map=True) as file:
+            missing = [name for name in names if name not in file.schema_arrow.names]
+            if missing:
+                found = ", ".join(file.schema_arrow.names)
+                raise RemodalError(f"{path}: missing column {', '.join(missing)}; found: {found}")
+            return file.read(columns=names)
+    except pa.ArrowException as error:
+        raise OSError(str(error)) from error

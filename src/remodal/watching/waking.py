@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import watchfiles
+from remodal.errors import installed_with
 
 SELDOM = 60.0
 """Seconds after which is looked anyway: of what other machines do in a shared folder, nobody is told."""
@@ -17,6 +17,9 @@ def looks(folder: Path, every: float, unsettled: Callable[[], bool]) -> Iterator
 
     every: seconds from one look to the next, at least. unsettled: whether to look again although nothing changes.
     """
+    with installed_with("watch"):  # better said before the first look
+        import watchfiles  # noqa: F401
+
     looked, changed = time.monotonic(), False
     yield
     for changes in _changes(folder, every):
@@ -29,6 +32,8 @@ def looks(folder: Path, every: float, unsettled: Callable[[], bool]) -> Iterator
 
 def _changes(folder: Path, every: float) -> Iterator[bool]:
     """Whether something changed in the folder, every so many seconds or sooner."""
+    import watchfiles
+
     milliseconds = max(1, round(1000 * every))
     try:
         for changes in watchfiles.watch(

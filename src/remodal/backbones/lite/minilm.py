@@ -15,9 +15,10 @@ from torch.nn import functional
 
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
+from remodal.backbones.lite.bert import Bert
 from remodal.backbones.lite.frozen import FrozenNetwork
 from remodal.backbones.lite.prompting import prompted
-from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
+from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_tokenizer, weights_file
 
 
 class _FourTokens(nn.Module):
@@ -25,15 +26,11 @@ class _FourTokens(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = load_minilm(attn_implementation="eager")
+        self.encoder = Bert(weights_file())
 
-    def forward(self, word_pieces: Tensor, mask: Tensor) -> Tensor:
-        output = self.encoder(input_ids=word_pieces, attention_mask=mask, output_hidden_states=True)
-        last, early = output.last_hidden_state, output.hidden_states[EARLY_LAYER]
-        weight = mask[..., None].float()
-        tokens = []
-        for layer in (last, early):
-            tokens += [(layer * weight).sum(1) / weight.sum(1), (layer - (1 - weight) * 1e4).amax(1)]
+    def forward(self, word_pieces: Tensor) -> Tensor:
+        layers = self.encoder(word_pieces)
+        tokens = [one for layer in (layers[-1], layers[EARLY_LAYER]) for one in (layer.mean(1), layer.amax(1))]
         return torch.stack(tokens, dim=1)
 
 
@@ -52,9 +49,9 @@ class MiniLM(Encoder):
         example = torch.ones(2, 8, dtype=torch.int64)
         self._network = FrozenNetwork(
             _FourTokens,
-            {"word_pieces": example, "mask": example},
-            cache / "minilm.onnx",
-            dynamic={"word_pieces": {1: "length"}, "mask": {1: "length"}},
+            {"word_pieces": example},
+            cache / "all-minilm-l6.onnx",
+            dynamic={"word_pieces": {1: "length"}},
             device=self.engine.device,
         )
         self.centre = torch.zeros(WIDTH)
@@ -83,7 +80,7 @@ class MiniLM(Encoder):
         return np.concatenate([self._encode_one(row[row >= 0][None]) for row in rows])
 
     def _encode_one(self, word_pieces: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._network(word_pieces=word_pieces, mask=np.ones_like(word_pieces))
+        return self._network(word_pieces=word_pieces)
 
     def sentences(self, texts: Sequence[str]) -> Tensor:
         """Sentence embeddings ``[n, 384]``: the mean token, L2-normalised."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from remodal.backbones.packaged import package_folder
-from remodal.backbones.progress_bar import no_progress_bar
+from remodal.backbones.transformer.progress_bar import no_progress_bar
 from remodal.errors import RemodalError
 from remodal.files import replacing
 

@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.utils import logging
 
-from remodal.backbones.progress_bar import no_progress_bar
 from remodal.backbones.transformer.pictures import Preprocessing
+from remodal.backbones.transformer.progress_bar import no_progress_bar
 from remodal.backbones.transformer.sentences import Wording
 from remodal.errors import LONGEST as MOST_LETTERS
 from remodal.errors import RemodalError

@@ -39,6 +39,18 @@ def test_one_model_for_several_modalities_is_one_tower(models: Path, cache: Path
     assert backbone.width == WIDTH
 
 
+def test_models_that_read_nothing_that_is_asked_for_are_not_loaded(models: Path, cache: Path) -> None:
+    settings = {"image": str(models / "DINOv2"), "audio": str(models / "AST"), "text": str(models / "BERT")}
+    whole = load_backbone("towers", cache, settings=settings)
+    some = load_backbone("towers", cache, settings=settings, modalities=["audio"])
+    assert {modality for modality in some.reads if some.tower(modality).encoder.engine.weightless} == {"image"}
+    assert (some.fingerprint, some.reads) == (whole.fingerprint, whole.reads)
+    assert some.tower("image").feature_width == whole.tower("image").feature_width
+    tokens = read(whole.tower("audio"), "audio", media_of("audio"))
+    assert torch.equal(some.tower("audio").features(tokens), whole.tower("audio").features(tokens))
+    assert torch.equal(some.anchors(["a dog"]), whole.anchors(["a dog"]))
+
+
 def test_a_model_knows_names_where_the_text_is_its_own(models: Path, cache: Path) -> None:
     settings = {"image": str(models / "CLIP"), "audio": str(models / "CLAP"), "text": str(models / "CLIP")}
     backbone = load_backbone("towers", cache, settings=settings)

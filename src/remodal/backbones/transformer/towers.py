@@ -7,7 +7,7 @@ another one is learned: before a class is learned, nothing is known of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
-from remodal.backbones.engine import Engine
+from remodal.backbones.engine import WEIGHTLESS, Engine
 from remodal.backbones.names import TEMPLATES, anchor, vocabulary
 from remodal.backbones.settings import MODALITIES, PretrainedSettings
 from remodal.backbones.tower import Tower
@@ -39,7 +39,8 @@ class Towers(Backbone):
     """The models that ``sources`` names read its modalities.
 
     sources: a folder or an id, by modality; the same for several is one model, loaded once. Or a single one, for all
-    modalities that it can read. cache: folder for the mean of the broad vocabulary.
+    modalities that it can read. cache: folder for the mean of the broad vocabulary. modalities: as of
+    :func:`~remodal.backbones.load_backbone`.
 
     Raises:
         RemodalError: A model isn't there, isn't whole or can't read its modality, or none reads text.
@@ -54,10 +55,15 @@ class Towers(Backbone):
         cache: Path,
         engine: Engine | None = None,
         settings: PretrainedSettings | None = None,
+        modalities: Collection[str] = MODALITIES,
     ) -> None:
         self.name, self.engine, self.settings = name, engine or Engine(), settings or PretrainedSettings()
-        named = [sources] if isinstance(sources, str) else sources.values()
-        models = {source: Pretrained(source, self.engine) for source in dict.fromkeys(named)}
+        named = dict.fromkeys(MODALITIES, sources) if isinstance(sources, str) else sources
+        used = {source for modality, source in named.items() if modality in {"text", *modalities}}
+        models = {
+            source: Pretrained(source, self.engine if source in used else WEIGHTLESS)
+            for source in dict.fromkeys(named.values())
+        }
         if isinstance(sources, str):
             sources = {modality: sources for modality in MODALITIES if models[sources].can_read(modality)}
         if "text" not in sources:

