@@ -253,3 +253,19 @@ def test_what_is_not_installed_is_named(
     rest = [folder, "--into", "my.index"] if command == "index" else []
     said = cli(command, saved, *rest).stderr.splitlines()[-1]
     assert said == f"remodal: found no module '{module}'; install it: pip install 'remodal[{extra}]'"
+
+
+def test_a_file_gets_its_right_name_and_a_class_is_forgotten(cli: Cli, saved: Path, folder: Path) -> None:
+    wrong = [folder / "image" / "cold" / f"{number}.png" for number in range(8)]
+    done = cli("relabel", saved, *wrong, "--as", "ice")
+    assert done.exit_code == 0, done.stderr
+    assert "relabelled: 6 learned, 2 held out; items that it knows now: 36" in done.stdout
+    assert "new: image:ice" in done.stdout
+    assert "classes that are gone: image:cold" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"{saved}: version 2"
+    assert json.loads(cli("predict", saved, wrong[0], "--json").stdout)["best"][0]["label"] == "ice"
+    assert "did you mean 'image:ice'?" in cli("forget", saved, "--class", "image:icy").stderr
+    elsewhere = cli("forget", saved, "--class", "image:ice", "--as", "without")
+    assert "classes that are gone: image:ice" in elsewhere.stdout
+    assert elsewhere.stdout.splitlines()[-1] == "without: version 1"
+    assert json.loads(cli("predict", "without", wrong[0], "--json").stdout)["best"][0]["label"] == "warm"
