@@ -16,6 +16,7 @@ from remodal.saved.folder import (
     current_description,
     current_version,
     forget,
+    history,
     is_free,
     is_model,
     next_version,
@@ -36,7 +37,7 @@ from remodal.saved.trust import fitting, trusted
 
 __all__ = [
     "About", "Again", "Change", "Description", "HeldOut", "InUse", "Items", "Learned", "Marked", "Saved", "Source",
-    "about", "changed_into", "changing", "current_description", "current_version", "fitting", "forget", "is_free",
-    "is_model", "located", "next_version", "push", "read", "roll_back", "tidy", "trusted", "unused", "versions",
-    "write", "write_run",
+    "about", "changed_into", "changing", "current_description", "current_version", "fitting", "forget", "history",
+    "is_free", "is_model", "located", "next_version", "push", "read", "roll_back", "tidy", "trusted", "unused",
+    "versions", "write", "write_run",
 ]  # fmt: skip
