@@ -26,7 +26,7 @@ def busy(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> Path:
     shutil.copytree(folder / "text/warm", tmp_path / "more/text/tea")
     update(saved, tmp_path / "more", cache=lite_cache)
     correct(saved, Relabel([folder / "audio/cold/0.wav"], "hum"), cache=lite_cache)
-    correct(saved, Forget(files=[folder / "image/cold/1.png"]), cache=lite_cache)
+    correct(saved, Forget(files=[folder / "image/cold/2.png"]), cache=lite_cache)
     with changing(saved):
         roll_back(saved)
     return saved
