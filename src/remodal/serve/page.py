@@ -43,9 +43,8 @@ def mounted(app: FastAPI, service: Service) -> FastAPI:
         if service.index is not None:
             with gradio.Tab("Search", id="search"):
                 _search(service)
-        with gradio.Tab("Teach", id="teach"):
+        with gradio.Tab("Teach", id="teach") as tab:
             _teach(service)
-        with gradio.Tab("Correct", id="correct") as tab:
             correct(service, tab)
         with gradio.Tab("Versions", id="versions") as tab:
             _versions(service, tab)

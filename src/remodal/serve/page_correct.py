@@ -1,4 +1,4 @@
-"""The tab on which a model is corrected: what it has learned, and files to forget or to know by another name."""
+"""The part of the page that corrects a model: what it has learned, and files to forget or to know by another name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Shown = tuple[str, Any, str]
 
 
 def correct(service: Service, tab: Any) -> None:
-    """Fill the tab."""
+    """Below what teaches. tab: in which it is; the classes are listed when it is opened."""
+    gradio.Markdown("## Taught by mistake?")
     table = gradio.HTML(elem_id="class-table")
     with gradio.Row():
         with gradio.Column():
