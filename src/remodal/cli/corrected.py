@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remodal.cli.console import Console, table
+from remodal.cli.console import Console, print_how_to_refresh, table
 
 if TYPE_CHECKING:
     from remodal.correcting import Corrected
@@ -25,4 +25,5 @@ def print_corrected(console: Console, what: str, done: Corrected) -> None:
             console.print(f"{told}: {', '.join(map(str, columns))}")
     if done.version > 1:
         console.print(f"earlier versions are as they were: remodal versions {done.folder} --keep 1 removes them")
+    print_how_to_refresh(console, done.folder)
     console.print(f"{done.folder}: version {done.version}")
