@@ -215,7 +215,7 @@ def test_a_file_gets_its_right_name_and_a_class_is_forgotten(page: Page, server:
     panel.locator("input[type=file]").last.set_input_files([media / "text/warm/0.txt", media / "text/warm/1.txt"])
     page.get_by_label("Their right name").fill("<i>drinks</i>")
     expect(panel).to_contain_text(".txt", timeout=30_000)
-    page.get_by_role("button", name="Call them so").click()
+    page.get_by_role("button", name="Give them this name").click()
     expect(page.locator("#corrected")).to_contain_text("2 files are <i>drinks</i>", timeout=240_000)
     expect(page.locator("#class-table")).to_contain_text("<i>drinks</i>")
     shot(page, "correct-renamed")

@@ -29,7 +29,7 @@ def correct(service: Service, tab: Any) -> None:
             files = gradio.File(label="Files that it was taught, or their copies", file_count="multiple")
             unit = unit_choice()
             name = gradio.Textbox(label="Their right name")
-            rename = gradio.Button("Call them so", variant="primary")
+            rename = gradio.Button("Give them this name", variant="primary")
             forget_files = gradio.Button("Forget these files")
     progress = gradio.HTML(elem_id="corrected")
 
