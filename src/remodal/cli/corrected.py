@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remodal.cli.console import Console, print_how_to_refresh, table
+from remodal.cli.console import print_how_to_refresh, table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from remodal.correcting import Corrected
 
 
