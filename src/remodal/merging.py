@@ -61,5 +61,5 @@ def merge(
                 found = found.merged(other, begun)
             except RemodalError as error:
                 raise RemodalError(f"{models[0] if at == 1 else 'those before'} and {model}: {error}") from None
-        found.save(target)
+        found.save(target, note=f"merged {', '.join(Path(model).name for model in models)}")
     return Merged(target, found.learned_.columns, tuple(before), found.about().accuracy)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from remodal.answering import Answer, Prediction, answered, refused
 from remodal.backbones import Engine, Tokens, Tower, load_backbone
@@ -46,9 +45,11 @@ from remodal.modalities.depth import METRES
 from remodal.saved import (
     About,
     Again,
+    Change,
     HeldOut,
     Items,
     Learned,
+    Marked,
     about,
     changing,
     fitting,
@@ -59,6 +60,7 @@ from remodal.saved import (
     write,
 )
 from remodal.streams.base import Column, Quarantined, Step, Stream, Task
+from remodal.streams.labels import checked_label
 from remodal.training.trainer import Trainer
 
 HANDFUL = 64
@@ -390,27 +392,57 @@ valid: a whole number, at least 0, at most 11
         found.learned_, found.saved_as = learned, None
         return found
 
-    def without(self, forgotten: Tensor, progress: Progress | None = None) -> Self:
+    def holding(self, file: str | Path | Given) -> Marked:
+        """The items, learned and held out, that hold the same as a file, however they were read; there may be none.
+
+        Raises:
+            BadItem: It can't be read.
+        """
+        medium = file if isinstance(file, Given) else given(str(file), file, None, self.unit())
+        with self._store() as store:
+            return self._stored(store).holding(medium)
+
+    def without(self, forgotten: Marked, progress: Progress | None = None) -> Self:
         """A model that has learned what this one has but some items, in the same order, from stored features.
 
         So it is the model that never saw them, whatever its method; this one isn't changed. Items held out of classes
-        that it doesn't know any more go too. forgotten: bool ``[n]``, of ``learned_.items``.
+        that it doesn't know any more go too.
 
         Raises:
             RemodalError: Not all that was learned is known item by item, or still stored; or nothing is left.
         """
+        held_out = self.learned_.held_out.without(forgotten.held_out)
+        return self._again(Change.without(self.learned_, forgotten), held_out, progress)
+
+    def relabelled(self, items: Marked, name: str, progress: Progress | None = None) -> Self:
+        """A model that has learned some items as of the class ``name`` of their modality, all else as this one.
+
+        So it is the model that was taught them under that name in the same place (:meth:`Again.tasks`). Items that are
+        held out have that name too where there is room for them, and go where no item of that class was learned.
+
+        Raises:
+            RemodalError: See :meth:`without`, and what is wrong with the name.
+        """
+        checked = checked_label(name, "class")
+        held_out = self.learned_.held_out.relabelled(items.held_out, checked)
+        return self._again(Change.relabelled(self.learned_, items, checked), held_out, progress)
+
+    def _again(self, change: Change, held_out: HeldOut, progress: Progress | None) -> Self:
+        """A model that learns all once more, with a change. held_out: it keeps those of classes that it knows."""
         found = copy(self)
         found.method = type(self.method)(self.backbone, self.method.settings, self.seed)
         with self._store() as store, (progress or Silent()).work("learn", len(self.learned_.sources)) as count:
-            again = Again(self.learned_, self.backbone, store, self._needs_tokens)
             found.learned_ = Learned(arrived=self.learned_.arrived)
-            for data, source in again.tasks(~forgotten):
+            for data, source in self._stored(store).tasks(change):
                 found.learned_ = found.learned_.after(data, source.origin, source.licences, self.learned_.depth_unit)
                 found.method.learn(data, Trainer(self.seed, data.index, progress=progress))
                 count()
-        gone = set(self.seen_) - set(found.seen_)
-        found.learned_ = replace(found.learned_, held_out=self.learned_.held_out.but(gone))
+        found.learned_ = replace(found.learned_, held_out=held_out.of(found.seen_))
         return found
+
+    def _stored(self, store: FeatureStore) -> Again:
+        """What it has learned, as far as a store has it."""
+        return Again(self.learned_, self.backbone, store, self._needs_tokens)
 
     def save(self, folder: str | Path, note: str = "") -> Path:
         """Save the model in ``folder``: as a new one, or as the next version of the one that is there.
@@ -493,7 +525,7 @@ valid: a whole number, at least 0, at most 11
         for modality in (*dict.fromkeys(column.modality for column in told.classes), *told.lineage):
             self.backbone.tower(modality)
         self.method.restore(state)
-        kept = HeldOut.from_state(held_out, self.backbone, told.classes).of(self.modalities)
+        kept = HeldOut.from_state(held_out, self.backbone, told.classes).within(self.modalities)
         known = Items() if items is None else Items.from_state(items, len(told.classes), len(told.sources))
         self.learned_ = Learned(
             told.classes, told.sources, told.lineage, told.tasks, kept, told.depth_unit, told.arrived, known

@@ -192,7 +192,7 @@ def test_a_class_is_taught_and_gone_back_on(page: Page, server: Server, folder: 
     page.get_by_role("tab", name="Teach").click()
     page.get_by_label("Name of the class").fill("<b>hum</b>")
     sounds = sorted((folder / "audio/warm").glob("*.wav"))
-    page.locator("input[type=file]:visible, [role=tabpanel]:visible input[type=file]").last.set_input_files(sounds[:4])
+    page.locator("input[type=file]:visible, [role=tabpanel]:visible input[type=file]").first.set_input_files(sounds[:4])
     page.get_by_role("button", name="Learn").click()
     expect(page.locator("#progress progress")).to_be_visible(timeout=10_000)
     shot(page, "teach-learning")
@@ -205,6 +205,33 @@ def test_a_class_is_taught_and_gone_back_on(page: Page, server: Server, folder: 
     expect(page.locator("#went-back")).to_contain_text("answers now", timeout=30_000)
     shot(page, "versions")
     assert server.get("/ready")["version"] != before + 1
+
+
+@pytest.mark.long  # serve/test_api.py forgets and relabels without a page
+def test_a_file_gets_its_right_name_and_a_class_is_forgotten(page: Page, server: Server, media: Path) -> None:
+    page.get_by_role("tab", name="Teach").click()
+    expect(page.locator("#class-table")).to_contain_text("depth", timeout=30_000)
+    panel = page.locator("[role=tabpanel]:visible")
+    panel.locator("input[type=file]").last.set_input_files([media / "text/warm/0.txt", media / "text/warm/1.txt"])
+    page.get_by_label("Their right name").fill("<i>drinks</i>")
+    expect(panel).to_contain_text(".txt", timeout=30_000)
+    page.get_by_role("button", name="Give them this name").click()
+    expect(page.locator("#corrected")).to_contain_text("2 files are <i>drinks</i>", timeout=240_000)
+    expect(page.locator("#class-table")).to_contain_text("<i>drinks</i>")
+    shot(page, "correct-renamed")
+    page.get_by_label("Class", exact=True).click()
+    page.get_by_role("option", name="text:<i>drinks</i>").click()
+    page.get_by_role("button", name="Forget this class").click()
+    expect(page.locator("#corrected")).to_contain_text("Forgot text:<i>drinks</i>", timeout=240_000)
+    expect(page.locator("#class-table")).not_to_contain_text("drinks")
+    page.get_by_role("button", name="Forget these files").click()
+    expect(page.get_by_role("alert")).to_contain_text("has learned nothing that holds the same", timeout=240_000)
+    shot(page, "correct-refused")
+    page.get_by_role("tab", name="Versions").click()
+    expect(page.locator("#version-table")).to_contain_text("relabelled text:warm", timeout=30_000)
+    shot(page, "correct-versions")
+    while server.get("/ready")["version"] > 1:
+        assert server.post("/rollback", json={}).status_code == 200
 
 
 def test_the_routes_can_be_read_about(page: Page, server: Server) -> None:

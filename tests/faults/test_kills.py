@@ -21,7 +21,7 @@ from forking import executed, forked
 from serving import Server, served
 
 import remodal
-from remodal.saved import changing, forget, versions
+from remodal.saved import changing, forget, history, versions
 from remodal.search import Index
 
 FILES = 12
@@ -160,6 +160,7 @@ def test_forgetting_versions_is_killed_at_every_file(saved: Path, lite_cache: Pa
         status = forgotten(copy, number)
         left = versions(copy)
         assert left[-1].version == 4
+        assert [one.version for one in history(copy)] == [1, 2, 3, 4]
         for one in left:
             assert all((copy / name).exists() for name in one.files)
         if status == 0:

@@ -70,6 +70,14 @@ class Tokens:
         """Whether the frames are known, and not frozen features alone."""
         return True
 
+    @property
+    def content(self) -> Tensor:
+        """All that can be learned from: the frames, or the features of items of which no more is known."""
+        if self.has_frames:
+            return self.frames
+        assert self.features is not None
+        return self.features
+
     def __len__(self) -> int:
         return len(self.lengths)
 

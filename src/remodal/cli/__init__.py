@@ -21,6 +21,7 @@ from remodal.cli import (
     merge,
     methods,
     predict,
+    relabel,
     report,
     rollback,
     run,
@@ -51,6 +52,7 @@ app.command("update")(update.command)
 app.command("watch")(watch.command)
 app.command("merge")(merge.command)
 app.command("forget")(forget.command)
+app.command("relabel")(relabel.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
 app.add_typer(methods.app, name="methods")
@@ -87,6 +89,7 @@ def _remodal(
     remodal watch folder --model my-model   learn what arrives in a folder as it arrives
     remodal merge north south --into all    models that learned apart become one
     remodal forget my-model --item a.png    as if it had never seen it
+    remodal relabel my-model a.png --as cat as if it had been taught it under that name
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from
     remodal backbones                       the frozen models, and their settings

@@ -6,6 +6,7 @@ All that reaches a terminal goes through here, and none of it steers one (see :m
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from rich.table import Table
 from remodal.characters import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from remodal.settings import Settings
     from remodal.streams.base import Quarantined
 
@@ -115,6 +118,12 @@ def print_refused(console: Console, what: str, refused: Sequence[Quarantined]) -
         console.print(f"{what}: {one.path}: {one.reason}")
     if len(refused) > LISTED:
         console.print(f"{what}: {len(refused) - LISTED:,} more")
+
+
+def print_how_to_refresh(console: Console, model: Path) -> None:
+    """How an index follows a model that was changed."""
+    again = shlex.join(["remodal", "index", str(model), "--into", "INDEX", "--refresh"])
+    console.print(f"if you have an index of stored media, bring it up to date: {again}")
 
 
 def print_others(console: Console, what: str, others: Mapping[str, int]) -> None:

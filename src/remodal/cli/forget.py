@@ -16,7 +16,7 @@ def command(
         list[str] | None, typer.Option("--class", help="A class, as modality:name; may be given again.")
     ] = None,
     files: Annotated[
-        list[Path] | None, typer.Option("--item", help="A file that it has learned; may be given again.")
+        list[Path] | None, typer.Option("--item", help="A file that it has learned or holds out; may be given again.")
     ] = None,
     sources: Annotated[
         list[str] | None, typer.Option("--source", help="Where items came from, as the model's card says.")
@@ -42,28 +42,15 @@ def command(
     remodal forget my-model --source new-birds
     remodal versions my-model --keep 1            (removes the versions that still know it)
     """
-    from remodal.cli.console import progress_console, results_console, table
+    from remodal.cli.console import progress_console, results_console
+    from remodal.cli.corrected import print_corrected
     from remodal.cli.progress import shown_on
-    from remodal.unlearning import Chosen, forget
+    from remodal.correcting import Forget, correct
 
-    chosen = Chosen(classes or (), files or (), sources or ())
+    chosen = Forget(classes or (), files or (), sources or ())
     with shown_on(progress_console()) as progress:
-        done = forget(
+        done = correct(
             model, chosen, save_as, data=data, device=device, dtype=dtype, trust_backbone=trust_backbone,
             progress=progress,
         )  # fmt: skip
-    console = results_console()
-    rows = []
-    for modality, before in done.before.items():
-        after = done.after[modality]
-        rows.append((modality, before.items, before.aware, after.aware, before.agnostic, after.agnostic))
-    if rows:
-        console.print("accuracy on what was held out of the classes that are left, with and without the modality given")
-        console.print(table(["modality", "items", "given: before", "after", "not given: before", "after"], rows))
-    gone = ", ".join(f"{column.modality}:{column.name}" for column in done.gone)
-    console.print(f"forgotten: {done.items:,} of {done.items + done.left:,} items")
-    if gone:
-        console.print(f"classes that are gone: {gone}")
-    if done.version > 1:
-        console.print(f"earlier versions still know them: remodal versions {done.folder} --keep 1 removes these")
-    console.print(f"{done.folder}: version {done.version}")
+    print_corrected(results_console(), "forgotten", done)

@@ -254,3 +254,41 @@ def test_what_is_not_installed_is_named(
     rest = [folder, "--into", "my.index"] if command == "index" else []
     said = cli(command, saved, *rest).stderr.splitlines()[-1]
     assert said == f"remodal: found no module '{module}'; install it: pip install 'remodal[{extra}]'"
+
+
+def test_a_file_gets_its_right_name_and_a_class_is_forgotten(cli: Cli, saved: Path, folder: Path) -> None:
+    wrong = [folder / "image" / "cold" / f"{number}.png" for number in range(8)]
+    done = cli("relabel", saved, *wrong, "--as", "ice")
+    assert done.exit_code == 0, done.stderr
+    assert "relabelled: 6 learned, 2 held out; items that it knows now: 36" in done.stdout
+    assert "new: image:ice" in done.stdout
+    assert "classes that are gone: image:cold" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"{saved}: version 2"
+    assert json.loads(cli("predict", saved, wrong[0], "--json").stdout)["best"][0]["label"] == "ice"
+    assert "did you mean 'image:ice'?" in cli("forget", saved, "--class", "image:icy").stderr
+    elsewhere = cli("forget", saved, "--class", "image:ice", "--as", "without")
+    assert "classes that are gone: image:ice" in elsewhere.stdout
+    assert elsewhere.stdout.splitlines()[-1] == "without: version 1"
+    assert json.loads(cli("predict", "without", wrong[0], "--json").stdout)["best"][0]["label"] == "warm"
+
+
+def test_after_something_was_forgotten_search_says_how_to_refresh(cli: Cli, saved: Path, folder: Path) -> None:
+    cli("index", saved, folder / "text", "--into", "my.index")
+    assert f"remodal index {saved} --into INDEX --refresh" in cli("forget", saved, "--class", "text:warm").stdout
+    told = cli("search", "my.index", "tea").stderr.strip()
+    assert told.startswith("remodal: 16 of 16 stored files were embedded by an earlier version of the model")
+    assert cli("index", saved, "--into", "my.index", "--refresh").exit_code == 0
+    found = cli("search", "my.index", "tea", "--top", 16, "--json")
+    assert {json.loads(line)["label"] for line in found.stdout.splitlines()} == {"cold"}
+    assert (len(found.stdout.splitlines()), found.stderr) == (16, "")
+
+
+def test_the_log_outlives_the_versions(cli: Cli, saved: Path, folder: Path) -> None:
+    cli("forget", saved, "--item", folder / "text/warm/0.txt")
+    assert "removed: 1" in cli("versions", saved, "--keep", 1).stdout
+    first, second = cli("versions", saved, "--log").stdout.splitlines()[3:5]
+    assert "removed" in first
+    assert "learned 12 " in first
+    assert "current" in second
+    assert "forgot 1 file: " in second
+    assert "0.txt" not in second

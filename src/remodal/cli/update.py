@@ -42,9 +42,14 @@ def command(
     remodal update my-model --data new-birds/ --as my-model-with-birds
     remodal rollback my-model                    (it was a mistake)
     """
-    import shlex
-
-    from remodal.cli.console import in_counts, print_refused, progress_console, results_console, table
+    from remodal.cli.console import (
+        in_counts,
+        print_how_to_refresh,
+        print_refused,
+        progress_console,
+        results_console,
+        table,
+    )
     from remodal.cli.progress import shown_on
     from remodal.updating import update
 
@@ -67,8 +72,7 @@ def command(
         if columns:
             console.print(f"{what}: {_listed(columns)}")
     print_refused(console, "skipped", done.set_aside)
-    again = shlex.join(["remodal", "index", str(done.folder), "--into", "INDEX", "--refresh"])
-    console.print(f"if you have an index of stored media, bring it up to date: {again}")
+    print_how_to_refresh(console, done.folder)
     console.print(f"{done.folder}: version {done.version}")
 
 

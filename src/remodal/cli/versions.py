@@ -12,6 +12,7 @@ def command(
     keep: Annotated[
         int | None, typer.Option(min=1, help="Remove all but the newest so many.", show_default="all stay")
     ] = None,
+    log: Annotated[bool, typer.Option("--log", help="What was done when, also of versions that were removed.")] = False,
 ) -> None:
     """List a model's versions, with their accuracy on what each holds out.
 
@@ -21,10 +22,11 @@ def command(
     \b
     remodal versions my-model
     remodal versions my-model --keep 3
+    remodal versions my-model --log            (what it learned and forgot, when and from where)
     """
     from remodal.cli.console import in_counts, results_console, table
     from remodal.modalities import MODALITIES
-    from remodal.saved import changing, current_version, forget, located, versions
+    from remodal.saved import changing, current_version, forget, history, located, versions
 
     folder = located(model)
     console = results_console()
@@ -34,6 +36,11 @@ def command(
         console.print(f"removed: {', '.join(map(str, removed)) or 'none'}")
     current = current_version(folder)
     listed = versions(folder)
+    if log:
+        there = {one.version: "current" if one.version == current else "" for one in listed}
+        done = [(one.time, one.version, there.get(one.version, "removed"), one.note) for one in history(folder)]
+        console.print(table(["time (UTC)", "version", "", "what was done"], done, words=4))
+        return
     known = [name for name in MODALITIES if any(name in one.about.accuracy for one in listed)]
     rows = []
     for one in listed:

@@ -7,7 +7,7 @@ replaced as one file, so a folder holds a whole model at any moment. What was th
 
 from __future__ import annotations
 
-from remodal.saved.again import Again
+from remodal.saved.again import Again, Change
 from remodal.saved.description import About, Description, Source
 from remodal.saved.folder import (
     InUse,
@@ -16,6 +16,7 @@ from remodal.saved.folder import (
     current_description,
     current_version,
     forget,
+    history,
     is_free,
     is_model,
     next_version,
@@ -31,10 +32,12 @@ from remodal.saved.hub import push
 from remodal.saved.items import Items
 from remodal.saved.learned import Learned, about
 from remodal.saved.located import changed_into, located, unused
+from remodal.saved.marked import Marked
 from remodal.saved.trust import fitting, trusted
 
 __all__ = [
-    "About", "Again", "Description", "HeldOut", "InUse", "Items", "Learned", "Saved", "Source", "about", "changed_into",
-    "changing", "current_description", "current_version", "fitting", "forget", "is_free", "is_model", "located",
-    "next_version", "push", "read", "roll_back", "tidy", "trusted", "unused", "versions", "write", "write_run",
+    "About", "Again", "Change", "Description", "HeldOut", "InUse", "Items", "Learned", "Marked", "Saved", "Source",
+    "about", "changed_into", "changing", "current_description", "current_version", "fitting", "forget", "history",
+    "is_free", "is_model", "located", "next_version", "push", "read", "roll_back", "tidy", "trusted", "unused",
+    "versions", "write", "write_run",
 ]  # fmt: skip

@@ -1,23 +1,53 @@
-"""What a model has learned, once more: its tasks from stored features, without some of their items."""
+"""What a model has learned, once more: its tasks from stored features, without some items or under other names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from remodal.backbones import Backbone
 from remodal.errors import RemodalError
-from remodal.features.entries import features_key
-from remodal.features.extract import NeedsTokens, features_alone
+from remodal.features.entries import features_key, token_key
+from remodal.features.extract import NeedsTokens, extract, features_alone
+from remodal.features.source import Encoded
 from remodal.features.store import FeatureStore
 from remodal.methods.base import TaskData
+from remodal.modalities.depth import METRES
 from remodal.saved.description import Source
 from remodal.saved.learned import Learned
+from remodal.saved.marked import Marked
 from remodal.streams.base import Column
+
+
+class Change(NamedTuple):
+    """As what items are learned again. kept: bool ``[n]``, those that are. columns: all classes, the known ones first.
+    places: int64 ``[n]``, the items' classes from now on.
+    """
+
+    kept: Tensor
+    columns: tuple[Column, ...]
+    places: Tensor
+
+    @classmethod
+    def without(cls, learned: Learned, marked: Marked) -> Change:
+        """Marked items aren't learned."""
+        return cls(~marked.learned, learned.columns, learned.items.columns.long())
+
+    @classmethod
+    def relabelled(cls, learned: Learned, marked: Marked, name: str) -> Change:
+        """Marked items are of the class ``name`` of their modality."""
+        now = {at: Column(one.modality, name) for at, one in enumerate(learned.columns)}
+        places = learned.items.columns.long().clone()
+        columns = tuple(dict.fromkeys([*learned.columns, *(now[at] for at in places[marked.learned].tolist())]))
+        places[marked.learned] = torch.tensor(
+            [columns.index(now[at]) for at in places[marked.learned].tolist()], dtype=torch.int64
+        )
+        return cls(torch.ones_like(marked.learned), columns, places)
 
 
 @dataclass(frozen=True)
@@ -29,23 +59,49 @@ class Again:
     store: FeatureStore
     needs_tokens: NeedsTokens
 
-    def tasks(self, kept: Tensor) -> Iterator[tuple[TaskData, Source]]:
-        """In their order, those that have items left; kept: bool ``[n]``, of ``learned.items``.
+    def tasks(self, change: Change) -> Iterator[tuple[TaskData, Source]]:
+        """In their order, those that have items left.
+
+        A class that a task didn't have stands in it behind the one that the first of its items leaves: where all items
+        of a class are renamed, in its place.
 
         Raises:
             RemodalError: Not all items are known, they aren't stored any more, or none is left.
         """
         items, of = self.learned.items, self.learned.items.sources
         self.learned.check_noted()
-        if not kept.any():
+        if not change.kept.any():
             raise RemodalError("nothing that it has learned would be left; valid: to remove the model's folder")
-        self._check_stored(kept)
+        self._check_stored(change.kept)
         tasks = 0
         for at, source in enumerate(self.learned.sources):
-            rows = (kept & (of == at)).nonzero()[:, 0]
+            rows = (change.kept & (of == at)).nonzero()[:, 0]
             if len(rows):
-                yield self._task(tasks, source, items.columns[rows].long(), items[rows].named()), source
+                places = self._classes(source, items.columns[rows].tolist(), change, rows)
+                yield self._task(tasks, source.modality, places, change, rows), source
                 tasks += 1
+
+    def holding(self, medium: Encoded) -> Marked:
+        """The items that hold the same as ``medium``, however they were read.
+
+        Of those that were learned the key is known; those that are held out are told by what the store has of them.
+        """
+        extract([medium], self.backbone, self.store, needs_tokens=self.needs_tokens)
+        data, marked = medium.read(), Marked.none(self.learned)
+        for modality, tower in self.backbone.reads.items():
+            for unit in (None, *METRES):
+                key = token_key(self.backbone.fingerprint, modality, unit, data)
+                marked |= Marked(self.learned.items.having(key), self._held_out(tower, key))
+        return marked
+
+    def _held_out(self, tower: str, key: bytes) -> Mapping[str, Tensor]:
+        """Which of the items that are held out hold what is stored under a key, if anything is."""
+        stored = self._stored_under(tower, [key])
+        self.store.bring(stored)
+        if not (lengths := self.store.lengths(stored)):
+            return Marked.none(self.learned).held_out
+        tokens = self.store.tokens(tower, [key], [*lengths.values()], features_alone=tower in self._alone)
+        return self.learned.held_out.holding(tokens)
 
     def _check_stored(self, kept: Tensor) -> None:
         items, reads = self.learned.items[kept], self.backbone.reads
@@ -66,13 +122,21 @@ class Again:
     def _alone(self) -> frozenset[str]:
         return features_alone(self.backbone, self.needs_tokens)
 
-    def _task(self, index: int, source: Source, columns: Tensor, keys: list[bytes]) -> TaskData:
-        there = set(columns.tolist())
-        places = [self.learned.columns.index(Column(source.modality, name)) for name in source.classes]
-        left = [place for place in places if place in there]
-        labels = torch.tensor([left.index(place) for place in columns.tolist()], device=self.backbone.engine.home)
-        tower = self.backbone.reads[source.modality]
+    def _classes(self, source: Source, before: Sequence[int], change: Change, rows: Tensor) -> list[int]:
+        """Places of a task's classes, in their order. before: places of its items' classes until now."""
+        now = change.places[rows].tolist()
+        places = [change.columns.index(Column(source.modality, name)) for name in source.classes]
+        for old, new in zip(before, now, strict=True):
+            if new not in places:
+                places.insert(places.index(old) + 1, new)
+        there = set(now)
+        return [place for place in places if place in there]
+
+    def _task(self, index: int, modality: str, places: list[int], change: Change, rows: Tensor) -> TaskData:
+        at = {place: label for label, place in enumerate(places)}
+        labels = torch.tensor([at[place] for place in change.places[rows].tolist()], device=self.backbone.engine.home)
+        tower, keys = self.backbone.reads[modality], self.learned.items[rows].named()
         stored = self._stored_under(tower, keys)
         lengths = self.store.lengths(stored)
         tokens = self.store.tokens(tower, keys, [lengths[key] for key in stored], features_alone=tower in self._alone)
-        return TaskData(index, tuple(self.learned.columns[place] for place in left), tokens, labels)
+        return TaskData(index, tuple(change.columns[place] for place in places), tokens, labels)

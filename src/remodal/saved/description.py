@@ -83,6 +83,8 @@ Line = Annotated[str, Field(max_length=LONGEST), AfterValidator(one_line)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Chosen = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], JsonValue]
 """Settings by name."""
+Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$")]
+"""UTC, ISO 8601."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -175,7 +177,7 @@ class Description(Part):
     schema_number: int = Field(SCHEMA, alias="schema", ge=SCHEMA, le=SCHEMA)
     version: Number
     parent: Number | None
-    made: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$")
+    made: Moment
     made_with: dict[Line, Line]
     note: Line = ""
     about: About

@@ -4,6 +4,7 @@
     README.md                its card
     tensors/*.safetensors    what methods learned, and items to measure versions with, in pieces that versions share
     versions/1.json, ...     the description of each version, where there is more than one
+    log.jsonl                what was done, of versions that were removed or gone back from
 
 A new version's files are written beside the old ones, and ``config.json`` is replaced last: a process that dies on
 the way leaves the current version as it was. A version goes with its description, and then the files that no other
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,12 +34,15 @@ from remodal.saved.card import card
 from remodal.saved.description import About, Description, cleaned, described, valid
 from remodal.saved.inside import refuse_links
 from remodal.saved.learned import Learned, about
+from remodal.saved.log import LOG, Done, last_written, not_written, written
 from remodal.saved.pieces import PIECES, gathered, stored
 
 CONFIG = "config.json"
 CARD = "README.md"
 VERSIONS = "versions"
 LOCK = ".lock"
+REMEMBERED = 10_000
+"""Entries of the log that are read."""
 OWN_FILE = re.compile(rf"({PIECES}/[0-9a-f]{{64}}|(model|held_out)(-[0-9]+)?)\.safetensors")
 """Files of tensors, those of schema 1 too."""
 
@@ -216,8 +221,10 @@ def roll_back(folder: Path, version: int | None = None) -> Description:
         raise RemodalError(f"{folder}: version {current.version} is the first one; there is none to go back to")
     if wanted not in by_number:
         raise RemodalError(f"{folder}: found no version {wanted}; valid: {', '.join(map(str, by_number))}")
+    _write_log(folder, [*by_number.values()], current.version)
     _keep(folder, current)
     _make_current(folder, by_number[wanted])
+    _write_log(folder, [*by_number.values()], wanted)
     return by_number[wanted]
 
 
@@ -229,13 +236,34 @@ def forget(folder: Path, keep: int, among: Callable[[Description], bool] = lambd
     """
     if keep < 1:
         raise RemodalError(f"found {keep} versions to keep; valid: 1 or more")
-    current = current_version(folder)
-    counted = [one.version for one in versions(folder) if among(one)]
+    current, listed = current_version(folder), versions(folder)
+    counted = [one.version for one in listed if among(one)]
     removed = [version for version in counted[:-keep] if version != current]
+    if removed:
+        _write_log(folder, listed, current)
     for number in removed:
         (folder / _kept(number)).unlink(missing_ok=True)
     _forget_remains(folder)
     return removed
+
+
+def history(folder: Path) -> list[Done]:
+    """What was learned, corrected and gone back to, oldest first, also of versions that were removed; the last
+    ``REMEMBERED``.
+
+    Raises:
+        RemodalError: The folder isn't a model's, or its log is damaged.
+    """
+    kept = deque(written(folder), REMEMBERED)
+    kept.extend(not_written(last_written(folder), versions(folder), current_version(folder)))
+    return list(kept)
+
+
+def _write_log(folder: Path, listed: Sequence[Description], current: int) -> None:
+    """Write what the log lacks, before the versions that tell it go."""
+    entries = not_written(last_written(folder), listed, current)
+    if entries:
+        LOG.append(folder, b"".join(one.as_line() for one in entries))
 
 
 def _kept(number: int) -> str:

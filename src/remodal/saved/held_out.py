@@ -69,18 +69,47 @@ class HeldOut:
                 found = found.added(modality, kept.tokens[own], kept.labels[int(own[0]) :])
         return found
 
-    def but(self, forgotten: Collection[Column]) -> HeldOut:
-        """Without those of these classes."""
+    def of(self, known: Collection[Column]) -> HeldOut:
+        """Those of these classes."""
+        return self.without(
+            {
+                modality: torch.tensor([Column(modality, name) not in known for name in kept.labels])
+                for modality, kept in self.kept.items()
+            }
+        )
+
+    def without(self, rows: Mapping[str, Tensor]) -> HeldOut:
+        """All but some. rows: by modality, bool ``[m]``."""
         found = {}
         for modality, kept in self.kept.items():
-            own = [at for at, name in enumerate(kept.labels) if Column(modality, name) not in forgotten]
-            if own:
-                found[modality] = Kept(kept.tokens[torch.tensor(own)], tuple(kept.labels[at] for at in own))
+            own = (~rows[modality]).nonzero()[:, 0]
+            if len(own):
+                found[modality] = Kept(kept.tokens[own], tuple(kept.labels[at] for at in own.tolist()))
         return HeldOut(found)
 
-    def of(self, modalities: Collection[str]) -> HeldOut:
+    def within(self, modalities: Collection[str]) -> HeldOut:
         """Those of some modalities alone."""
         return HeldOut({modality: kept for modality, kept in self.kept.items() if modality in modalities})
+
+    def relabelled(self, rows: Mapping[str, Tensor], name: str) -> HeldOut:
+        """With some as items of the class ``name``, as far as it has room for them. rows: see :meth:`without`."""
+        found = self.without(rows)
+        for modality, kept in self.kept.items():
+            own = rows[modality].nonzero()[:, 0]
+            if len(own):
+                found = found.added(modality, kept.tokens[own], [name] * len(own))
+        return found
+
+    def holding(self, tokens: Tokens) -> dict[str, Tensor]:
+        """Which items hold the same as ``tokens``, of one item, to the bit: by modality, bool ``[m]``."""
+        wanted, found = tokens.content.cpu(), {}
+        for modality, kept in self.kept.items():
+            alike = [
+                kept.tokens.tower == tokens.tower and kept.tokens[at : at + 1].content.cpu().equal(wanted)
+                for at in range(len(kept.labels))
+            ]
+            found[modality] = torch.tensor(alike)
+        return found
 
     def accuracy(self, method: Method, seen: Sequence[Column]) -> dict[str, Measured]:
         """Accuracies by modality, among the classes ``seen``."""

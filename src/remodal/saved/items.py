@@ -67,6 +67,11 @@ class Items:
         """Their keys."""
         return [row.tobytes() for row in self.keys.numpy()]
 
+    def having(self, key: bytes) -> Tensor:
+        """Which of them have that key, bool ``[n]``."""
+        wanted = torch.from_numpy(np.frombuffer(key, np.uint8).copy())
+        return (self.keys == wanted).all(dim=1)
+
     def state(self) -> State:
         """As plain data."""
         return State(dict(vars(self)))

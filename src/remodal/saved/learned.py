@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from torch import Tensor
-
 from remodal.backbones import CHUNK, Tokens
 from remodal.errors import RemodalError
 from remodal.learning.prepare import PreparedStream
@@ -171,15 +169,7 @@ def _both(first: str | None, second: str | None, base: str | None) -> str:
 
 def _chained(before: str, data: TaskData) -> str:
     digest = hashlib.sha256("\0".join([before, data.modality, *data.classes]).encode())
-    parts = (_content(batch) for batch in data.tokens.batches(CHUNK))
+    parts = (batch.content for batch in data.tokens.batches(CHUNK))
     for tensor in chain([data.labels, data.tokens.lengths], parts):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _content(tokens: Tokens) -> Tensor:
-    """All that can be learned from."""
-    if tokens.has_frames:
-        return tokens.frames
-    assert tokens.features is not None
-    return tokens.features

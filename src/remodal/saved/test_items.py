@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import remodal
+from remodal.correcting import Forget, correct
 from remodal.errors import RemodalError
 from remodal.features.entries import KEY_BYTES
 from remodal.methods.base import State
 from remodal.model import Model
 from remodal.saved import Items
 from remodal.saved.test_hostile import refused, signed
-from remodal.unlearning import Chosen, forget
 
 
 def items(*of: tuple[int, int, int]) -> Items:
@@ -86,4 +86,4 @@ def test_a_model_of_before_items_were_noted_is_read(saved: Path, lite_cache: Pat
     model = remodal.load(saved, cache=lite_cache)
     assert len(model.learned_.items) == 0
     with pytest.raises(RemodalError, match="found 0 of .* items noted"):
-        forget(saved, Chosen(classes=["text:warm"]), cache=lite_cache)
+        correct(saved, Forget(classes=["text:warm"]), cache=lite_cache)

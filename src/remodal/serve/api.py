@@ -22,7 +22,9 @@ from remodal.modalities.depth import DepthUnit
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
 from remodal.serve.current import Damaged
+from remodal.serve.jobs import Job
 from remodal.serve.service import MAX_WORDS, NotServed, Said, Service, Upload
+from remodal.serve.staging import Kind
 from remodal.serve.turns import Client
 
 LEFT = 499
@@ -31,7 +33,7 @@ MAX_VERSION = 10**9
 MAX_ENTRIES = 10_000
 A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
 Unit = Annotated[DepthUnit | None, Form(description="of depth files; by default the model's")]
-ClassName = Annotated[str, Form(description="the class's name")]
+ClassName = Annotated[str, Form(description="the class's name", examples=["fox"])]
 Stated = Annotated[str | None, Form(description="where a file's content doesn't tell")]
 Given = TypeVar("Given")
 
@@ -74,6 +76,21 @@ class IndexOut(BaseModel):
 
     files: int
     stale: dict[str, int]
+
+
+class ClassOut(BaseModel):
+    """A class that was learned. items: how many of it, null where they weren't noted. held_out: to measure it with."""
+
+    modality: str
+    label: str
+    items: int | None
+    held_out: int
+
+
+def accepted(kind: Kind, label: str, files: int) -> dict[int | str, dict[str, Any]]:
+    """What a job looks like that has just been asked for, for the documentation."""
+    job = Job("5b0e7a86fd3c49a1", kind, label, files).as_json()
+    return {202: {"content": {"application/json": {"example": job}}}}
 
 
 class _Opened(FileResponse):
@@ -165,6 +182,42 @@ def routes(service: Service) -> APIRouter:
         job = await _while_there(request, service.teach(_client(request), label, uploads, modality))
         return job.as_json()
 
+    @router.post("/forget", status_code=202, responses=accepted("forget", "image:fox", 1))
+    async def forget(
+        request: Request,
+        classes: Annotated[
+            list[str] | None, Form(description="classes, modality:name each", examples=[["image:fox"]])
+        ] = None,
+        files: Annotated[list[UploadFile] | None, "what was learned or is held out, found by content"] = None,
+        modality: Stated = None,
+        depth_unit: Unit = None,
+    ) -> dict[str, Any]:
+        """Have the model be as if it had never seen some classes and files; the earlier versions stay as they are.
+
+        All else is learned again, to the bit.
+        """
+        uploads = await _uploads(files, depth_unit)
+        job = await _while_there(request, service.forget(_client(request), classes or (), uploads, modality))
+        return job.as_json()
+
+    @router.post("/relabel", status_code=202, responses=accepted("relabel", "fox", 2))
+    async def relabel(
+        request: Request,
+        label: ClassName,
+        files: list[UploadFile],
+        modality: Stated = None,
+        depth_unit: Unit = None,
+    ) -> dict[str, Any]:
+        """Have the model be as if it had been taught files, found by content, under this name; it may be a new one."""
+        uploads = await _uploads(files, depth_unit)
+        job = await _while_there(request, service.teach(_client(request), label, uploads, modality, "relabel"))
+        return job.as_json()
+
+    @router.get("/classes")
+    async def classes() -> list[ClassOut]:
+        """What the version that answers has learned."""
+        return [ClassOut(**one) for one in service.classes()]
+
     @router.post("/arrivals", status_code=202)
     async def arrive(
         request: Request,
@@ -185,7 +238,7 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/jobs/{identity}")
     async def job(identity: str) -> dict[str, Any]:
-        """How an update goes on."""
+        """How a job goes on."""
         if identity not in service.jobs.all:
             raise HTTPException(404, f"found no job {identity[:80]!r}")
         return service.jobs.all[identity].as_json()

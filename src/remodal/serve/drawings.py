@@ -54,8 +54,13 @@ def stale(counts: Mapping[str, int]) -> str:
     return _drawn("stale", counts=counts)
 
 
+def classes(listed: Sequence[Mapping[str, Any]]) -> str:
+    """What the model has learned."""
+    return _drawn("classes", classes=listed)
+
+
 def job(one: Job) -> str:
-    """How an update goes on, and what it did."""
+    """How a job goes on, and what it did."""
     return _drawn("job", job=one)
 
 

@@ -1,4 +1,4 @@
-"""Updates of the model and of its index: one after the other, each in a process of its own, while the model answers."""
+"""Changes of the model and of its index: one after the other, each in a process of its own, while the model answers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from remodal.saved import tidy, versions
 from remodal.serve.admission import Busy
 from remodal.serve.background import Background, log, one_line
 from remodal.serve.learner import Work
-from remodal.serve.staging import TAUGHT, Lesson, Staging
+from remodal.serve.staging import TAUGHT, Kind, Sent, Staging
 
 REMEMBERED = 100
 """Finished jobs that can still be asked about."""
+NOTED = {"forget": "forgot ", "relabel": "relabelled "}
+"""How the note of a version begins that such a job made."""
 MAX_LINE = 1 << 24
 """Bytes of one line that the learner tells."""
 
@@ -31,12 +33,13 @@ class Job:
     """One piece of work for another process.
 
     kind: ``update`` teaches the class ``label`` from ``files`` files, and so does ``arrival``, for which each content
-    counts once; ``refresh`` embeds stored media again. progress: ``work``, ``done`` and ``total`` of what is going on.
+    counts once; ``relabel`` has files be of that class; ``forget`` forgets the classes named in ``label``, and files;
+    ``refresh`` embeds stored media again. progress: ``work``, ``done`` and ``total`` of what is going on.
     result: what the work did. problem: what didn't work; beside a result where the new version was saved nevertheless.
     """
 
     id: str
-    kind: Literal["update", "arrival", "refresh"]
+    kind: Kind
     label: str = ""
     files: int = 0
     state: Literal["waiting", "running", "done", "failed"] = "waiting"
@@ -66,15 +69,15 @@ class Jobs(Background):
         self.running = False
         self.all: dict[str, Job] = {}
 
-    async def update(self, label: str, lessons: Sequence[Lesson], kind: Literal["update", "arrival"] = "update") -> Job:
-        """Queue an update that teaches ``label`` from files.
+    async def change(self, kind: Kind, label: str, files: Sequence[Sent], classes: Sequence[str] = ()) -> Job:
+        """Queue a change of the model, see :class:`Job`. classes: to be forgotten.
 
         Raises:
             RemodalError: Too many jobs wait, or the files can't be kept.
         """
         self.check_room()
-        job = Job(secrets.token_hex(8), kind, label, len(lessons))
-        await asyncio.to_thread(self._staging.keep, job.id, label, lessons)
+        job = Job(secrets.token_hex(8), kind, label or ", ".join(classes), len(files))
+        await asyncio.to_thread(self._staging.keep, job.id, kind, label, files, classes)
         try:
             return self._queued(job)
         except RemodalError:
@@ -116,7 +119,7 @@ class Jobs(Background):
         """Have a job done, and tell truly what came of it."""
         before: set[int] | None = None
         try:
-            before = await asyncio.to_thread(self._teaching, job.label)
+            before = await asyncio.to_thread(self._made_by, job)
             await self._work(job)
         except Exception as error:
             job.problem = one_line(error)
@@ -132,20 +135,26 @@ class Jobs(Background):
         """Clear up after a job that broke off, which may have saved a new version or half of one; what answers now."""
         await asyncio.to_thread(tidy, self._model)
         if job.result is None and before is not None:
-            saved = await asyncio.to_thread(self._teaching, job.label) - before
+            saved = await asyncio.to_thread(self._made_by, job) - before
             job.result = {"version": max(saved)} if saved else None
         return await self._answer_with_current()
 
-    def _teaching(self, label: str) -> set[int]:
-        """The versions that a server taught ``label`` at last. Raises RemodalError where the folder can't be read."""
-        last = {one.version: one.about.sources[-1] for one in versions(self._model) if one.about.sources}
-        return {version for version, source in last.items() if source.origin == TAUGHT and label in source.classes}
+    def _made_by(self, job: Job) -> set[int]:
+        """The versions that such a job made: those that were taught its label at last, or that say they were corrected.
+
+        Raises:
+            RemodalError: The folder can't be read.
+        """
+        listed = versions(self._model)
+        if job.kind in NOTED:
+            return {one.version for one in listed if one.note.startswith(NOTED[job.kind])}
+        last = {one.version: one.about.sources[-1] for one in listed if one.about.sources}
+        return {version for version, source in last.items() if source.origin == TAUGHT and job.label in source.classes}
 
     async def _work(self, job: Job) -> None:
         """Have it done; RemodalError with what the process told last, or that it told nothing."""
         job.state = "running"
-        data = [] if job.kind == "refresh" else [str(self._staging.lessons(job.id)), job.kind]
-        learner = [*self._learner, *data]
+        learner = [*self._learner, *([] if job.kind == "refresh" else [str(self._staging.asked(job.id))])]
         process = await asyncio.create_subprocess_exec(*learner, stdin=DEVNULL, stdout=PIPE, limit=MAX_LINE)
         problem = ""
         try:

@@ -1,7 +1,9 @@
-"""The process that learns: ``python -m remodal.serve.learner WORK [DATA [KIND]]``; WORK as JSON, see :class:`Work`.
+"""The process that learns: ``python -m remodal.serve.learner WORK [ASKED]``; WORK as JSON, see :class:`Work`.
 
-Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what the
-update did, when there is a new version; or ``problem``. The server may kill it at any moment:
+ASKED is the file of what is to be changed, see :class:`~remodal.serve.staging.Asked`.
+
+Tells of itself in JSON, one object a line on standard output: ``work``, ``done`` and ``total`` as it goes on; what was
+done, when there is a new version; or ``problem``. The server may kill it at any moment:
 the model's current version stays.
 """
 
@@ -17,11 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from remodal.correcting import Corrected, Forget, Relabel, correct
 from remodal.errors import RemodalError
 from remodal.features.progress import Counter
+from remodal.media import Given
 from remodal.model import Model
 from remodal.saved import InUse
-from remodal.serve.staging import TAUGHT
+from remodal.serve.staging import TAUGHT, Asked
 from remodal.streams import lessons
 from remodal.training.threads import bound_spinning
 from remodal.updating import Updated, update
@@ -81,38 +85,62 @@ class Told:
         self._out.flush()
 
 
-def main(work: str, data: str = "", kind: str = "update") -> int:
-    """Update the model from ``data``, if there is some, and the index, if there is one; the exit status.
-
-    kind: ``arrival`` where what is in ``data`` arrives (:mod:`remodal.watching`).
-    """
+def main(work: str, asked: str = "") -> int:
+    """Change the model as is asked, if anything is, and the index, if there is one; the exit status."""
     # what a library prints must not come between the lines
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.nice(10)  # answering goes first
-    told, asked = Told(out), Work(**json.loads(work))
+    told, common = Told(out), Work(**json.loads(work))
     loading: dict[str, Any] = {
-        "cache": Path(asked.cache), "device": asked.device, "dtype": asked.dtype, "trust_backbone": asked.trust_backbone
+        "cache": Path(common.cache), "device": common.device, "dtype": common.dtype,
+        "trust_backbone": common.trust_backbone,
     }  # fmt: skip
     try:
-        if data and kind == "arrival":
-            told.tell(**_arrived(asked, data, told, loading))
-        elif data:
-            told.tell(**_as_json(update(asked.model, data, keep=asked.keep, progress=told, **loading)))
-        if asked.search_index:
+        if asked:
+            job = Asked.read(Path(asked))
+            told.tell(**CHANGES[job.kind](common, job, told, loading))
+        if common.search_index:
             from remodal.search import Index, refresh
 
-            refresh(Index.open(asked.search_index), Model.load(asked.model, **loading), told)
+            refresh(Index.open(common.search_index), Model.load(common.model, **loading), told)
     except RemodalError as error:
         told.tell(problem=str(error))
         return 2
     return 0
 
 
-def _arrived(asked: Work, data: str, told: Told, loading: dict[str, Any]) -> dict[str, Any]:
+def _updated(common: Work, job: Asked, told: Told, loading: dict[str, Any]) -> dict[str, Any]:
+    """Learn a class; what was done."""
+    done = update(common.model, job.data, keep=common.keep, progress=told, **loading)
+    return {
+        "version": done.version,
+        "new": [list(column) for column in done.new],
+        "more": [list(column) for column in done.more],
+        **_accuracies(done),
+        "set_aside": [one._asdict() for one in done.set_aside],
+    }
+
+
+def _corrected(common: Work, job: Asked, told: Told, loading: dict[str, Any]) -> dict[str, Any]:
+    """Forget, or give files their right name; what was done."""
+    files = [Given(one.name, Path(one.path).read_bytes(), one.modality, one.unit) for one in job.files]
+    correction = Relabel(files, job.label) if job.kind == "relabel" else Forget(job.classes, files)
+    done = correct(common.model, correction, keep=common.keep, progress=told, **loading)
+    return {
+        "version": done.version,
+        "items": done.items,
+        "held_out": done.held_out,
+        "new": [list(column) for column in done.new],
+        "gone": [list(column) for column in done.gone],
+        **_accuracies(done),
+    }
+
+
+def _arrived(common: Work, job: Asked, told: Told, loading: dict[str, Any]) -> dict[str, Any]:
     """Learn what arrived, when no other process changes the model any more; what was done."""
-    arrivals = Arrivals(asked.model, partial(Model.load, **loading), keep=asked.keep or KEEP)
-    tasks, refused = lessons(data, undivided=sys.maxsize)
+    arrivals = Arrivals(common.model, partial(Model.load, **loading), keep=common.keep or KEEP)
+    tasks, refused = lessons(job.data, undivided=sys.maxsize)
     items = [item for task in tasks for item in task.train]
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -127,15 +155,15 @@ def _arrived(asked: Work, data: str, told: Told, loading: dict[str, Any]) -> dic
             return done.model_dump(mode="json")
 
 
-def _as_json(done: Updated) -> dict[str, Any]:
+def _accuracies(done: Updated | Corrected) -> dict[str, Any]:
     return {
-        "version": done.version,
-        "new": [list(column) for column in done.new],
-        "more": [list(column) for column in done.more],
         "before": {name: measured.model_dump() for name, measured in done.before.items()},
         "after": {name: measured.model_dump() for name, measured in done.after.items()},
-        "set_aside": [one._asdict() for one in done.set_aside],
     }
+
+
+CHANGES = {"update": _updated, "arrival": _arrived, "forget": _corrected, "relabel": _corrected}
+"""What is done for each kind of job."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page at ``/``: drop any medium and see what it is, search, teach a class, go back a version.
+"""The page at ``/``: drop any medium and see what it is, search, teach a class, correct, go back a version.
 
 Built of Gradio's parts; everything it loads comes from this server.
 """
@@ -15,10 +15,11 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from remodal.errors import RemodalError
-from remodal.modalities.depth import METRES
 from remodal.search import Hit
 from remodal.serve import drawings
 from remodal.serve.page_calls import PageCalls
+from remodal.serve.page_correct import correct
+from remodal.serve.page_parts import ANY, client_of, dropped, followed, unit_choice
 from remodal.serve.service import Service, Upload
 from remodal.serve.turns import Client
 
@@ -28,28 +29,25 @@ NEAREST = 6
 FOUND = 24
 """Stored files that a search shows."""
 TOP = 5
-ASKED_SECONDS = 0.3
-"""Between two looks at a job."""
-DROPPED = {
+SAID = {
     "image": "a picture", "video": "a clip", "audio": "a recording", "depth": "a depth map", "text": "a sentence",
 }  # fmt: skip
-ANY = "found from the file"
-LEARNED = "as the model learned it"
+"""What a page says of a modality."""
 
 
 def mounted(app: FastAPI, service: Service) -> FastAPI:
     """``app`` with the page at its root."""
     with gradio.Blocks(title="remodal", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
-        dropped = [DROPPED[one] for one in service.model.modalities]
-        *first, last = dropped
+        *first, last = (SAID[one] for one in service.model.modalities)
         gradio.Markdown(f"# remodal\nOne model: drop {' or '.join([', '.join(first), last] if first else [last])}.")
         with gradio.Tab("Ask", id="ask"):
             _ask(service)
         if service.index is not None:
             with gradio.Tab("Search", id="search"):
                 _search(service)
-        with gradio.Tab("Teach", id="teach"):
+        with gradio.Tab("Teach", id="teach") as tab:
             _teach(service)
+            correct(service, tab)
         with gradio.Tab("Versions", id="versions") as tab:
             _versions(service, tab)
     # what waits, waits in the server's own queues, where clients take turns
@@ -84,7 +82,7 @@ def _ask(service: Service) -> None:
                 sources=["microphone"], type="filepath", label="Or record a sound", visible="audio" in served
             )
             sentence = gradio.Textbox(label="Or a sentence", lines=2, visible="text" in served)
-            unit = _unit(service)
+            unit = unit_choice(service)
             ask = gradio.Button("What is it?", variant="primary")
         with gradio.Column():
             told = gradio.HTML(label="Read as", elem_id="read-as")
@@ -95,10 +93,10 @@ def _ask(service: Service) -> None:
     async def answer(
         path: str | None, recorded: str | None, text: str, depth_unit: str, request: gradio.Request
     ) -> tuple[Any, ...]:
-        client = _client(request)
+        client = client_of(request)
         chosen = path or recorded
         try:
-            upload = _upload(chosen, depth_unit) if chosen else Upload(text[:40], text.encode())
+            upload = dropped(chosen, depth_unit) if chosen else Upload(text[:40], text.encode())
             (said,) = await service.answers(client, [upload], top=TOP)
             found = said.answer
             if found.place is None:
@@ -122,16 +120,16 @@ def _search(service: Service) -> None:
         words = gradio.Textbox(label="What to look for, in words", scale=3)
         file = gradio.File(label="Or a file", scale=1, height=120)
     kinds = gradio.CheckboxGroup(list(service.model.modalities), label="Only these (none: all)")
-    unit = _unit(service)
+    unit = unit_choice(service)
     look = gradio.Button("Search", variant="primary")
     found = gradio.HTML(elem_id="found")
 
     async def search(
         text: str, path: str | None, modalities: list[str], depth_unit: str, request: gradio.Request
     ) -> str:
-        client = _client(request)
+        client = client_of(request)
         try:
-            hits = await service.search(client, _upload(path, depth_unit) if path else text, modalities, FOUND)
+            hits = await service.search(client, dropped(path, depth_unit) if path else text, modalities, FOUND)
             stale = await service.stale()
             cards = await _cards(service, client, f"{len(hits)} nearest", hits)
         except RemodalError as error:
@@ -145,7 +143,7 @@ def _teach(service: Service) -> None:
     name = gradio.Textbox(label="Name of the class")
     modality = gradio.Dropdown([ANY, *service.model.modalities], value=ANY, label="Modality")
     files = gradio.File(label="Files to learn it from", file_count="multiple")
-    unit = _unit(service)
+    unit = unit_choice(service)
     learn = gradio.Button("Learn", variant="primary")
     progress = gradio.HTML(elem_id="progress")
 
@@ -153,15 +151,13 @@ def _teach(service: Service) -> None:
         label: str, kind: str, paths: list[str] | None, depth_unit: str, request: gradio.Request
     ) -> AsyncIterator[str]:
         try:
-            uploads = [_upload(path, depth_unit) for path in paths or []]
-            job = await service.teach(_client(request), label, uploads, None if kind == ANY else kind)
+            uploads = [dropped(path, depth_unit) for path in paths or []]
+            job = await service.teach(client_of(request), label, uploads, None if kind == ANY else kind)
         except RemodalError as error:
             yield drawings.problem(str(error))
             return
-        while job.state in ("waiting", "running"):
-            yield drawings.job(job)
-            await asyncio.sleep(ASKED_SECONDS)
-        yield drawings.job(job)
+        async for drawn in followed(job):
+            yield drawn
 
     learn.click(teach, [name, modality, files, unit], progress, api_visibility="private")
 
@@ -194,21 +190,3 @@ def _versions(service: Service, tab: Any) -> None:
 async def _cards(service: Service, client: Client, title: str, hits: Sequence[Hit]) -> str:
     drawn = await asyncio.gather(*(service.draw_stored(client, hit) for hit in hits))
     return drawings.hits(title, list(zip(hits, drawn, strict=True)))
-
-
-def _client(request: gradio.Request) -> Client:
-    """A page that is open: its calls share a turn."""
-    return Client(request.client.host if request.client else "", f"page {request.session_hash}")
-
-
-def _unit(service: Service) -> Any:
-    with gradio.Accordion("Depth files", open=False, visible="depth" in service.model.modalities):
-        return gradio.Dropdown([LEARNED, *METRES], value=LEARNED, label="What one step of a depth value means")
-
-
-def _upload(path: str, depth_unit: str) -> Upload:
-    file = Path(path)
-    try:
-        return Upload(file.name, file.read_bytes(), None if depth_unit == LEARNED else depth_unit)
-    except OSError as error:
-        raise RemodalError(f"{file.name}: can't be read ({error.strerror}); drop it on the page again") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from remodal.answering import Answer, refused
+from remodal.correcting import known
 from remodal.errors import BadItem, RemodalError
 from remodal.media import Decoded, decoded, given
 from remodal.modalities import MODALITIES, get_modality
@@ -33,7 +34,7 @@ from remodal.serve.learner import Work
 from remodal.serve.metrics import Metrics
 from remodal.serve.own_folders import UPLOADS
 from remodal.serve.settings import ServeSettings
-from remodal.serve.staging import Lesson, Staging
+from remodal.serve.staging import Kind, Sent, Staging
 from remodal.serve.turns import Client
 from remodal.serve.watching import Watcher
 from remodal.streams.labels import checked_label
@@ -43,6 +44,8 @@ SHORT = 10_000
 """Bytes of a text that waits for no decoder: reading it is Python's own work, and takes less than 20 ms."""
 MAX_WORDS = 10_000
 """Letters of words to search for."""
+MAX_CLASSES = 100
+"""Classes to forget in one request."""
 Found = TypeVar("Found")
 
 
@@ -308,9 +311,9 @@ class Service:
         label: str,
         uploads: Sequence[Upload],
         modality: str | None = None,
-        kind: Literal["update", "arrival"] = "update",
+        kind: Literal["update", "arrival", "relabel"] = "update",
     ) -> Job:
-        """Queue an update that teaches a class from files; each is decoded before it is taken.
+        """Queue a job that teaches a class from files, or has files be of it that were taught as of another one.
 
         kind: see :class:`~remodal.serve.jobs.Job`.
 
@@ -320,7 +323,37 @@ class Service:
         """
         label = checked_label(label, "label")
         if not uploads:
-            raise RemodalError("found no file; valid: at least one to learn from")
+            raise RemodalError("found no file; valid: at least one of the class")
+        return await self._change(client, kind, label, uploads, modality)
+
+    async def forget(
+        self, client: Client, classes: Sequence[str], uploads: Sequence[Upload], modality: str | None = None
+    ) -> Job:
+        """Queue a job after which the model has never seen some classes, ``modality:name`` each, and some files.
+
+        Raises:
+            Damaged: The model's folder can't be read.
+            NotServed: A class, or a file, is of a modality that isn't served.
+            RemodalError: A class isn't known, a file can't be read, there are too many, or the server is too busy.
+        """
+        if not classes and not uploads:
+            raise RemodalError("found nothing to forget; valid: classes, files")
+        if len(classes) > MAX_CLASSES:
+            raise RemodalError(f"found {len(classes):,} classes to forget; valid: at most {MAX_CLASSES:,} a request")
+        for name in classes:
+            self._check_served(known(name, self.model.seen_).modality)
+        return await self._change(client, "forget", "", uploads, modality, classes)
+
+    async def _change(
+        self,
+        client: Client,
+        kind: Kind,
+        label: str,
+        uploads: Sequence[Upload],
+        modality: str | None,
+        classes: Sequence[str] = (),
+    ) -> Job:
+        """Queue a job about files, each of which is decoded first."""
         if modality is not None:
             self._check_served(modality)
         await asyncio.to_thread(current, self.folder)
@@ -328,12 +361,30 @@ class Service:
         pixels = Pixels(self.settings.pixels)
         with self._admission.admitted(len(uploads)):
             media = await _together(self._decoded(client, upload, modality, pixels) for upload in uploads)
-        lessons = [
-            Lesson(one.read_as, upload.data, self._unit(upload) if one.read_as == "depth" else None)
+        files = [
+            Sent(upload.name, one.read_as, upload.data, self._unit(upload) if one.read_as == "depth" else None)
             for one, upload in zip(media, uploads, strict=True)
         ]
-        # a client that leaves now has taught; files that are half written would be left behind
-        return await asyncio.shield(self.jobs.update(label, lessons, kind))
+        # a client that leaves now has asked; files that are half written would be left behind
+        return await asyncio.shield(self.jobs.change(kind, label, files, classes))
+
+    def classes(self) -> list[dict[str, Any]]:
+        """What the version that answers has learned of what is served: modality and label of each class, how many items were
+        learned (None where that wasn't noted), and how many are held out.
+        """
+        learned = self.model.learned_
+        counts = Counter(learned.items.columns.tolist())
+        noted = sum(source.items for source in learned.sources) == len(learned.items)
+        return [
+            {
+                "modality": column.modality,
+                "label": column.name,
+                "items": counts[place] if noted else None,
+                "held_out": learned.held_out.counts(column.modality)[column.name],
+            }
+            for place, column in enumerate(learned.columns)
+            if column.modality in self.model.modalities
+        ]
 
     async def arrivals(self, last: int) -> list[dict[str, Any]]:
         """What arrived, and was learned, until the folder's current version: the ``last`` times, oldest first.
@@ -413,7 +464,7 @@ class Service:
         return now
 
     async def versions(self) -> list[dict[str, Any]]:
-        """All versions, oldest first: number, parent, when made, classes, accuracy by modality, whether current.
+        """All versions, oldest first: number, parent, when made, note, classes, accuracy by modality, whether current.
 
         current: whether the folder says so. answers: whether it is the one in memory, as it is within seconds.
 
@@ -428,6 +479,7 @@ class Service:
                 "version": one.version,
                 "parent": one.parent,
                 "made": one.made,
+                "note": one.note,
                 "classes": len(one.about.classes),
                 "accuracy": {name: measured.model_dump() for name, measured in one.about.accuracy.items()},
                 "current": one.version == now,

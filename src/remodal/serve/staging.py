@@ -1,54 +1,92 @@
-"""Where files to learn from wait until their job is done."""
+"""Where files that a job is about wait until it is done."""
 
 from __future__ import annotations
 
-import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from remodal.errors import RemodalError
+from remodal.files import write_csv, write_json
 from remodal.modalities import get_modality
 from remodal.serve.own_folders import OwnFolders
 from remodal.streams.manifest import NAME
 
 TAUGHT = "taught on the server"
 """Name of the folder that a job learns from, and so what the model's card says of where its items came from."""
+SHOWN = 200
+"""Letters of a client's name of a file that are kept."""
 
 
-class Lesson(NamedTuple):
-    """A file to learn from. data: as the client sent it, decoded once already. unit: of depth."""
+class Sent(NamedTuple):
+    """A file that a client sent. name: for messages alone. data: decoded once already. unit: of depth."""
 
+    name: str
     modality: str
     data: bytes
     unit: str | None = None
 
 
+Kind = Literal["update", "arrival", "forget", "relabel", "refresh"]
+"""Of a job."""
+
+
+class Staged(NamedTuple):
+    """Where such a file is kept, and as what it was decoded."""
+
+    path: str
+    name: str
+    modality: str
+    unit: str | None
+
+
+class Asked(NamedTuple):
+    """What a job is to change. data: the folder of its files, as :func:`~remodal.streams.lessons` reads it. label: of
+    the files. classes: to be forgotten.
+    """
+
+    kind: Kind
+    data: str
+    label: str
+    files: Sequence[Staged]
+    classes: Sequence[str]
+
+    @classmethod
+    def read(cls, file: Path) -> Asked:
+        """What :meth:`Staging.keep` wrote."""
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return cls(**{**told, "files": [Staged(*one) for one in told["files"]]})
+
+
 class Staging(OwnFolders):
     """A folder a job."""
 
-    def lessons(self, job: str) -> Path:
-        """What a job learns from, as :func:`~remodal.streams.lessons` reads it."""
-        return self.folder(job) / TAUGHT
+    def asked(self, job: str) -> Path:
+        """The file that says what a job is to change: see :class:`Asked`."""
+        return self.folder(job) / "asked.json"
 
-    def keep(self, job: str, label: str, lessons: Sequence[Lesson]) -> None:
-        """Keep files that teach ``label``.
+    def keep(self, job: str, kind: Kind, label: str, files: Sequence[Sent], classes: Sequence[str]) -> None:
+        """Keep what a job is to change, and its files.
 
         Raises:
             RemodalError: They can't be written.
         """
-        folder = self.lessons(job)
+        folder = self.folder(job) / TAUGHT
         try:
             self.make(job)
             folder.mkdir()
-            with (folder / NAME).open("w", newline="", encoding="utf-8") as file:
-                rows = csv.writer(file)
-                rows.writerow(["path", "modality", "label", "unit"])
-                for number, lesson in enumerate(lessons):
-                    # a client's own name is never a path
-                    name = f"{number:04d}{min(get_modality(lesson.modality).suffixes)}"
-                    (folder / name).write_bytes(lesson.data)
-                    rows.writerow([name, lesson.modality, label, lesson.unit])
+            # a client's own name is never a path
+            paths = [folder / f"{at:04d}{min(get_modality(one.modality).suffixes)}" for at, one in enumerate(files)]
+            for path, file in zip(paths, files, strict=True):
+                path.write_bytes(file.data)
+            rows = [(path.name, one.modality, label, one.unit) for path, one in zip(paths, files, strict=True)]
+            write_csv(folder / NAME, ["path", "modality", "label", "unit"], rows)
+            kept = [
+                Staged(str(path), one.name[:SHOWN], one.modality, one.unit)
+                for path, one in zip(paths, files, strict=True)
+            ]
+            write_json(self.asked(job), Asked(kind, str(folder), label, kept, classes)._asdict())
         except OSError as error:
             self.forget(job)
-            raise RemodalError(f"the files can't be kept to learn from ({error.strerror})") from None
+            raise RemodalError(f"the files can't be kept until their turn comes ({error.strerror})") from None

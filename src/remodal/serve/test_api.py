@@ -306,3 +306,56 @@ def test_a_part_without_a_file_name_is_refused_in_one_line(standing: TestClient)
         assert (refused.status_code, len(refused.text) < 300) == (400, True)
     predicted = standing.post("/predict", content=part, headers={"content-type": "multipart/form-data; boundary=b"})
     assert "x; valid: a file with a name (filename=... in its part)" in predicted.json()["detail"]
+
+
+def test_a_class_and_a_file_are_forgotten_and_a_file_gets_its_right_name(
+    serve: Serve, index: str, saved: Path, lite_cache: Path, folder: Path
+) -> None:
+    client = serve(index=index, versions=5)
+    before = {(one["modality"], one["label"]): (one["items"], one["held_out"]) for one in client.get("/classes").json()}
+    assert set(before) == {(modality, label) for modality in ("image", "audio", "text") for label in ("warm", "cold")}
+    items = sum(one[0] for one in before.values())
+    wrong = [("files", (f"../{file.name}", file.read_bytes())) for file in sorted((folder / "text/cold").iterdir())]
+    asked = client.post("/relabel", data={"label": "ships"}, files=wrong)
+    assert (asked.status_code, asked.json()["kind"], asked.json()["files"]) == (202, "relabel", 8)
+    job = finished(client, asked.json()["id"])
+    assert (job["state"], job["problem"]) == ("done", None)
+    learned, held_out = before["text", "cold"]
+    assert (job["result"]["items"], job["result"]["held_out"]) == (learned, held_out)
+    assert (job["result"]["new"], job["result"]["gone"]) == ([["text", "ships"]], [["text", "cold"]])
+    (said,) = client.post("/predict", data={"texts": ["a ship on the sea"]}).json()
+    assert (said["version"], said["best"][0]["label"]) == (2, "ships")
+
+    one = ("files", ("letter.txt", (folder / "text/warm/0.txt").read_bytes()))
+    job = finished(client, client.post("/forget", data={"classes": ["audio:cold"]}, files=[one]).json()["id"])
+    assert (job["state"], job["problem"], job["label"]) == ("done", None, "audio:cold")
+    assert job["result"]["gone"] == [["audio", "cold"]]
+    after = {(one["modality"], one["label"]): (one["items"], one["held_out"]) for one in client.get("/classes").json()}
+    assert ("audio", "cold") not in after
+    assert sum(one[0] for one in after.values()) + job["result"]["items"] == items
+    assert remodal.load(saved, cache=lite_cache).saved_as == (saved.resolve(), 3)
+    assert Index.open(index).stale(remodal.load(saved, cache=lite_cache).lineage) == {}
+    assert [(one["version"], one["note"].partition(" ")[0]) for one in client.get("/versions").json()] == [
+        (1, ""), (2, "relabelled"), (3, "forgot")
+    ]  # fmt: skip
+    assert staged(lite_cache) == []
+    assert client.post("/rollback", json={"version": 1}).json() == {"version": 1}
+    assert len(client.get("/classes").json()) == len(before)
+
+
+def test_what_cannot_be_corrected_is_one_line(client: TestClient, folder: Path) -> None:
+    stranger = {"files": ("stranger.png", picture(9))}
+    for route, asked, said in (
+        ("/forget", {"data": {"classes": ["audio:colt"]}}, "did you mean 'audio:cold'?"),
+        ("/forget", {"data": {}}, "found nothing to forget; valid: classes, files"),
+        ("/forget", {"data": {"classes": ["audio:cold"] * 101}}, "found 101 classes to forget; valid: at most 100"),
+        ("/forget", {"files": {"files": ("bad.png", picture(1)[:60])}}, "bad.png: "),
+        ("/relabel", {"data": {"label": " "}, "files": stranger}, "found a blank label"),
+        ("/relabel", {"data": {"label": "x"}}, "body.files: found nothing"),
+    ):
+        refused = client.post(route, **asked)
+        assert (refused.status_code, said in refused.json()["detail"]) == (400, True), refused.text
+    for route, data in (("/relabel", {"label": "grass"}), ("/forget", {})):
+        job = finished(client, client.post(route, data=data, files=stranger).json()["id"])
+        assert job["state"] == "failed"
+        assert job["problem"] == "stranger.png: the model has learned nothing that holds the same; version 1 answers"

@@ -57,10 +57,17 @@ class Item(ABC):
 
 
 class Column(NamedTuple):
-    """One candidate answer: a class of a modality. Two modalities may share a name."""
+    """One candidate answer: a class of a modality. Two modalities may share a name.
+
+    >>> str(Column("image", "cat"))
+    'image:cat'
+    """
 
     modality: str
     name: str
+
+    def __str__(self) -> str:
+        return f"{self.modality}:{self.name}"
 
 
 class Quarantined(NamedTuple):

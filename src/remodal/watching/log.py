@@ -7,24 +7,22 @@ learned by versions that were gone back from, stays in the log and counts for no
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from pydantic import Field
 
-from remodal.errors import RemodalError
-from remodal.saved.description import Class, Hash, Line, Measured, Name, Number, Part, cleaned, valid
-from remodal.saved.inside import refuse_links
+from remodal.saved.description import Class, Hash, Line, Measured, Moment, Name, Number, Part, cleaned, valid
+from remodal.saved.lines import Lines
 
 LOG = "arrivals.jsonl"
-MAX_LINE = 4 * 2**20
-"""Bytes of an entry."""
+LINES = Lines(LOG, 4 * 2**20)
+"""The file, and bytes of an entry."""
 WRITTEN = re.compile(rb'\{"id":"([0-9a-f]{32})",(.*)\n', re.DOTALL)
 Size = Annotated[int, Field(ge=0, le=2**50)]
 Time = Annotated[int, Field(ge=0, le=2**63)]
@@ -59,7 +57,7 @@ class Entry(Part):
     modality, of that version on all that it holds out.
     """
 
-    time: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$")
+    time: Moment
     source: Line
     after: Hash | None = None
     version: Number | None = None
@@ -123,30 +121,12 @@ def append(folder: Path, entry: Entry) -> None:
     Raises:
         RemodalError: It is larger than is read again, or can't be written.
     """
-    data = entry.as_line()
-    if len(data) > MAX_LINE:
-        raise RemodalError(f"{folder / LOG}: an entry of {len(data):,} bytes; valid: at most {MAX_LINE:,}")
-    refuse_links(folder, (LOG,))
-    try:
-        with (folder / LOG).open("a+b") as file:
-            file.truncate(_whole(file))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RemodalError(f"{folder / LOG}: can't be written ({error.strerror})") from None
+    LINES.append(folder, entry.as_line())
 
 
 def named(path: str) -> str:
     """A path as entries have it: valid text in one line."""
     return cleaned(path.encode("utf-8", "backslashreplace").decode())
-
-
-def _whole(file: BinaryIO) -> int:
-    """Bytes of the lines that are whole."""
-    size = file.seek(0, os.SEEK_END)
-    start = file.seek(max(0, size - MAX_LINE))
-    return start + file.read().rfind(b"\n") + 1
 
 
 def _hash(data: bytes) -> str:
@@ -155,18 +135,6 @@ def _hash(data: bytes) -> str:
 
 def _written(folder: Path) -> Iterator[Entry]:
     """All entries; the beginning of one at the end is none."""
-    path = folder / LOG
-    refuse_links(folder, (LOG,))
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise RemodalError(f"{path}: not a regular file")
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
-            if len(line) > MAX_LINE:
-                raise RemodalError(
-                    f"{path}: line {number:,}: found more than {MAX_LINE:,} bytes; valid: at most so many"
-                )
-            if line.endswith(b"\n"):
-                with valid(f"{path}: line {number:,}: damaged"):
-                    yield Entry.from_line(line)
+    for number, line in LINES.read(folder):
+        with valid(f"{folder / LOG}: line {number:,}: damaged"):
+            yield Entry.from_line(line)
