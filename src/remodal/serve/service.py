@@ -369,8 +369,8 @@ class Service:
         return await asyncio.shield(self.jobs.change(kind, label, files, classes))
 
     def classes(self) -> list[dict[str, Any]]:
-        """What the version that answers has learned of what is served: modality and label of each class, how many items were
-        learned (None where that wasn't noted), and how many are held out.
+        """What the version that answers has learned of what is served: modality and label of each class, how many items
+        of it were learned (None where that wasn't noted), and how many are held out.
         """
         learned = self.model.learned_
         counts = Counter(learned.items.columns.tolist())
