@@ -15,7 +15,7 @@ import pytest
 from serving import Server
 
 from remodal.serve.access import HEADERS
-from remodal.serve.page import LEARNED
+from remodal.serve.page_parts import LEARNED
 
 SECRET = "words of the server's user"  # noqa: S105
 ASK, TEACH = 0, 2

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from serving import Server, served
 
-from remodal.serve.page import LEARNED
+from remodal.serve.page_parts import LEARNED
 
 LARGE, MANY = 8000, 24
 """Pixels of a side, and pictures of such a side in one request."""
