@@ -77,6 +77,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture
+def named_index(saved: Path, lite_cache: Path, tmp_path: Path) -> str:
+    """An index of the model ``saved``: six files of each of ten classes, where its names lie, or about there."""
+    import remodal
+    from remodal.search import Index, Stored
+
+    model = remodal.load(saved, cache=lite_cache)
+    names = ("dog", "violin", "car", "apple", "house", "river", "shoe", "airplane", "book", "candle")
+    places = {name: model.embed_words(name) for name in names}
+    index = Index.create(str(tmp_path / "named.index"), str(saved), model.backbone.fingerprint, len(places["dog"]))
+    draws, files = np.random.default_rng(0), []
+    for name, place in places.items():
+        for number in range(6):
+            near = place + 0.02 * draws.standard_normal(len(place)).astype(np.float32)
+            lineage = model.lineage["image"]
+            files.append(
+                Stored(
+                    f"/photos/{name}/{number}.jpg",
+                    "/photos",
+                    f"{name} {number}",
+                    "image",
+                    name,
+                    0.9,
+                    lineage,
+                    near / np.linalg.norm(near),
+                )
+            )
+    index.put(files)
+    return index.uri
+
+
 def depth_maps(root: Path, in_a_metre: float, kind: type[np.generic], suffix: str) -> Path:
     """Surfaces at one metre and at four, eight maps of each."""
     for label, metres in (("near", 1.0), ("far", 4.0)):

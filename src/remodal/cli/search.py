@@ -18,6 +18,7 @@ def command(
         str | None, typer.Option(help="Of what is found: image,audio for example.", show_default="any")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    only_sure: Annotated[bool, typer.Option("--only-sure", help="None that is no nearer than chance.")] = False,
     model: Annotated[str | None, typer.Option(help="The model.", show_default="the one it was made with")] = None,
     depth_unit: Annotated[
         str | None, typer.Option(help="mm, cm, m or sunrgbd: of --file.", show_default="what the model learned from")
@@ -27,18 +28,21 @@ def command(
 ) -> None:
     """Find stored media of any modality by words, or by another medium.
 
+    Something is always nearest. What is no nearer than files of other classes come by chance is marked with a ?.
+
     \b
     remodal search holiday.index "a barking dog"
     remodal search holiday.index --file bark.wav --modality image,video --top 5
+    remodal search holiday.index "a submarine" --only-sure
     """
     import json as to_json
     import shlex
 
     from remodal.cli.console import results_console, say, table, write_line
-    from remodal.errors import BadItem, RemodalError
+    from remodal.errors import RemodalError
     from remodal.modalities import get_modality
     from remodal.model import Model
-    from remodal.search import Index
+    from remodal.search import Chance, Index, Query
 
     if (words is None) == (file is None):
         raise RemodalError("give either words or --file, not both and not neither")
@@ -48,18 +52,20 @@ def command(
     opened.check(loaded.backbone.fingerprint)
     if file is not None:
         (answer,) = loaded.answers([file], depth_unit=depth_unit)
-        if answer.place is None:
-            raise BadItem(answer.medium, answer.problem or "")
-        place = answer.place
+        query = Query.of_medium(answer)
     else:
-        place = loaded.embed_words(words or "")
-    hits = opened.search(place.tolist(), wanted, top)
+        query = Query.of_words(words or "", loaded)
+    found = Chance.within(opened, loaded).marked(query, opened.search(query.place.tolist(), wanted, top))
+    sure = [hit for hit in found if hit.sure is not False]
+    hits = sure if only_sure else found
     if json:
         for hit in hits:
             write_line(to_json.dumps(hit._asdict(), ensure_ascii=False))
     else:
-        rows = [(hit.modality, hit.label, hit.path, hit.nearness) for hit in hits]
-        results_console().print(table(["modality", "likeliest class", "file", "nearness"], rows, words=3))
+        rows = [(hit.modality, hit.label, hit.path, hit.nearness, "?" if hit.sure is False else "") for hit in hits]
+        results_console().print(table(["modality", "likeliest class", "file", "nearness", ""], rows, words=3))
+    if found and not sure:
+        say("nothing fits: what is nearest is no nearer than what is found by chance")
     if stale := sum(opened.stale(loaded.lineage).values()):
         again = shlex.join(["remodal", "index", model or opened.about.model, "--into", index, "--refresh"])
         say(

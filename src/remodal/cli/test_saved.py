@@ -199,6 +199,19 @@ def test_stored_media_are_found_again(cli: Cli, saved: Path, folder: Path) -> No
     assert "image" in by_sound.stdout
 
 
+def test_search_says_where_nothing_fits(cli: Cli, named_index: str) -> None:
+    found = cli("search", named_index, "a photo of a violin", "--top", 6)
+    assert found.stderr == ""
+    assert "?" not in found.stdout
+    nothing = cli("search", named_index, "quarterly tax return", "--top", 2)
+    assert nothing.stderr.startswith("remodal: nothing fits: what is nearest is no nearer than what is found by chance")
+    assert [line.rstrip().endswith("?") for line in nothing.stdout.splitlines() if "/photos" in line] == [True, True]
+    both = cli("search", named_index, "violin", "--top", 60, "--only-sure", "--json")
+    hits = [json.loads(line) for line in both.stdout.splitlines()]
+    assert {(hit["label"], hit["sure"]) for hit in hits} == {("violin", True)}
+    assert cli("search", named_index, "quarterly tax return", "--only-sure", "--json").stdout == ""
+
+
 def test_search_says_what_it_needs(cli: Cli, saved: Path, folder: Path) -> None:
     assert "found no index" in cli("search", "absent.index", "words").stderr
     cli("index", saved, folder / "image", "--into", "my.index")

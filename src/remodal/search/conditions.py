@@ -50,6 +50,15 @@ def stale(lineage: Mapping[str, str]) -> str:
     return " OR ".join(each) or NONE
 
 
+def share(part: float) -> str:
+    """Conditions that hold of about that part of all rows, the same ones each time; ids are hashes.
+
+    >>> share(0.5)
+    "id < '80000000'"
+    """
+    return f"id < '{int(part * 16**8):08x}'"
+
+
 def slices(rows: int) -> Iterator[str]:
     """Conditions on ``id``, of which exactly one holds of each row, and each of about ``SLICE`` of ``rows`` at most.
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from remodal.errors import RemodalError, in_one_line
@@ -21,7 +22,7 @@ from remodal.media import Found
 from remodal.modalities import get_modality
 from remodal.search import conditions, upkeep
 from remodal.search.database import About, is_folder, make, opened, tell, writing
-from remodal.search.rows import File, Hit, Stored, identity
+from remodal.search.rows import File, Hit, Places, Stored, identity
 
 IDENTITY = re.compile(r"[0-9a-f]{64}")
 STORED = [field.name for field in fields(Stored)]
@@ -184,6 +185,21 @@ class Index:
             query = query.nprobes(upkeep.probes(rows, wanted)).refine_factor(upkeep.REFINED)
         found = query.select(["id", "path", "modality", "label", "_distance"]).to_list()
         return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in found]
+
+    @_reaching
+    def places(self, most: int) -> Places:
+        """Where files are: all, or about ``most`` that chance chose, the same ones each time."""
+        rows = len(self)
+        found = list(
+            self._rows(conditions.share(most / rows) if rows > most else None, ["label", "modality", "vector"])
+        )
+        vectors = np.stack([row["vector"] for row in found]) if found else np.zeros((0, 0), dtype=np.float32)
+        return Places([row["label"] for row in found], [row["modality"] for row in found], vectors)
+
+    @property
+    def state(self) -> int:
+        """A number that is another one whenever what is stored has changed."""
+        return int(self._table.version)
 
     @_reaching
     def file(self, identity: str) -> Found | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
@@ -54,14 +55,25 @@ class Stored:
         return identity(self.path)
 
 
+class Places(NamedTuple):
+    """Where files are. labels, modalities: one a file. vectors: ``[n, d]``, of length one."""
+
+    labels: Sequence[str]
+    modalities: Sequence[str]
+    vectors: NDArray[np.float32]
+
+
 class Hit(NamedTuple):
-    """A file that was found. nearness: the cosine, at most 1."""
+    """A file that was found. nearness: the cosine, at most 1. sure: whether it is nearer than what is found by chance;
+    None where that wasn't asked, or can't be told (:mod:`remodal.search.chance`).
+    """
 
     id: str
     path: str
     modality: str
     label: str
     nearness: float
+    sure: bool | None = None
 
 
 def schema(width: int) -> pa.Schema:

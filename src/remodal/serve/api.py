@@ -62,13 +62,16 @@ class AnswerOut(BaseModel):
 
 
 class HitOut(BaseModel):
-    """A stored file. id: to fetch it with, at ``/media/{id}``."""
+    """A stored file. id: to fetch it with, at ``/media/{id}``. sure: whether it is nearer than what is found by chance;
+    null where the index has too little to say.
+    """
 
     id: str
     path: str
     modality: str
     label: str
     nearness: float
+    sure: bool | None
 
 
 class IndexOut(BaseModel):
@@ -147,13 +150,14 @@ def routes(service: Service) -> APIRouter:
         modality: Annotated[list[str] | None, Form(description="of what is found; any by default")] = None,
         top: Annotated[int, Form(ge=1, le=1000)] = 10,
         depth_unit: Unit = None,
+        only_sure: Annotated[bool, Form(description="none that is no nearer than chance")] = False,
     ) -> list[HitOut]:
         """Find stored media of any modality by words, or by another medium."""
         if (words is None) == (file is None):
             raise HTTPException(400, "give either words or a file, not both and not neither")
         wanted = words if file is None else (await _uploads([file], depth_unit))[0]
         hits = await _while_there(request, service.search(_client(request), wanted or "", modality or (), top))
-        return [HitOut(**hit._asdict()) for hit in hits]
+        return [HitOut(**hit._asdict()) for hit in hits if hit.sure is not False or not only_sure]
 
     @router.get("/index")
     async def index() -> IndexOut:

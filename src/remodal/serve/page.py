@@ -131,7 +131,9 @@ def _search(service: Service) -> None:
         try:
             hits = await service.search(client, dropped(path, depth_unit) if path else text, modalities, FOUND)
             stale = await service.stale()
-            cards = await _cards(service, client, f"{len(hits)} nearest", hits)
+            sure = any(hit.sure is not False for hit in hits)
+            title = f"{len(hits)} nearest" if sure else f"Nothing fits. The {len(hits)} nearest:"
+            cards = await _cards(service, client, title, hits)
         except RemodalError as error:
             return drawings.problem(str(error))
         return drawings.stale(stale) + cards

@@ -23,7 +23,7 @@ from remodal.model import Model
 from remodal.report.media import Shown, show
 from remodal.saved import changing, current_description, current_version, located, roll_back, versions
 from remodal.saved.folder import CONFIG
-from remodal.search import Hit, Index
+from remodal.search import Chance, Hit, Index, Query
 from remodal.serve.admission import Admission, Busy, Pixels
 from remodal.serve.background import log
 from remodal.serve.batching import Batcher
@@ -106,6 +106,7 @@ class Service:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
+        self._found_by_chance: tuple[tuple[int, int], Chance] | None = None
         self._load = partial(
             Model.load,
             self.folder,
@@ -233,7 +234,7 @@ class Service:
     async def search(
         self, client: Client, wanted: str | Upload, modalities: Sequence[str] = (), top: int = 10
     ) -> list[Hit]:
-        """Stored files near some words or a file.
+        """Stored files near some words or a file, each with whether it is sure.
 
         Raises:
             RemodalError: There is no index, a modality isn't known, the file can't be read, or the server is too busy.
@@ -245,11 +246,20 @@ class Service:
             if len(wanted) > MAX_WORDS:
                 raise RemodalError(f"found {len(wanted):,} letters to search for; valid: at most {MAX_WORDS:,}")
             with self._admission.admitted(1):
-                return await self.near(await asyncio.to_thread(self.model.embed_words, wanted), modalities, top)
-        ((answer, _),) = await self.answers(client, [wanted])
-        if answer.place is None:
-            raise BadItem(answer.medium, answer.problem or "")
-        return await self.near(answer.place, modalities, top)
+                query = await asyncio.to_thread(Query.of_words, wanted, self.model)
+        else:
+            ((answer, _),) = await self.answers(client, [wanted])
+            query = Query.of_medium(answer)
+        found = await self.near(query.place, modalities, top)
+        return await asyncio.to_thread(lambda: self._chance().marked(query, found))
+
+    def _chance(self) -> Chance:
+        """What chance finds in the index, as it and the model are now; made when it is first asked for."""
+        index = self._indexed()
+        now = index.state, self.version
+        if self._found_by_chance is None or self._found_by_chance[0] != now:
+            self._found_by_chance = now, Chance.within(index, self.model)
+        return self._found_by_chance[1]
 
     async def near(self, place: NDArray[np.float32], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
         """Stored files near a place ``[d]`` in the text space, of modalities that are served.

@@ -140,6 +140,15 @@ def test_stored_media_are_found_by_words_and_by_files(
     assert fetched.headers["x-content-type-options"] == "nosniff"
 
 
+def test_what_is_no_nearer_than_chance_is_not_sure(serve: Serve, named_index: str) -> None:
+    client = serve(index=named_index, decodes=False)
+    found = client.post("/search", data={"words": "a photo of a violin", "top": 60}).json()
+    assert {hit["label"] for hit in found if hit["sure"]} == {"violin"}
+    asked = {"words": "quarterly tax return", "top": 5}
+    assert [hit["sure"] for hit in client.post("/search", data=asked).json()] == [False] * 5
+    assert client.post("/search", data={**asked, "only_sure": True}).json() == []
+
+
 def test_only_stored_files_can_be_fetched(serve: Serve, index: str) -> None:
     client = serve(index=index, decodes=False)
     for identity in ("0" * 64, "..%2f..%2fetc%2fpasswd", "' OR 1=1", "x"):

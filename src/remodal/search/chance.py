@@ -1,0 +1,144 @@
+"""Whether what a search finds is nearer than what is found by chance.
+
+Something is always nearest. How near it is says little by itself: sentences lie farther from everything than names do,
+and some indices hold files that are all alike. So an index tells of itself. Its classes' names, and its own files, are
+searched for among the files of *other* classes, which finds chance matches, and among all, which finds right ones. Two
+measures of a match are its nearness, and how far it stands out (in standard deviations of the nearest files of the
+classes). They are weighted by Fisher's linear discriminant between the two kinds. A match is sure where it is above the
+bound that at most a tenth of the chance matches pass (split conformal prediction: Papadopoulos et al., ECML 2002).
+Words and each modality of queries have a bound of their own, and for a medium that is unlike anything learned nothing
+is sure. How it was chosen stands in ``docs/experiments.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from remodal.answering import Answer
+from remodal.errors import BadItem
+from remodal.model import Model
+from remodal.search.index import Index
+from remodal.search.rows import Hit, Places
+
+PASSING = 0.1
+"""Share of chance matches that are taken for sure, at most."""
+PHRASES = ("{}", "a photo of a {}", "some {}s")
+"""In which words a class is searched for."""
+NAMES, QUERIES = 100, 300
+"""Classes, and files of a modality, that are searched for at most."""
+WORDS = "words"
+"""The kind of a query that is no medium; others are modalities."""
+
+FILES = 20_000
+"""That stand for all of a larger index: 30 MB."""
+
+Vectors = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+
+
+class Query(NamedTuple):
+    """What is searched for. kind: ``words``, or the modality of a medium. place: ``[d]`` in the text space. unfamiliar:
+    whether it is unlike anything that the model has learned.
+    """
+
+    kind: str
+    place: Vectors
+    unfamiliar: bool = False
+
+    @classmethod
+    def of_words(cls, words: str, model: Model) -> Self:
+        """Words, as names of classes are read."""
+        return cls(WORDS, model.embed_words(words))
+
+    @classmethod
+    def of_medium(cls, answer: Answer) -> Self:
+        """A medium, by what a model says of it. Raises BadItem where it couldn't be answered."""
+        if answer.place is None:
+            raise BadItem(answer.medium, answer.problem or "")
+        return cls(answer.modality, answer.place, answer.unfamiliar)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """weights: of a match's nearness, and of how far it stands out. least: of their sum, above which it is sure."""
+
+    weights: Numbers
+    least: float
+
+
+class Chance:
+    """What chance finds in an index.
+
+    places: of its files, or of a random part of them. embedded: the place of words ``[d]``.
+    """
+
+    def __init__(self, places: Places, embedded: Callable[[str], Vectors]) -> None:
+        order = np.argsort(places.labels, kind="stable")
+        self._vectors, labels = places.vectors[order], np.asarray(places.labels)[order]
+        self._modalities = np.asarray(places.modalities)[order]
+        self._classes, self._starts, self._own = np.unique(labels, return_index=True, return_inverse=True)
+        self._bounds: dict[str, Bound | None] = {}
+        if len(self._classes) > 2:
+            self._bounds[WORDS] = self._of_words(embedded)
+            self._bounds |= {str(name): self._of_media(str(name)) for name in np.unique(self._modalities)}
+
+    @classmethod
+    def within(cls, index: Index, model: Model) -> Self:
+        """In an index as it is now."""
+        return cls(index.places(FILES), model.embed_words)
+
+    def marked(self, query: Query, hits: Sequence[Hit]) -> list[Hit]:
+        """What was found for a query, each with whether it is sure; None where the index has too little to say."""
+        if query.unfamiliar:
+            return [hit._replace(sure=False) for hit in hits]
+        bound = self._bounds.get(query.kind)
+        if bound is None or not hits:
+            return list(hits)
+        nearest = self._nearest(query.place[None] @ self._vectors.T)[0]
+        found = np.array([hit.nearness for hit in hits])
+        scores = _measures(found, nearest.mean(), nearest.std()) @ bound.weights
+        return [hit._replace(sure=bool(score > bound.least)) for hit, score in zip(hits, scores, strict=True)]
+
+    def _of_words(self, embedded: Callable[[str], Vectors]) -> Bound | None:
+        step = ceil(len(self._classes) / NAMES)
+        chosen = np.arange(0, len(self._classes), step)
+        places = [embedded(phrase.format(self._classes[at])) for phrase in PHRASES for at in chosen]
+        cosines = np.stack(places) @ self._vectors.T
+        return _bound(self._nearest(cosines), np.tile(chosen, len(PHRASES)))
+
+    def _of_media(self, modality: str) -> Bound | None:
+        rows = np.flatnonzero(self._modalities == modality)
+        rows = rows[:: ceil(len(rows) / QUERIES)]
+        cosines = self._vectors[rows] @ self._vectors.T
+        cosines[np.arange(len(rows)), rows] = -1.0  # a file finds itself
+        return _bound(self._nearest(cosines), self._own[rows])
+
+    def _nearest(self, cosines: Vectors) -> Numbers:
+        """Nearness of the nearest file of each class ``[queries, classes]``."""
+        return np.maximum.reduceat(cosines, self._starts, axis=1).astype(np.float64)
+
+
+def _bound(nearest: Numbers, own: NDArray[np.intp]) -> Bound | None:
+    """From what queries find of each class ``[queries, classes]``, whose own is known; None where they are too few."""
+    among_own = np.zeros(nearest.shape, dtype=bool)
+    among_own[np.arange(len(own)), own] = True
+    others = np.where(among_own, np.nan, nearest)
+    chance = _measures(np.nanmax(others, axis=1), np.nanmean(others, axis=1), np.nanstd(others, axis=1))
+    right = _measures(nearest.max(axis=1), nearest.mean(axis=1), nearest.std(axis=1))
+    rank = ceil((len(own) + 1) * (1 - PASSING))
+    if rank > len(own):
+        return None
+    spread = np.cov(chance.T) + np.cov(right.T)
+    weights = np.linalg.solve(spread + 1e-9 * np.eye(2), right.mean(axis=0) - chance.mean(axis=0))
+    return Bound(weights, float(np.sort(chance @ weights)[rank - 1]))
+
+
+def _measures(nearness: Numbers, mean: Numbers | float, deviation: Numbers | float) -> Numbers:
+    """How near matches are, and how far they stand out ``[n, 2]``. mean, deviation: of the nearest of each class."""
+    return np.stack([nearness, (nearness - mean) / np.maximum(deviation, 1e-6)], axis=1)
