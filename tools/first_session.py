@@ -103,7 +103,7 @@ def take_pictures(folder: Path) -> None:
         page.get_by_role("tab", name="Teach").click()
         page.get_by_label("Name of the class").fill("alarm")
         sounds = sorted((folder / "mine/audio/siren").glob("*.wav"))
-        page.locator("[role=tabpanel]:visible input[type=file]").last.set_input_files(sounds[:3])
+        page.locator("[role=tabpanel]:visible input[type=file]").first.set_input_files(sounds[:3])
         page.get_by_role("button", name="Learn").click()
         expect(page.locator("#progress")).to_contain_text("answers now", timeout=120_000)
         shot(page, "page-teach")

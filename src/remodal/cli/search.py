@@ -55,7 +55,7 @@ def command(
         query = Query.of_medium(answer)
     else:
         query = Query.of_words(words or "", loaded)
-    found = Chance.within(opened, loaded).marked(query, opened.search(query.place.tolist(), wanted, top))
+    found = Chance.within(opened, loaded, wanted).marked(query, opened.search(query.place.tolist(), wanted, top))
     sure = [hit for hit in found if hit.sure is not False]
     hits = sure if only_sure else found
     if json:

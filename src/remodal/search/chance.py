@@ -12,7 +12,7 @@ is sure. How it was chosen stands in ``docs/experiments.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple, Self
@@ -75,23 +75,26 @@ class Bound:
 class Chance:
     """What chance finds in an index.
 
-    places: of its files, or of a random part of them. embedded: the place of words ``[d]``.
+    places: of its files, or of a random part of them. embedded: the place of words ``[d]``. among: the modalities that
+    are searched; all, if none is named.
     """
 
-    def __init__(self, places: Places, embedded: Callable[[str], Vectors]) -> None:
-        order = np.argsort(places.labels, kind="stable")
-        self._vectors, labels = places.vectors[order], np.asarray(places.labels)[order]
-        self._modalities = np.asarray(places.modalities)[order]
-        self._classes, self._starts, self._own = np.unique(labels, return_index=True, return_inverse=True)
+    def __init__(self, places: Places, embedded: Callable[[str], Vectors], among: Collection[str] = ()) -> None:
+        labels, self._modalities = np.asarray(places.labels), np.asarray(places.modalities)
+        searched = np.isin(self._modalities, list(among)) if among else np.ones(len(labels), dtype=bool)
+        files = np.flatnonzero(searched)[np.argsort(labels[searched], kind="stable")]
+        self._all, self._vectors, self._files = places.vectors, places.vectors[files], files
+        self._classes, self._starts = np.unique(labels[files], return_index=True)
+        self._own = np.array([self._place(label) for label in labels], dtype=np.intp)
         self._bounds: dict[str, Bound | None] = {}
         if len(self._classes) > 2:
             self._bounds[WORDS] = self._of_words(embedded)
             self._bounds |= {str(name): self._of_media(str(name)) for name in np.unique(self._modalities)}
 
     @classmethod
-    def within(cls, index: Index, model: Model) -> Self:
+    def within(cls, index: Index, model: Model, among: Collection[str] = ()) -> Self:
         """In an index as it is now."""
-        return cls(index.places(FILES), model.embed_words)
+        return cls(index.places(FILES), model.embed_words, among)
 
     def marked(self, query: Query, hits: Sequence[Hit]) -> list[Hit]:
         """What was found for a query, each with whether it is sure; None where the index has too little to say."""
@@ -115,9 +118,14 @@ class Chance:
     def _of_media(self, modality: str) -> Bound | None:
         rows = np.flatnonzero(self._modalities == modality)
         rows = rows[:: ceil(len(rows) / QUERIES)]
-        cosines = self._vectors[rows] @ self._vectors.T
-        cosines[np.arange(len(rows)), rows] = -1.0  # a file finds itself
+        cosines = self._all[rows] @ self._vectors.T
+        cosines[rows[:, None] == self._files] = -1.0  # a file finds itself
         return _bound(self._nearest(cosines), self._own[rows])
+
+    def _place(self, label: str) -> int:
+        """Of a class among those of the files that are searched; -1 where none is of it."""
+        at = int(np.searchsorted(self._classes, label))
+        return at if at < len(self._classes) and self._classes[at] == label else -1
 
     def _nearest(self, cosines: Vectors) -> Numbers:
         """Nearness of the nearest file of each class ``[queries, classes]``."""
@@ -125,15 +133,17 @@ class Chance:
 
 
 def _bound(nearest: Numbers, own: NDArray[np.intp]) -> Bound | None:
-    """From what queries find of each class ``[queries, classes]``, whose own is known; None where they are too few."""
-    among_own = np.zeros(nearest.shape, dtype=bool)
-    among_own[np.arange(len(own)), own] = True
-    others = np.where(among_own, np.nan, nearest)
-    chance = _measures(np.nanmax(others, axis=1), np.nanmean(others, axis=1), np.nanstd(others, axis=1))
-    right = _measures(nearest.max(axis=1), nearest.mean(axis=1), nearest.std(axis=1))
-    rank = ceil((len(own) + 1) * (1 - PASSING))
-    if rank > len(own):
+    """From what queries find of each class ``[queries, classes]``, whose own is known; None where they are too few.
+
+    own: int ``[queries]``, -1 where no file is of a query's class, which then finds chance matches alone.
+    """
+    rank, answered = ceil((len(own) + 1) * (1 - PASSING)), own >= 0
+    if rank > len(own) or answered.sum() < 2:
         return None
+    others = np.where(np.arange(nearest.shape[1]) == own[:, None], np.nan, nearest)
+    chance = _measures(np.nanmax(others, axis=1), np.nanmean(others, axis=1), np.nanstd(others, axis=1))
+    found = nearest[answered]
+    right = _measures(found.max(axis=1), found.mean(axis=1), found.std(axis=1))
     spread = np.cov(chance.T) + np.cov(right.T)
     weights = np.linalg.solve(spread + 1e-9 * np.eye(2), right.mean(axis=0) - chance.mean(axis=0))
     return Bound(weights, float(np.sort(chance @ weights)[rank - 1]))

@@ -78,6 +78,21 @@ def test_media_are_measured_by_files_of_their_own_modality(places: Places) -> No
     assert sure(places, Query("video", direction("x"))) == [None]
 
 
+def test_where_some_modalities_are_searched_chance_is_among_their_files(places: Places) -> None:
+    """Sounds lie farther from everything, so that a picture finds none of its class as near as it finds pictures."""
+    sounds = np.asarray(places.modalities) == "audio"
+    moved = np.stack(
+        [unit(one + 2 * direction("sound")) if far else one for one, far in zip(places.vectors, sounds, strict=True)]
+    )
+    places = places._replace(vectors=moved)
+    queries = [Query("image", unit(direction(name) + 0.1 * direction("new", name))) for name in CLASSES]
+    heard = Places(*(np.asarray(column)[sounds] for column in places))  # type: ignore[arg-type]
+    among_all, among_sounds = Chance(places, embedded), Chance(places, embedded, ["audio"])
+    found = [(query, best(heard, query)) for query in queries]
+    assert [among_sounds.marked(query, [hit])[0].sure for query, hit in found] == [True] * len(CLASSES)
+    assert sum(bool(among_all.marked(query, [hit])[0].sure) for query, hit in found) < len(CLASSES) / 2
+
+
 def test_for_a_medium_that_is_unlike_anything_learned_nothing_is_sure(places: Places) -> None:
     assert sure(places, Query("image", direction(CLASSES[0]), unfamiliar=True)) == [False]
 

@@ -106,7 +106,7 @@ class Service:
         self.folder = located(model)
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
-        self._found_by_chance: tuple[tuple[int, int], Chance] | None = None
+        self._found_by_chance: tuple[tuple[int, int], dict[frozenset[str], Chance]] = (0, 0), {}
         self._load = partial(
             Model.load,
             self.folder,
@@ -251,15 +251,18 @@ class Service:
             ((answer, _),) = await self.answers(client, [wanted])
             query = Query.of_medium(answer)
         found = await self.near(query.place, modalities, top)
-        return await asyncio.to_thread(lambda: self._chance().marked(query, found))
+        return await asyncio.to_thread(lambda: self._chance(frozenset(modalities)).marked(query, found))
 
-    def _chance(self) -> Chance:
+    def _chance(self, among: frozenset[str]) -> Chance:
         """What chance finds in the index, as it and the model are now; made when it is first asked for."""
         index = self._indexed()
         now = index.state, self.version
-        if self._found_by_chance is None or self._found_by_chance[0] != now:
-            self._found_by_chance = now, Chance.within(index, self.model)
-        return self._found_by_chance[1]
+        if self._found_by_chance[0] != now:
+            self._found_by_chance = now, {}
+        kept = self._found_by_chance[1]
+        if among not in kept:
+            kept[among] = Chance.within(index, self.model, among)
+        return kept[among]
 
     async def near(self, place: NDArray[np.float32], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
         """Stored files near a place ``[d]`` in the text space, of modalities that are served.
