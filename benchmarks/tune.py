@@ -22,6 +22,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
+from tuned import TABLE
 
 from remodal.cache import cache_folder
 from remodal.cli.console import progress_console
@@ -34,7 +35,6 @@ from remodal.learning.settings import Features, RunSettings
 from remodal.streams import StreamSettings
 
 HERE = Path(__file__).parent
-TABLE = HERE / "results" / "tuning.csv"
 SEED = 100
 FEATURES: Features = "published"
 DEFAULTS = "defaults"

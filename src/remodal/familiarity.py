@@ -37,6 +37,7 @@ class Familiarity:
     """Of media, to a method as it is now and what is held out of what it learned; a medium's modality plays no part."""
 
     def __init__(self, held_out: HeldOut, method: Method) -> None:
+        self._method = method
         self._known: dict[str, list[_Known]] = defaultdict(list)
         for modality, kept in held_out.kept.items():
             if len(kept.labels) > 1:
@@ -48,7 +49,8 @@ class Familiarity:
         """The p-value of each of some media, in the modality in which it is largest; None where nothing is held out."""
         if tokens.tower not in self._known:
             return [None] * len(tokens)
-        unlike = torch.stack([known.unlike(tokens) for known in self._known[tokens.tower]]).amin(dim=0)
+        directions = _directions(tokens, self._method)
+        unlike = torch.stack([known.unlike(tokens, directions) for known in self._known[tokens.tower]]).amin(dim=0)
         no_less = len(self._held_out) - torch.searchsorted(self._held_out, unlike)
         return ((1 + no_less) / (1 + len(self._held_out))).tolist()
 
@@ -58,23 +60,19 @@ class _Known:
 
     def __init__(self, method: Method, modality: str, tokens: Tokens) -> None:
         self._method, self._modality = method, modality
-        self._near = self._directions(tokens)
+        self._near = _directions(tokens, method)
         places = torch.split(torch.arange(len(tokens)), CHUNK)
-        measures = torch.cat([self._measures(tokens[rows], rows) for rows in places])
+        measures = torch.cat([self._measures(tokens[rows], self._near[rows], rows) for rows in places])
         self._mean, self._scale = measures.mean(0), measures.std(0).clamp(min=SMALLEST)
         self.held_out = self._together(measures)
 
-    def unlike(self, tokens: Tokens) -> Tensor:
-        """How unlike the modality's items media look ``[m]``."""
-        return self._together(self._measures(tokens))
+    def unlike(self, tokens: Tokens, directions: Tensor) -> Tensor:
+        """How unlike the modality's items media look ``[m]``. directions: of their features."""
+        return self._together(self._measures(tokens, directions))
 
-    def _directions(self, tokens: Tokens) -> Tensor:
-        features = self._method.backbone.towers[tokens.tower].features(tokens)
-        return functional.normalize(features, dim=1).cpu()
-
-    def _measures(self, tokens: Tokens, own: Tensor | None = None) -> Tensor:
+    def _measures(self, tokens: Tokens, directions: Tensor, own: Tensor | None = None) -> Tensor:
         """Double ``[m, 3]``, or ``[m, 1]`` where the method doesn't tell. own: where they stand themselves."""
-        cosines = self._directions(tokens) @ self._near.T
+        cosines = directions @ self._near.T
         if own is not None:
             cosines[torch.arange(len(own)), own] = -torch.inf
         far = -cosines.amax(dim=1, keepdim=True).double()
@@ -87,3 +85,8 @@ class _Known:
             return standard[:, 0]
         little, far, from_nearest = standard.unbind(1)
         return little + (far + from_nearest) / 2
+
+
+def _directions(tokens: Tokens, method: Method) -> Tensor:
+    """Frozen features ``[m, d]``, of length one, on the CPU."""
+    return functional.normalize(method.backbone.towers[tokens.tower].features(tokens), dim=1).cpu()

@@ -34,7 +34,6 @@ NAMES, QUERIES = 100, 300
 """Classes, and files of a modality, that are searched for at most."""
 WORDS = "words"
 """The kind of a query that is no medium; others are modalities."""
-
 FILES = 20_000
 """That stand for all of a larger index: 30 MB."""
 
@@ -86,10 +85,8 @@ class Chance:
         self._all, self._vectors, self._files = places.vectors, places.vectors[files], files
         self._classes, self._starts = np.unique(labels[files], return_index=True)
         self._own = np.array([self._place(label) for label in labels], dtype=np.intp)
+        self._embedded = embedded
         self._bounds: dict[str, Bound | None] = {}
-        if len(self._classes) > 2:
-            self._bounds[WORDS] = self._of_words(embedded)
-            self._bounds |= {str(name): self._of_media(str(name)) for name in np.unique(self._modalities)}
 
     @classmethod
     def within(cls, index: Index, model: Model, among: Collection[str] = ()) -> Self:
@@ -100,23 +97,32 @@ class Chance:
         """What was found for a query, each with whether it is sure; None where the index has too little to say."""
         if query.unfamiliar:
             return [hit._replace(sure=False) for hit in hits]
-        bound = self._bounds.get(query.kind)
-        if bound is None or not hits:
+        bound = self._bound(query.kind) if hits else None
+        if bound is None:
             return list(hits)
         nearest = self._nearest(query.place[None] @ self._vectors.T)[0]
         found = np.array([hit.nearness for hit in hits])
         scores = _measures(found, nearest.mean(), nearest.std()) @ bound.weights
         return [hit._replace(sure=bool(score > bound.least)) for hit, score in zip(hits, scores, strict=True)]
 
-    def _of_words(self, embedded: Callable[[str], Vectors]) -> Bound | None:
+    def _bound(self, kind: str) -> Bound | None:
+        """Of a kind of query, made when it is first asked for; None where there is too little to say."""
+        if kind not in self._bounds:
+            found = (self._of_words() if kind == WORDS else self._of_media(kind)) if len(self._classes) > 2 else None
+            self._bounds[kind] = found
+        return self._bounds[kind]
+
+    def _of_words(self) -> Bound | None:
         step = ceil(len(self._classes) / NAMES)
         chosen = np.arange(0, len(self._classes), step)
-        places = [embedded(phrase.format(self._classes[at])) for phrase in PHRASES for at in chosen]
+        places = [self._embedded(phrase.format(self._classes[at])) for phrase in PHRASES for at in chosen]
         cosines = np.stack(places) @ self._vectors.T
         return _bound(self._nearest(cosines), np.tile(chosen, len(PHRASES)))
 
     def _of_media(self, modality: str) -> Bound | None:
         rows = np.flatnonzero(self._modalities == modality)
+        if not len(rows):
+            return None
         rows = rows[:: ceil(len(rows) / QUERIES)]
         cosines = self._all[rows] @ self._vectors.T
         cosines[rows[:, None] == self._files] = -1.0  # a file finds itself

@@ -107,6 +107,7 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         self.index = Index.open(index) if index else None
         self._found_by_chance: tuple[tuple[int, int], dict[frozenset[str], Chance]] = (0, 0), {}
+        self._making_chance = asyncio.Lock()
         self._load = partial(
             Model.load,
             self.folder,
@@ -251,7 +252,13 @@ class Service:
             ((answer, _),) = await self.answers(client, [wanted])
             query = Query.of_medium(answer)
         found = await self.near(query.place, modalities, top)
-        return await asyncio.to_thread(lambda: self._chance(frozenset(modalities)).marked(query, found))
+        among = frozenset(self._searched(modalities))
+        async with self._making_chance:  # once, however many ask
+            return await asyncio.to_thread(lambda: self._chance(among).marked(query, found))
+
+    def _searched(self, modalities: Sequence[str]) -> Sequence[str]:
+        """In what is searched where these are asked for: as far as is served; none where that is all."""
+        return modalities or (() if len(self.model.modalities) == len(MODALITIES) else self.model.modalities)
 
     def _chance(self, among: frozenset[str]) -> Chance:
         """What chance finds in the index, as it and the model are now; made when it is first asked for."""
@@ -270,8 +277,7 @@ class Service:
         Raises:
             RemodalError: There is no index.
         """
-        served = modalities or (() if len(self.model.modalities) == len(MODALITIES) else self.model.modalities)
-        return await asyncio.to_thread(self._indexed().search, place.tolist(), served, top)
+        return await asyncio.to_thread(self._indexed().search, place.tolist(), self._searched(modalities), top)
 
     async def stored(self) -> int:
         """How many files the index holds. Raises RemodalError where there is none."""
