@@ -28,7 +28,7 @@ from rich.table import Table
 
 from remodal import streams
 from remodal.backbones import Backbone, Tower, load_backbone
-from remodal.backbones.lite.frozen import onnx_runtime
+from remodal.backbones.onnx_graph import onnx_runtime
 from remodal.cache import cache_folder
 from remodal.features.extract import BATCH_FRAMES, HANDFUL, extract
 from remodal.features.store import FeatureStore

@@ -29,7 +29,7 @@ class ClipPooling(nn.Module):
 
     def __init__(self, widths: Sequence[int], head: int = 0, tokens: int = TOKENS) -> None:
         super().__init__()
-        self.widths = list(widths)
+        self.widths, self.head, self.tokens = list(widths), head, tokens
         self.layout = sum(widths)
         self.feature_width = 2 * tokens * self.layout + head
         self.average_width = tokens * self.layout + head
@@ -47,10 +47,14 @@ class ClipPooling(nn.Module):
         order = self._order(frames)
         mean = layout.mean(1, keepdim=True)
         what = self._normalise(mean[:, 0]) + self._normalise((layout * order).mean(1))
-        # the epsilon keeps the gradient finite where frames do not change
-        spread = self._normalise(((layout - mean).square().mean(1) + 1e-12).sqrt())
+        spread = self._normalise(self.deviation(layout, mean))
         change = self._normalise((layout[:, 1:] - layout[:, :-1]).abs().mean(1) * cast(Tensor, self.change_signs))
         return torch.cat([what, spread + change, semantic], dim=1)
+
+    def deviation(self, layout: Tensor, mean: Tensor) -> Tensor:
+        """Of the frames ``[n, frames, tokens, layout]`` from their mean."""
+        # the epsilon keeps the gradient finite where frames do not change
+        return ((layout - mean).square().mean(1) + 1e-12).sqrt()
 
     def average(self, tokens: Tensor) -> Tensor:
         """What the frames show on average, ``[n, tokens * layout + head]``; nothing of their order or number."""
@@ -67,11 +71,15 @@ class ClipPooling(nn.Module):
         since a GPU would wait for them.
         """
         if frames not in self._orders:
-            positions = torch.linspace(0, self.MAX_FRAMES - 1, frames, device="cpu").round().long()
+            positions = self.positions(frames)
             signs = cast(Tensor, self.order_signs)
             with torch.inference_mode(False):  # it serves training too, whoever asks first
                 self._orders[frames] = signs[positions.to(signs.device)]
         return self._orders[frames]
+
+    def positions(self, frames: int) -> Tensor:
+        """Of so many frames among those that have signs of their own, evenly spread ``[frames]``."""
+        return torch.linspace(0, self.MAX_FRAMES - 1, frames, device="cpu").round().long()
 
     def _normalise(self, pooled: Tensor) -> Tensor:
         """``[n, tokens, layout]`` -> ``[n, tokens * layout]``, each (token, level) block of unit length."""

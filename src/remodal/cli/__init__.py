@@ -16,6 +16,7 @@ from remodal.cli import (
     compare,
     data,
     doctor,
+    export,
     forget,
     index,
     merge,
@@ -53,6 +54,7 @@ app.command("watch")(watch.command)
 app.command("merge")(merge.command)
 app.command("forget")(forget.command)
 app.command("relabel")(relabel.command)
+app.command("export")(export.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
 app.add_typer(methods.app, name="methods")
@@ -90,6 +92,7 @@ def _remodal(
     remodal merge north south --into all    models that learned apart become one
     remodal forget my-model --item a.png    as if it had never seen it
     remodal relabel my-model a.png --as cat as if it had been taught it under that name
+    remodal export my-model --into phone    ONNX files that answer without remodal
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from
     remodal backbones                       the frozen models, and their settings

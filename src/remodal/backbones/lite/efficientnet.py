@@ -7,8 +7,9 @@ Network: Tan & Le, "EfficientNet", ICML 2019, the lite0 variant trained on Image
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -16,14 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from remodal.backbones.any_length import AnyLengthPooling
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
+from remodal.backbones.exportable import Exportable, GraphInput
 from remodal.backbones.hypercolumn import TOKENS, Hypercolumns
 from remodal.backbones.lite.frozen import FrozenNetwork
 from remodal.backbones.lite.prompting import prompted
 from remodal.backbones.packaged import package_folder
 from remodal.backbones.pooling import ClipPooling
-from remodal.modalities import get_visual
+from remodal.modalities import Visual, get_visual
 
 PICTURE_SIZE = 128
 """Pixels a side of what the network sees, unless it is asked otherwise."""
@@ -75,7 +78,7 @@ def normalised(
     return (pictures + np.array(brightness, np.float32) - MEAN) * np.float32(contrast / DEVIATION)
 
 
-class EfficientNetLite0(Encoder):
+class EfficientNetLite0(Encoder, Exportable):
     """Four hypercolumn tokens a frame; features keep layout and order (see :mod:`remodal.backbones.pooling`)."""
 
     name = "vision"
@@ -121,3 +124,41 @@ class EfficientNetLite0(Encoder):
     def pooled(self, tokens: Tensor) -> Tensor:
         """What the frames show on average ``[n, 3936]``: layout (2656), then the last layer's mean; L2-normalised."""
         return functional.normalize(self._pooling.average(tokens.float()), dim=-1)
+
+    def graph_inputs(self, modalities: Sequence[str]) -> list[GraphInput]:
+        """Pictures, and as what they are read."""
+        side = self._size
+        numbers = ", ".join(f"{at} {name}" for at, name in enumerate(modalities))
+        return [
+            GraphInput(
+                "pictures",
+                f"uint8 [frames, {side}, {side}, 3]: RGB, the frames of one item in the order of time",
+                torch.zeros(2, side, side, 3, dtype=torch.uint8),
+                "frames",
+            ),
+            GraphInput("read_as", f"int64 [1]: what they are, or were drawn from: {numbers}", torch.tensor([0])),
+        ]
+
+    def graph_stem(self, modalities: Sequence[str]) -> nn.Module:
+        """Contrast and brightness of the modality, then the network."""
+        return _Seeing(self._network.module, [get_visual(name) for name in modalities])
+
+    def for_graph(self) -> Self:
+        """With a pooling for any number of frames."""
+        found = copy(self)
+        found._pooling = AnyLengthPooling(self._pooling)
+        return found
+
+
+class _Seeing(nn.Module):
+    """Pictures ``[frames, size, size, 3]`` of the modality at a position -> tokens."""
+
+    def __init__(self, network: nn.Module, readers: Sequence[Visual]) -> None:
+        super().__init__()
+        self.network = network
+        self.contrast = torch.tensor([reader.contrast / DEVIATION for reader in readers])
+        self.shift = torch.tensor([reader.brightness for reader in readers], dtype=torch.float32) - MEAN
+
+    def forward(self, pictures: Tensor, read_as: Tensor) -> Tensor:
+        tokens: Tensor = self.network((pictures.float() + self.shift[read_as]) * self.contrast[read_as])
+        return tokens.half()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
 import threading
-import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,21 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from remodal.backbones.engine import CPU
+from remodal.backbones.onnx_graph import session, traced
 from remodal.files import replacing
-
-OPSET = 17
-
-
-def onnx_runtime() -> Any:
-    """ONNX Runtime, kept from reporting on its user.
-
-    From 1.29 on it sends what runs where to its maker and keeps an identifier of the machine, unless this variable
-    says otherwise before it is imported (microsoft/onnxruntime, pull request 27379).
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    return onnxruntime
 
 
 class FrozenNetwork:
@@ -80,29 +64,8 @@ class FrozenNetwork:
 
     @cached_property
     def _session(self) -> Any:
-        onnxruntime = onnx_runtime()
         if not self._file.exists():
-            self._export()
-        options = onnxruntime.SessionOptions()
-        # calls run side by side: threads inside one would wait for each other at every layer
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(str(self._file), options, providers=["CPUExecutionProvider"])
-
-    def _export(self) -> None:
-        graph = io.BytesIO()
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # the tracer's remarks on constants
-            torch.onnx.export(
-                self.module,
-                tuple(self._example.values()),
-                graph,  # type: ignore[arg-type]  # a file object is accepted by the tracing exporter
-                input_names=list(self._example),
-                output_names=["output"],
-                dynamic_axes={**self._dynamic, "output": {0: "batch"}},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        with replacing(self._file) as part:
-            part.write_bytes(graph.getbuffer())
+            graph = traced(self.module, self._example, "output", {**self._dynamic, "output": {0: "batch"}})
+            with replacing(self._file) as part:
+                part.write_bytes(graph)
+        return session(str(self._file))

@@ -6,26 +6,31 @@ is run on both: ``--features shared`` (the backbone's own tokens and pooling) an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from remodal.backbones.base import Backbone
 from remodal.backbones.encoder import Encoder
+from remodal.backbones.exportable import Exportable, GraphInput
+from remodal.backbones.lite.efficientnet import EfficientNetLite0
+from remodal.backbones.lite.minilm import MiniLM
 from remodal.backbones.lite.prompting import prompted
 from remodal.backbones.tower import Tower
 from remodal.backbones.view import View
 
+LiteEncoder = EfficientNetLite0 | MiniLM
 
-class LastLayerEncoder(Encoder):
+
+class LastLayerEncoder(Encoder, Exportable):
     """An encoder whose first token ends with the last layer's mean, ``width`` channels of it."""
 
     layers = 1
 
-    def __init__(self, whole: Encoder, width: int) -> None:
+    def __init__(self, whole: LiteEncoder, width: int) -> None:
         self._whole = whole
         self.name, self.engine = whole.name, whole.engine
         self.width = self.feature_width = self.identity_width = width
@@ -55,12 +60,22 @@ class LastLayerEncoder(Encoder):
         """The features."""
         return self.embed(tokens, None)
 
+    def graph_inputs(self, modalities: Sequence[str]) -> list[GraphInput]:
+        """As the whole encoder."""
+        return self._whole.graph_inputs(modalities)
 
-def last_layer(whole: Backbone, widths: Mapping[str, int]) -> View:
+    def graph_stem(self, modalities: Sequence[str]) -> nn.Module:
+        """As the whole encoder."""
+        return self._whole.graph_stem(modalities)
+
+    def for_graph(self) -> Self:
+        """As it is: a mean is one graph, whatever the frames."""
+        return self
+
+
+def last_layer(whole: Backbone, encoders: Mapping[LiteEncoder, int]) -> View:
     """``whole`` with towers that show their last layer alone; the stem, and so the cache, is the same.
 
-    widths: channels of the last layer, by tower.
+    encoders: those of ``whole``, and the channels of the last layer of each.
     """
-    return View(
-        whole, {name: Tower(LastLayerEncoder(whole.towers[name].encoder, width)) for name, width in widths.items()}
-    )
+    return View(whole, {one.name: Tower(LastLayerEncoder(one, width)) for one, width in encoders.items()})

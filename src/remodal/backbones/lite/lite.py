@@ -65,7 +65,7 @@ class Lite(Backbone):
 
     def published(self) -> Backbone:
         """The last layer's mean token, without the hypercolumns."""
-        return last_layer(self, {self._vision.name: HEAD, self._text.name: WIDTH})
+        return last_layer(self, {self._vision: HEAD, self._text: WIDTH})
 
     def embed_name(self, name: str) -> Tensor:
         """Mean over the templates, centred, L2-normalised."""

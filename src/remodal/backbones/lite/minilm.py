@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from remodal.backbones.encoder import Encoder
 from remodal.backbones.engine import Engine
+from remodal.backbones.exportable import Exportable, GraphInput
 from remodal.backbones.lite.bert import Bert
 from remodal.backbones.lite.frozen import FrozenNetwork
 from remodal.backbones.lite.prompting import prompted
@@ -34,7 +35,7 @@ class _FourTokens(nn.Module):
         return torch.stack(tokens, dim=1)
 
 
-class MiniLM(Encoder):
+class MiniLM(Encoder, Exportable):
     """The text tower of ``lite``: one frame of four tokens a sentence."""
 
     name = "text"
@@ -98,3 +99,28 @@ class MiniLM(Encoder):
     def pooled(self, tokens: Tensor) -> Tensor:
         """The frozen features, L2-normalised."""
         return functional.normalize(self.embed(tokens, None), dim=-1)
+
+    def graph_inputs(self, modalities: Sequence[str]) -> list[GraphInput]:
+        """Word pieces."""
+        meaning = f"int64 [length]: word pieces of one sentence, at most {MAX_WORD_PIECES}, none of them filled up"
+        return [GraphInput("word_pieces", meaning, torch.ones(8, dtype=torch.int64), "length")]
+
+    def graph_stem(self, modalities: Sequence[str]) -> nn.Module:
+        """The network, for one sentence."""
+        return _Reading(self._network.module)
+
+    def for_graph(self) -> Self:
+        """As it is: a sentence is one frame."""
+        return self
+
+
+class _Reading(nn.Module):
+    """Word pieces ``[length]`` -> tokens ``[1, 4, 384]``."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, word_pieces: Tensor) -> Tensor:
+        tokens: Tensor = self.network(word_pieces[None])
+        return tokens.half()

