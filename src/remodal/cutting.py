@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from remodal.modalities import MODALITIES, Timed, get_modality
 from remodal.modalities.base import MAX_FILE_BYTES, MAX_LONG_BYTES, MAX_LONG_SECONDS
 from remodal.modalities.formats import format_of, head_of
 from remodal.modalities.packets import has_clip
+from remodal.modalities.windows import Span
 
 PIECE = 1 << 20
 """Bytes that are in memory at once."""
@@ -54,6 +56,22 @@ def cut(found: Found, seen: Seen, modality: str | None = None) -> list[Window]:
     if seconds > MAX_LONG_SECONDS:
         raise BadItem(str(found.path), f"found more than {MAX_LONG_SECONDS:,.0f} s; valid: at most so many")
     return [Window(found, reader.name, span, seen) for span in reader.cut(seconds)]
+
+
+def windows(found: Found, seen: Seen, spans: Sequence[Span]) -> list[Window]:
+    """The windows of a long sound or clip that lie where others lay.
+
+    Raises:
+        BadItem: It can't be read, or is no sound and no clip.
+    """
+    with found.open() as file:
+        try:
+            reader = _reader(file)
+        except Exception:
+            reader = None
+    if reader is None:
+        raise BadItem(str(found.path), "found no sound and no clip; valid: what was cut in windows before")
+    return [Window(found, reader.name, span, seen) for span in spans]
 
 
 def _reader(file: BinaryIO) -> Timed | None:

@@ -22,7 +22,17 @@ from remodal.modalities.text import Text
 from remodal.modalities.video import Video
 from remodal.modalities.windows import Timed
 
-__all__ = ["MODALITIES", "Medium", "Modality", "Timed", "Visual", "get_modality", "get_timed", "get_visual", "reader_of"]
+__all__ = [
+    "MODALITIES",
+    "Medium",
+    "Modality",
+    "Timed",
+    "Visual",
+    "get_modality",
+    "get_timed",
+    "get_visual",
+    "reader_of",
+]
 
 MODALITIES: dict[str, Modality] = {one.name: one for one in (Image(), Video(), Audio(), Depth(), Text())}
 
@@ -52,7 +62,9 @@ def get_timed(name: str) -> Timed:
     """The modality called ``name``, whose medium lasts. Raises UnknownName where there is none such."""
     found = get_modality(name)
     if not isinstance(found, Timed):
-        raise UnknownName("lasting modality", name, [each for each, one in MODALITIES.items() if isinstance(one, Timed)])
+        raise UnknownName(
+            "lasting modality", name, [each for each, one in MODALITIES.items() if isinstance(one, Timed)]
+        )
     return found
 
 

@@ -88,7 +88,6 @@ class Audio(Timed):
         grey = (np.clip((decibel - white) / RANGE + 1, 0, 1) * 255).round().astype(np.uint8)
         return np.repeat(squeezed(grey[..., None], size), 3, axis=-1)
 
-
     def seconds(self, file: BinaryIO) -> float:
         """By its packets."""
         with opened(file) as container:

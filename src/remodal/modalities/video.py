@@ -57,7 +57,6 @@ class Video(Timed):
         """The centre square of each frame: ``[8, size, size, 3]``."""
         return centre_squares(medium, size)
 
-
     def seconds(self, file: BinaryIO) -> float:
         """By its packets."""
         with _opened(file) as (container, stream):
