@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import BinaryIO
 
 from remodal.below import Found
 from remodal.errors import BadItem
 from remodal.features.source import Seen, Window
+from remodal.media import Medium, Text
 from remodal.modalities import MODALITIES, Timed, get_modality
 from remodal.modalities.base import MAX_FILE_BYTES, MAX_LONG_BYTES, MAX_LONG_SECONDS
 from remodal.modalities.formats import format_of, head_of
@@ -18,6 +20,16 @@ from remodal.modalities.windows import Span
 
 PIECE = 1 << 20
 """Bytes that are in memory at once."""
+
+
+def named_file(medium: Medium) -> Found | None:
+    """The file that a user has named, links followed, or that was found in a folder; None where a medium is none."""
+    if isinstance(medium, Found):
+        return medium
+    if isinstance(medium, Text | bytes | Window) or not Path(medium).is_file():
+        return None
+    real = Path(os.path.realpath(medium))
+    return Found(real.parent, real)
 
 
 def look(found: Found) -> Seen:

@@ -27,7 +27,7 @@ class Span(NamedTuple):
     end: float
 
     def __str__(self) -> str:
-        return f"{_clock(self.start)}-{_clock(self.end)}"
+        return f"{clock(self.start)}-{clock(self.end)}"
 
 
 class Timed(Visual):
@@ -69,7 +69,7 @@ class Timed(Visual):
         return [Span(start, start + self.window) for start in (*(number * self.hop for number in regular), last)]
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """A moment as players show it, to a tenth of a second where that isn't 0."""
     tenths = round(10 * seconds)
     minutes, rest = divmod(tenths, 600)
