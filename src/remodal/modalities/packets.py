@@ -132,7 +132,9 @@ def timed(
     clock = Clock(stream)
     if begin > LEAD:
         container.seek(clock.units(begin - LEAD), stream=stream)
-    for number, frame in enumerate(frames(container, stream, where)):
+    found: Iterator[AudioFrame | VideoFrame]
+    found = frames(container, stream, where) if isinstance(stream, AudioStream) else frames(container, stream, where)
+    for number, frame in enumerate(found):
         at = clock.at(frame.pts, _lasts(frame))
         if number == 0 and begin > LEAD and (frame.pts is None or at > begin):
             raise Refused(f"found no moment {begin:,.0f} s after its beginning; valid: a file that can be sought in")

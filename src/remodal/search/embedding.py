@@ -129,6 +129,7 @@ def _found(file: File) -> Found:
 
 
 def _row(file: File, answer: Answer, lineage: dict[str, str]) -> Stored:
+    assert answer.place is not None
     (best,), found, learned = answer.best, answer.modality, lineage[answer.modality]
     told = found, best.label, best.probability, learned, answer.place
     return Stored(file.path, file.folder, file.content, *told, file.unit, file.start, file.end)

@@ -17,9 +17,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from remodal.below import Found
 from remodal.errors import RemodalError, in_one_line
 from remodal.features.progress import Progress, Silent
-from remodal.media import Found
 from remodal.modalities import get_modality
 from remodal.search import conditions, upkeep
 from remodal.search.database import About, is_folder, make, opened, tell, writing

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from remodal.below import Found
 from remodal.cutting import look
 from remodal.errors import BadItem, RemodalError
 from remodal.features.progress import Progress
 from remodal.features.source import Seen
-from remodal.media import Found, media_below
+from remodal.media import media_below
 from remodal.modalities import reader_of
 from remodal.modalities.base import MAX_FILE_BYTES
 from remodal.model import Answering, Model
