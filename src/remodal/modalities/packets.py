@@ -59,6 +59,10 @@ def has_clip(source: Source) -> bool:
 def frames(container: InputContainer, stream: AudioStream, where: str) -> Iterator[AudioFrame]: ...
 @overload
 def frames(container: InputContainer, stream: VideoStream, where: str) -> Iterator[VideoFrame]: ...
+@overload
+def frames(
+    container: InputContainer, stream: AudioStream | VideoStream, where: str
+) -> Iterator[AudioFrame | VideoFrame]: ...
 def frames(
     container: InputContainer, stream: AudioStream | VideoStream, where: str
 ) -> Iterator[AudioFrame | VideoFrame]:
@@ -132,9 +136,7 @@ def timed(
     clock = Clock(stream)
     if begin > LEAD:
         container.seek(clock.units(begin - LEAD), stream=stream)
-    found: Iterator[AudioFrame | VideoFrame]
-    found = frames(container, stream, where) if isinstance(stream, AudioStream) else frames(container, stream, where)
-    for number, frame in enumerate(found):
+    for number, frame in enumerate(frames(container, stream, where)):
         at = clock.at(frame.pts, _lasts(frame))
         if number == 0 and begin > LEAD and (frame.pts is None or at > begin):
             raise Refused(f"found no moment {begin:,.0f} s after its beginning; valid: a file that can be sought in")
