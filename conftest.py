@@ -77,6 +77,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sound of 90 s, low but from second 40 to 50, where it is high; and a low one of a second."""
+    root, at = tmp_path_factory.mktemp("walk") / "sounds", np.arange(90 * 16_000) / 16_000
+    root.mkdir()
+    pitch = np.where((at >= 40) & (at < 50), 1800.0, 230.0)
+    soundfile.write(root / "walk.flac", 0.9 * np.sin(2 * np.pi * pitch * at), 16_000)
+    soundfile.write(root / "short.wav", np.sin(2 * np.pi * 230 * at[:16_000]), 16_000)
+    return root
+
+
 @pytest.fixture
 def named_index(saved: Path, lite_cache: Path, tmp_path: Path) -> str:
     """An index of the model ``saved``: six files of each of ten classes, where its names lie, or about there."""

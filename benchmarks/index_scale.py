@@ -28,7 +28,7 @@ from recording import record
 from remodal.modalities import MODALITIES
 from remodal.search import Hit, Index, Stored, upkeep
 from remodal.search.conditions import batched
-from remodal.search.keeping import COMMIT_FILES
+from remodal.search.embedding import COMMIT_FILES
 
 SIZES = (1_000, 10_000, 100_000)
 WIDTH = 384

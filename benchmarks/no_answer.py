@@ -33,7 +33,8 @@ class Stored:
         said = [answer for answer in model.answers([item.read() for item in items]) if answer.place is not None]
         places = [answer.place for answer in said if answer.place is not None]
         labels, modalities = [one.best[0].label for one in said], [one.modality for one in said]
-        self._places = Places(labels, modalities, np.stack(places).astype(np.float32))
+        files = [str(number) for number in range(len(places))]
+        self._places = Places(labels, modalities, np.stack(places).astype(np.float32), files)
         self._chance = Chance(self._places, model.embed_words)
 
     def answers(self, query: Query) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,6 +64,22 @@ def read_below(folder: Path, path: str | Path, where: str) -> bytes:
             return read_whole(file, where)
         except OSError as error:
             raise BadItem(where, f"can't be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that was found below ``folder`` (without links in its name): it is read only as long as it lies there."""
+
+    folder: Path
+    path: Path
+
+    def open(self) -> BinaryIO:
+        """The file, opened to be read. Raises BadItem where it leaves the folder or isn't a regular file."""
+        return open_below(self.folder, self.path.absolute(), str(self.path))
+
+    def read(self) -> bytes:
+        """The encoded medium. Raises BadItem where it leaves the folder, isn't a regular file, or can't be read."""
+        return read_below(self.folder, self.path.absolute(), str(self.path))
 
 
 def _opened(real: Path) -> int:

@@ -6,14 +6,15 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from remodal.backbones import Backbone
-from remodal.below import open_below, read_below, real_path
+from remodal.below import Found, real_path
 from remodal.errors import BadItem
+from remodal.features.source import Window
 from remodal.modalities import MODALITIES, get_modality, reader_of
 from remodal.modalities.base import read_whole
 
@@ -42,24 +43,10 @@ class Below(NamedTuple):
     others: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file that was found below ``folder`` (without links in its name): it is read only as long as it lies there."""
-
-    folder: Path
-    path: Path
-
-    def open(self) -> BinaryIO:
-        """The file, opened to be read. Raises BadItem where it leaves the folder or isn't a regular file."""
-        return open_below(self.folder, self.path.absolute(), str(self.path))
-
-    def read(self) -> bytes:
-        """The encoded medium. Raises BadItem where it leaves the folder, isn't a regular file, or can't be read."""
-        return read_below(self.folder, self.path.absolute(), str(self.path))
-
-
-Medium = str | Path | Found | Text | bytes
+Whole = str | Path | Found | Text | bytes
 """A path, a file that was found in a folder, encoded bytes, or a sentence."""
+Medium = Whole | Window
+"""The same, or a window of a long sound or clip."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,7 @@ class Given:
         return self.data
 
 
-def given(name: str, medium: Medium, modality: str | None, depth_unit: str | None = None) -> Given:
+def given(name: str, medium: Whole, modality: str | None, depth_unit: str | None = None) -> Given:
     """The bytes and the decoder that reads them: as stated, or from the content, never from a Python type alone.
 
     depth_unit: of a depth file.
@@ -143,6 +130,8 @@ def named(medium: Medium) -> str:
         return medium[:40]
     if isinstance(medium, Found):
         return str(medium.path)
+    if isinstance(medium, Window):
+        return medium.id
     return "bytes" if isinstance(medium, bytes) else str(medium)
 
 

@@ -24,6 +24,7 @@ from remodal.familiarity import Familiarity
 from remodal.features.extract import extract, stem
 from remodal.features.progress import Progress, Silent
 from remodal.features.shared import open_store
+from remodal.features.source import Window
 from remodal.features.store import FeatureStore
 from remodal.learning.evaluate import accuracy
 from remodal.learning.metrics import mean
@@ -324,9 +325,12 @@ valid: a whole number, at least 0, at most 11
         self, store: FeatureStore, media: Sequence[Medium], modality: str | None, top: int, unit: str | None
     ) -> list[Answer]:
         answers: dict[int, Answer] = {}
-        readable: dict[int, Given] = {}
+        readable: dict[int, Given | Window] = {}
         position: dict[str, int] = {}
         for at, medium in enumerate(media):
+            if isinstance(medium, Window):
+                position[medium.id], readable[at] = at, medium
+                continue
             name = named(medium)
             while name in position:
                 name = f"{name}, medium {at + 1}"

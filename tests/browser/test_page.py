@@ -40,6 +40,21 @@ def media(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def walk_page(
+    browser: Browser, saved_once: Path, walk: Path, lite_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
+    """The page of a server that has a sound of 90 s in its index, high from second 40 to 50."""
+    model, root = remodal.load(saved_once, cache=lite_cache), tmp_path_factory.mktemp("walk index")
+    index = Index.create(str(root), str(saved_once), model.backbone.fingerprint, model.backbone.width)
+    keep_up(index, model, walk)
+    with served(saved_once, lite_cache, "--index", index.uri) as running:
+        opened = browser.new_page(viewport={"width": 1200, "height": 1000})
+        opened.goto(running.url)
+        yield opened
+        opened.close()
+
+
 def write_clip(path: Path, channel: int, number: int) -> None:
     """A square of one colour that goes to the right."""
     with av.open(path, "w") as container:
@@ -252,3 +267,15 @@ def test_it_is_readable_on_a_phone(browser: Browser, server: Server, folder: Pat
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         shot(page, f"phone-{tab.lower()}")
     page.close()
+
+
+def test_the_player_of_a_long_sound_begins_at_the_moment_that_was_found(walk_page: Page) -> None:
+    walk_page.get_by_role("tab", name="Search").click()
+    walk_page.get_by_label("What to look for, in words").fill("cold")
+    walk_page.get_by_role("button", name="Search", exact=True).click()
+    first = walk_page.locator("#found li").first
+    expect(first).to_contain_text("walk.flac 0:4", timeout=30_000)
+    player = first.locator("audio")
+    walk_page.wait_for_function("player => player.currentTime > 0", arg=player.element_handle(), timeout=30_000)
+    assert 40 <= player.evaluate("player => player.currentTime") <= 45
+    shot(walk_page, "search-moment")

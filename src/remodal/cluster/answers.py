@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from remodal.answering import Answer
+from remodal.below import Found
 from remodal.cluster.session import Cluster
 from remodal.cluster.spread import spread
 from remodal.cluster.stem import worker_needs
 from remodal.features.progress import Progress, Silent
-from remodal.media import Found, Medium, Text, named
+from remodal.features.source import Window
+from remodal.media import Medium, Text, named
 from remodal.model import HANDFUL, Model
 
 
@@ -57,6 +59,8 @@ def _wherever(medium: Medium) -> Medium:
     """The same medium for a process that works in another folder."""
     if isinstance(medium, Found):
         return Found(medium.folder.absolute(), medium.path.absolute())
+    if isinstance(medium, Window):
+        return replace(medium, file=Found(medium.file.folder.absolute(), medium.file.path.absolute()))
     return medium if isinstance(medium, Text | bytes) else Path(medium).absolute()
 
 

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice, repeat
 from threading import Semaphore
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -28,17 +28,20 @@ import torch
 from numpy.typing import NDArray
 
 from remodal.backbones import Backbone, Encoder, Tokens, Tower
-from remodal.errors import BadItem
+from remodal.errors import BadItem, shortened
 from remodal.features.entries import features_key, token_key
 from remodal.features.progress import Progress, Silent
-from remodal.features.source import Encoded
+from remodal.features.source import Encoded, Window
 from remodal.features.store import FeatureStore
-from remodal.modalities import get_modality
+from remodal.modalities import get_modality, get_timed
+from remodal.modalities.base import Refused
 
 HANDFUL = {"cpu": 4, "cuda": 256, "mps": 16}
 """Items that one thread takes at a time, at most, by the kind of device: a GPU wants many at once."""
 BATCH_FRAMES = {"cpu": 32, "cuda": 512, "mps": 64}
 """Frames that the network takes at a time, at most."""
+WINDOWS = 64
+"""Windows of one file that a thread takes at a time, at most: it decodes them in one go."""
 AHEAD = {"cpu": 4, "cuda": 1, "mps": 4}
 """Handfuls a thread that may be done before their turn: bounds memory."""
 COMPUTING = 2
@@ -127,7 +130,7 @@ class StemPass(Protocol):
 
 
 def extract(
-    items: Sequence[Encoded],
+    items: Sequence[Encoded | Window],
     backbone: Backbone,
     store: FeatureStore,
     progress: Progress | None = None,
@@ -157,8 +160,7 @@ def extract(
             work = partial(
                 _process, tower=tower, alone=name in alone, fingerprint=backbone.fingerprint, store=store, turns=turns
             )
-            some = min(HANDFUL[device], -(-len(own) // threads))
-            handfuls = [own[start : start + some] for start in range(0, len(own), some)]
+            handfuls = list(_handfuls(own, threads, HANDFUL[device]))
             kinds = ", ".join(f"{number:,} {name}" for name, number in Counter(item.read_as for item in own).items())
             with shown.work(f"frozen features ({kinds})", len(own)) as count:
                 for handful, found in zip(handfuls, _ahead(pool, work, handfuls, AHEAD[device] * threads)):
@@ -178,17 +180,26 @@ def extract(
     return done
 
 
+def _handfuls(items: Sequence[Encoded | Window], threads: int, most: int) -> Iterator[Sequence[Encoded | Window]]:
+    """Items that one thread takes at a time; windows of one file are together."""
+    for file, alike in groupby(items, lambda item: item.file if isinstance(item, Window) else None):
+        own = list(alike)
+        some = min(most if file is None else WINDOWS, -(-len(own) // threads))
+        yield from (own[start : start + some] for start in range(0, len(own), some))
+
+
 def _process(
-    items: Sequence[Encoded], tower: Tower, alone: bool, fingerprint: str, store: FeatureStore, turns: Turns
+    items: Sequence[Encoded | Window], tower: Tower, alone: bool, fingerprint: str, store: FeatureStore, turns: Turns
 ) -> _Found:
     """All that ``items`` need. alone: features alone."""
     found = _Found()
-    missing: list[tuple[Encoded, bytes, NDArray[Any]]] = []
+    missing: list[tuple[Encoded | Window, bytes, NDArray[Any]]] = []
+    windows: list[tuple[Window, bytes]] = []
     with turns.decode:
         started = time.perf_counter()
         for item in items:
             try:
-                data = item.read()
+                data = item.tag() if isinstance(item, Window) else item.read()
                 key = token_key(fingerprint, item.read_as, item.unit, data)
                 wanted = [] if alone else [key]
                 if tower.encoder.keeps_features:
@@ -196,26 +207,58 @@ def _process(
                 stored = store.lengths(wanted)
                 if len(stored) == len(wanted):
                     found.lengths[item.id] = stored[wanted[0]]
+                elif isinstance(item, Window):
+                    windows.append((item, key))
+                    continue
                 else:
                     medium = get_modality(item.read_as).decode(data, where=item.id, unit=item.unit)
                     missing.append((item, key, tower.encoder.prepare(item.read_as, medium)))
                 found.keys[item.id] = key
             except BadItem as bad:
                 found.rejected.append(Rejected(item.id, bad.reason))
+        for (window, key), part in zip(windows, _decoded([window for window, _ in windows]), strict=True):
+            if isinstance(part, Refused):
+                found.rejected.append(Rejected(window.id, str(part)))
+            else:
+                missing.append((window, key, tower.encoder.prepare(window.read_as, part)))
+                found.keys[window.id] = key
     decoded = time.perf_counter()
-    if missing:
+    some = HANDFUL[tower.encoder.engine.device.type]
+    for start in range(0, len(missing), some):
         with turns.compute:
-            tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower.encoder)
-            features = tower.frozen(tokens).half().cpu().numpy() if tower.encoder.keeps_features else None
-            frames = None if alone else tokens.frames.cpu().numpy()
-        keys, lengths = [key for _, key, _ in missing], tokens.lengths.tolist()
-        found.lengths.update({item.id: length for (item, _, _), length in zip(missing, lengths)})
-        if features is not None:
-            found.features = {key: (length, row) for key, length, row in zip(keys, lengths, features)}
-        if frames is not None:
-            found.tokens = dict(zip(keys, np.split(frames, tokens.lengths.cumsum(0)[:-1].numpy())))
+            _compute(found, missing[start : start + some], tower, alone)
     found.decode, found.stem = decoded - started, time.perf_counter() - decoded
     return found
+
+
+def _compute(
+    found: _Found, missing: Sequence[tuple[Encoded | Window, bytes, NDArray[Any]]], tower: Tower, alone: bool
+) -> None:
+    """What is to be stored of items that were decoded, given with their keys and what the encoder has prepared."""
+    tokens = stem([(item.read_as, prepared) for item, _, prepared in missing], tower.encoder)
+    keys, lengths = [key for _, key, _ in missing], tokens.lengths.tolist()
+    found.lengths.update({item.id: length for (item, _, _), length in zip(missing, lengths)})
+    if tower.encoder.keeps_features:
+        features = tower.frozen(tokens).half().cpu().numpy()
+        found.features.update({key: (length, row) for key, length, row in zip(keys, lengths, features)})
+    if not alone:
+        parts = np.split(tokens.frames.cpu().numpy(), tokens.lengths.cumsum(0)[:-1].numpy())
+        found.tokens.update(zip(keys, parts))
+
+
+def _decoded(windows: Sequence[Window]) -> Iterator[NDArray[Any] | Refused]:
+    """Windows of one file, decoded one after the other; or why one can't be."""
+    done = 0
+    try:
+        if windows:
+            with windows[0].open() as file:
+                reader = get_timed(windows[0].read_as)
+                for part in reader.windows(file, [one.span for one in windows], str(windows[0].file.path)):
+                    done += 1
+                    yield part
+    except Exception as error:  # a decoder given broken bytes raises whatever its parts raise
+        reason = error.reason if isinstance(error, BadItem) else shortened(str(error)) or type(error).__name__
+        yield from repeat(Refused(reason), len(windows) - done)
 
 
 def stem(items: Sequence[tuple[str, NDArray[Any]]], encoder: Encoder) -> Tokens:

@@ -20,8 +20,19 @@ from remodal.modalities.image import Image
 from remodal.modalities.packets import has_clip
 from remodal.modalities.text import Text
 from remodal.modalities.video import Video
+from remodal.modalities.windows import Timed
 
-__all__ = ["MODALITIES", "Medium", "Modality", "Visual", "get_modality", "get_visual", "reader_of"]
+__all__ = [
+    "MODALITIES",
+    "Medium",
+    "Modality",
+    "Timed",
+    "Visual",
+    "get_modality",
+    "get_timed",
+    "get_visual",
+    "reader_of",
+]
 
 MODALITIES: dict[str, Modality] = {one.name: one for one in (Image(), Video(), Audio(), Depth(), Text())}
 
@@ -43,6 +54,16 @@ def get_visual(name: str) -> Visual:
     if not isinstance(found, Visual):
         raise UnknownName(
             "visual modality", name, [each for each, one in MODALITIES.items() if isinstance(one, Visual)]
+        )
+    return found
+
+
+def get_timed(name: str) -> Timed:
+    """The modality called ``name``, whose medium lasts. Raises UnknownName where there is none such."""
+    found = get_modality(name)
+    if not isinstance(found, Timed):
+        raise UnknownName(
+            "lasting modality", name, [each for each, one in MODALITIES.items() if isinstance(one, Timed)]
         )
     return found
 

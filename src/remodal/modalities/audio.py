@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 import soundfile
 import torch
-from av import AudioFrame
+from av import AudioFrame, AudioStream
+from av.container import InputContainer
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.modalities.base import AUDIO_RATES, MAX_AUDIO_SAMPLES, MAX_AUDIO_SECONDS, Refused, Visual, squeezed
+from remodal.modalities.base import (
+    AUDIO_RATES,
+    MAX_AUDIO_SAMPLES,
+    MAX_AUDIO_SECONDS,
+    MAX_LONG_SECONDS,
+    Refused,
+    squeezed,
+)
 from remodal.modalities.formats import AIFF, FLAC, OGG, WAV, Format, format_of, tag_bytes
-from remodal.modalities.packets import frames, opened
+from remodal.modalities.packets import frames, opened, seconds_of, timed
+from remodal.modalities.windows import Span, Timed
 
 RATE = 16_000  # Hz
 UNKNOWN_LENGTH = 2**62  # samples, and more: what libsndfile says where a header tells none
@@ -37,8 +47,11 @@ STEP = 2.0**-15  # of 16 bits: what varies by less holds no sound
 QUIETEST = -80.0  # dB of a full-scale sine; a clip quieter than this is not raised to white
 
 
-class Audio(Visual):
-    """A mono waveform: ``float32 [n]`` at 16 kHz, its mean subtracted."""
+class Audio(Timed):
+    """A mono waveform: ``float32 [n]`` at 16 kHz, its mean subtracted.
+
+    The pictures of five seconds show all of it, those of a longer sound leave most of it out: so long is a window.
+    """
 
     name = "audio"
     suffixes = frozenset(
@@ -47,6 +60,7 @@ class Audio(Visual):
     )
     valid = "WAV, FLAC, AIFF, Ogg (Vorbis or Opus), MP3, AAC, or the sound of an MP4, M4A, MOV, Matroska or WebM file"
     contrast = 2.0
+    whole, window, hop = 60.0, MAX_PICTURES * SPAN / RATE, MAX_PICTURES * SPAN / RATE / 2
 
     def decode(self, data: bytes, *, where: str, unit: str | None = None) -> NDArray[np.float32]:
         """Read a sound at any rate, with any number of channels; damaged packets are left out (see
@@ -74,9 +88,64 @@ class Audio(Visual):
         grey = (np.clip((decibel - white) / RANGE + 1, 0, 1) * 255).round().astype(np.uint8)
         return np.repeat(squeezed(grey[..., None], size), 3, axis=-1)
 
+    def seconds(self, file: BinaryIO) -> float:
+        """By its packets."""
+        with opened(file) as container:
+            return seconds_of(container, _stream(container), MAX_LONG_SECONDS)
+
+    def windows(self, file: BinaryIO, spans: Sequence[Span], where: str) -> Iterator[NDArray[np.float32] | Refused]:
+        """Each is mixed as a sound of its own is."""
+        waiting = deque(spans)
+        parts: deque[tuple[float, AudioFrame]] = deque()  # of the window that is waited for, with when they begin
+        with opened(file) as container:
+            for at, frame in timed(container, _stream(container), where, spans[0].start):
+                while waiting and at >= waiting[0].end:
+                    yield _window(parts, waiting.popleft())
+                if not waiting:
+                    return
+                _check_header(round(self.window * frame.sample_rate), frame.layout.nb_channels, frame.sample_rate)
+                parts.append((at, frame))
+                while parts and _end(*parts[0]) <= waiting[0].start:
+                    parts.popleft()
+        for span in waiting:
+            yield _window(parts, span)
+
+
+def _window(parts: Sequence[tuple[float, AudioFrame]], span: Span) -> NDArray[np.float32] | Refused:
+    """What there is of a window, as a sound of its own. parts: frames that may lie in it, with when they begin."""
+    inside = [(at, frame) for at, frame in parts if at < span.end and _end(at, frame) > span.start]
+    try:
+        channels, rate = _joined([frame for _, frame in inside])
+        begin = round((span.start - inside[0][0]) * rate) if inside else 0
+        channels = channels[:, max(begin, 0) :][:, : round((span.end - span.start) * rate)]
+        found, wanted = channels.shape[1] / rate, span.end - span.start
+        if found < wanted / 2:
+            raise Refused(f"found {found:.1f} s that can be decoded of {wanted:.1f}; valid: at least half")
+        return _waveform(channels, rate)
+    except Refused as refused:
+        return refused
+
+
+def _end(at: float, frame: AudioFrame) -> float:
+    return at + frame.samples / frame.sample_rate
+
+
+def _stream(container: InputContainer, found: str = "a file") -> AudioStream:
+    """The sound of a file. Raises Refused where there is none, or none that can be decoded."""
+    if not container.streams.audio:
+        raise Refused(f"found {found} without sound where audio is expected; valid: {Audio.valid}")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise Refused(f"found a sound of a codec that isn't known; valid: {Audio.valid}")
+    return stream
+
 
 def _read(data: bytes, where: str) -> NDArray[np.float32]:
-    channels, rate = _read_sound(data, format_of(data), where)
+    return _waveform(*_read_sound(data, format_of(data), where))
+
+
+def _waveform(channels: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    """The medium, of samples ``[channels, n]``. Raises Refused where they hold no sound."""
     if not channels.size:
         raise Refused("found a sound of length zero; valid: at least one sample")
     if not np.isfinite(channels).all():
@@ -139,12 +208,7 @@ def _decoded(data: bytes, found: Format, where: str) -> tuple[NDArray[np.float32
     parts: list[AudioFrame] = []
     length = 0
     with opened(data) as container:
-        if not container.streams.audio:
-            raise Refused(f"found {found.name} without sound where audio is expected; valid: {Audio.valid}")
-        stream = container.streams.audio[0]
-        if stream.codec_context is None:
-            raise Refused(f"found a sound of a codec that isn't known; valid: {Audio.valid}")
-        for frame in frames(container, stream, where):
+        for frame in frames(container, _stream(container, found.name), where):
             length += frame.samples
             _check_header(length, frame.layout.nb_channels, frame.sample_rate)
             parts.append(frame)

@@ -28,6 +28,8 @@ MAX_VIDEO_SECONDS = 1200.0
 MAX_AUDIO_SAMPLES = 60_000_000  # all channels together: ten minutes of 48 kHz stereo
 MAX_AUDIO_SECONDS = 600.0
 AUDIO_RATES = (1_000, 768_000)  # Hz, lowest and highest
+MAX_LONG_SECONDS = 86_400.0  # of a sound or a clip that is read in windows, from its file
+MAX_LONG_BYTES = 64 * 2**30
 MAX_DEPTH_PAGES = 1000
 MAX_TEXT_BYTES = 2**20
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -86,6 +86,7 @@ _FIRST_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # of a Qu
 _POINTER = b"version https://git-lfs"
 _ORIENTATION = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # texts that tell which side of a PNG is up
 MAX_TAGS = 4  # before a sound
+HEAD = 1 << 20  # bytes, of a sound or a clip, that tell its format
 _WRITTEN = "\t\n\f\r\b\v\x1b"
 """Control characters that people's texts hold: of layout, of a terminal."""
 
@@ -102,6 +103,14 @@ def format_of(data: bytes) -> Format:
         behind = _by_magic(data[tag_bytes(data) :][:16])
         return behind if behind in (FLAC, AAC) else MP3
     return _by_magic(data)
+
+
+def head_of(file: BinaryIO) -> bytes:
+    """How a file begins, which tells the format of a sound or a clip; the file is at its beginning afterwards."""
+    file.seek(0)
+    head = file.read(HEAD)
+    file.seek(0)
+    return head
 
 
 def tag_bytes(data: bytes) -> int:

@@ -31,11 +31,13 @@ PASSING = 0.1
 PHRASES = ("{}", "a photo of a {}", "some {}s")
 """In which words a class is searched for."""
 NAMES, QUERIES = 100, 300
-"""Classes, and files of a modality, that are searched for at most."""
+"""Classes, and files and windows of a modality, that are searched for at most."""
+NOTHING = -1.0
+"""Nearness of what isn't there."""
 WORDS = "words"
 """The kind of a query that is no medium; others are modalities."""
 FILES = 20_000
-"""That stand for all of a larger index: 30 MB."""
+"""That stand for all of a larger index, windows too: 30 MB."""
 
 Vectors = NDArray[np.float32]
 Numbers = NDArray[np.float64]
@@ -80,6 +82,7 @@ class Chance:
 
     def __init__(self, places: Places, embedded: Callable[[str], Vectors], among: Collection[str] = ()) -> None:
         labels, self._modalities = np.asarray(places.labels), np.asarray(places.modalities)
+        _, self._file_of = np.unique(np.asarray(places.files), return_inverse=True)
         searched = np.isin(self._modalities, list(among)) if among else np.ones(len(labels), dtype=bool)
         files = np.flatnonzero(searched)[np.argsort(labels[searched], kind="stable")]
         self._all, self._vectors, self._files = places.vectors, places.vectors[files], files
@@ -123,10 +126,17 @@ class Chance:
         rows = np.flatnonzero(self._modalities == modality)
         if not len(rows):
             return None
-        rows = rows[:: ceil(len(rows) / QUERIES)]
+        rows = self._spread(rows)
         cosines = self._all[rows] @ self._vectors.T
-        cosines[rows[:, None] == self._files] = -1.0  # a file finds itself
+        cosines[self._file_of[rows][:, None] == self._file_of[self._files]] = NOTHING  # a file finds itself
         return _bound(self._nearest(cosines), self._own[rows])
+
+    def _spread(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some rows that are searched for: of every file one, before any has a second one."""
+        firsts = np.sort(rows[np.unique(self._file_of[rows], return_index=True)[1]])
+        if len(firsts) >= QUERIES:
+            return firsts[:: ceil(len(firsts) / QUERIES)]
+        return np.append(firsts, np.setdiff1d(rows, firsts)[: QUERIES - len(firsts)])
 
     def _place(self, label: str) -> int:
         """Of a class among those of the files that are searched; -1 where none is of it."""
@@ -141,15 +151,20 @@ class Chance:
 def _bound(nearest: Numbers, own: NDArray[np.intp]) -> Bound | None:
     """From what queries find of each class ``[queries, classes]``, whose own is known; None where they are too few.
 
-    own: int ``[queries]``, -1 where no file is of a query's class, which then finds chance matches alone.
+    own: int ``[queries]``, -1 where no file is of a query's class, which then finds chance matches alone. What has no
+    match in a class, since that is in its own file alone, isn't measured there.
     """
+    is_own = np.arange(nearest.shape[1]) == own[:, None]
+    nearest = np.where((nearest <= NOTHING) & ~is_own, np.nan, nearest)
+    others = np.where(is_own, np.nan, nearest)
+    measured = ~np.isnan(others).all(axis=1)
+    nearest, others, own = nearest[measured], others[measured], own[measured]
     rank, answered = ceil((len(own) + 1) * (1 - PASSING)), own >= 0
     if rank > len(own) or answered.sum() < 2:
         return None
-    others = np.where(np.arange(nearest.shape[1]) == own[:, None], np.nan, nearest)
     chance = _measures(np.nanmax(others, axis=1), np.nanmean(others, axis=1), np.nanstd(others, axis=1))
     found = nearest[answered]
-    right = _measures(found.max(axis=1), found.mean(axis=1), found.std(axis=1))
+    right = _measures(np.nanmax(found, axis=1), np.nanmean(found, axis=1), np.nanstd(found, axis=1))
     spread = np.cov(chance.T) + np.cov(right.T)
     weights = np.linalg.solve(spread + 1e-9 * np.eye(2), right.mean(axis=0) - chance.mean(axis=0))
     return Bound(weights, float(np.sort(chance @ weights)[rank - 1]))

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 Of = TypeVar("Of")
 
+WINDOW = "start IS NOT NULL"
+"""That it is a window of a file, and no whole file."""
 LISTED = 1_024
 """Values that one condition lists at most; more take several."""
 SLICE = 65_536
@@ -28,6 +30,11 @@ def among(column: str, values: Iterable[str]) -> Iterator[str]:
         yield f"{column} IN ({', '.join(map(quoted, some))})"
 
 
+def of(paths: Iterable[str]) -> Iterator[str]:
+    """Conditions that together hold of the rows of some files."""
+    return among("path", (path for path in paths if _is_text(path)))
+
+
 def below(folder: Path) -> str:
     """That the file lies below ``folder``, or is it.
 
@@ -37,11 +44,15 @@ def below(folder: Path) -> str:
     "(path = '/it''s' OR (path >= '/it''s/' AND path < '/it''s0'))"
     """
     name = str(folder)
-    if name.encode(errors="replace").decode() != name:
+    if not _is_text(name):
         return NONE  # no such name is ever stored
     inside = name.rstrip(os.sep) + os.sep
     after = inside[:-1] + chr(ord(os.sep) + 1)
     return f"(path = {quoted(name)} OR (path >= {quoted(inside)} AND path < {quoted(after)}))"
+
+
+def _is_text(name: str) -> bool:
+    return name.encode(errors="replace").decode() == name
 
 
 def stale(lineage: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from remodal.errors import installed_with
-from remodal.search.rows import UNIT, schema
+from remodal.search.rows import SPAN, UNIT, schema
 
 TABLE, ABOUT = "media", "about"
 LOCK = ".lock"
@@ -71,13 +71,15 @@ def opened(uri: str) -> tuple[Any, About] | None:
 
 
 def _is_current(table: Any) -> bool:
-    return UNIT in table.schema.names and not table.schema.field("id").nullable
+    return {UNIT, *SPAN} <= {*table.schema.names} and not table.schema.field("id").nullable
 
 
 def _bring_up(table: Any) -> None:
     """Give a table of an earlier version what it lacks."""
     if UNIT not in table.schema.names:
         table.add_columns({UNIT: "''"})
+    if missing := [name for name in SPAN if name not in table.schema.names]:
+        table.add_columns(dict.fromkeys(missing, "CAST(NULL AS DOUBLE)"))
     if table.schema.field("id").nullable:
         table.alter_columns({"path": "id", "nullable": False})
         table.set_unenforced_primary_key("id")

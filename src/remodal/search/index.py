@@ -1,7 +1,8 @@
 """Files that can be searched: what is asked of an index and done to it.
 
-One row a file: where it is, a hash of its content, what the model found in it, its place in the text space, and the
-lineage of its modality at that time (what the model had learned of it). Only :meth:`Index.stored` can read them all.
+One row a file, or one a window of a long sound or clip: where it is, a hash of the file's content, what the model found
+in it, its place in the text space, and the lineage of its modality at that time (what the model had learned of it).
+Only :meth:`Index.stored` can read them all.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from remodal.below import Found
 from remodal.errors import RemodalError, in_one_line
 from remodal.features.progress import Progress, Silent
-from remodal.media import Found
 from remodal.modalities import get_modality
 from remodal.search import conditions, upkeep
 from remodal.search.database import About, is_folder, make, opened, tell, writing
-from remodal.search.rows import File, Hit, Places, Stored, identity
+from remodal.search.rows import SPAN, Count, File, Hit, Places, Stored
 
 IDENTITY = re.compile(r"[0-9a-f]{64}")
 STORED = [field.name for field in fields(Stored)]
@@ -30,6 +31,8 @@ CONFLICT = "commit conflict"
 """What LanceDB says where another process was first."""
 READ = 4_096
 """Rows that are in memory at once."""
+MORE = 4
+"""So many times as many rows are looked at where many are windows of the same files."""
 
 
 Asked = ParamSpec("Asked")
@@ -101,11 +104,19 @@ class Index:
 
     @_reaching
     def __len__(self) -> int:
+        """Rows: files, and windows of long ones."""
         return int(self._table.count_rows())
 
     @_reaching
+    def count(self) -> Count:
+        """How many files there are; those that are cut in windows are looked at one by one."""
+        windows = int(self._table.count_rows(conditions.WINDOW))
+        long = len({row["path"] for row in self._rows(conditions.WINDOW, ["path"])}) if windows else 0
+        return Count(len(self) - windows + long, long, windows)
+
+    @_reaching
     def put(self, files: Sequence[Stored]) -> None:
-        """Add files, or replace what is stored of them; all or none."""
+        """Add files and windows, or replace what is stored of them; all or none."""
         if files:
             rows = pa.Table.from_pylist([{"id": one.id, **asdict(one)} for one in files], schema=self._table.schema)
             merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
@@ -116,7 +127,7 @@ class Index:
 
     @_reaching
     def remove(self, ids: Iterable[str]) -> None:
-        """Forget files."""
+        """Forget files and windows."""
         for some in conditions.among("id", filter(IDENTITY.fullmatch, ids)):
             with writing(self.uri):
                 self._table.delete(some)
@@ -124,18 +135,23 @@ class Index:
     @_reaching
     def remove_below(self, folder: Path) -> int:
         """Forget the files below a folder, which is an absolute path; how many they were."""
+        files = len({one.path for one in self.below(folder)})
         with writing(self.uri):
-            return int(self._table.delete(conditions.below(folder)).num_deleted_rows)
+            self._table.delete(conditions.below(folder))
+        return files
 
     def below(self, folder: Path) -> Iterator[File]:
         """What is stored of the files below a folder, which is an absolute path; read piece by piece."""
         return self._files(conditions.below(folder))
 
     @_reaching
-    def files(self, paths: Iterable[str]) -> dict[str, File]:
-        """The stored ones of some files, by their paths."""
-        listed = conditions.among("id", map(identity, paths))
-        return {one.path: one for some in listed for one in self._files(some)}
+    def files(self, paths: Iterable[str]) -> dict[str, list[File]]:
+        """What is stored of some files, by their paths: each as a whole, or its windows."""
+        found: dict[str, list[File]] = {}
+        for some in conditions.of(paths):
+            for one in self._files(some):
+                found.setdefault(one.path, []).append(one)
+        return found
 
     def with_content(self, contents: Iterable[str]) -> Iterator[File]:
         """All files of such contents."""
@@ -149,12 +165,12 @@ class Index:
     @_reaching
     def stored(self, paths: Iterable[str] | None = None) -> list[Stored]:
         """What is stored of some files, or of all: then it is as large as the index."""
-        which = [None] if paths is None else conditions.among("id", map(identity, paths))
+        which = [None] if paths is None else conditions.of(paths)
         return [Stored(**row) for some in which for row in self._rows(some, STORED)]
 
     @_reaching
     def stale(self, lineage: Mapping[str, str]) -> dict[str, int]:
-        """How many files of each modality were embedded when the model had not learned what it has now.
+        """How many files and windows of each modality were embedded when the model had not learned what it has now.
 
         lineage: the model's, by modality.
         """
@@ -164,16 +180,32 @@ class Index:
         return {name: count for name, count in counts.items() if count}
 
     def stale_files(self, lineage: Mapping[str, str]) -> Iterator[File]:
-        """The files that :meth:`stale` counts. They may be put again meanwhile, and it may take days."""
+        """The files and windows that :meth:`stale` counts. They may be put again meanwhile, and it may take days."""
         for some in conditions.slices(len(self)):
-            yield from list(self._files(f"{some} AND ({conditions.stale(lineage)})"))
+            found = self._files(f"{some} AND ({conditions.stale(lineage)})")
+            yield from sorted(found, key=lambda one: (one.path, one.start or 0.0))
 
     @_reaching
-    def search(self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
+    def search(
+        self, vector: Sequence[float], modalities: Sequence[str] = (), top: int = 10, *, windows: bool = False
+    ) -> list[Hit]:
         """The ``top`` files nearest to ``vector``, nearest first; of some modalities, or of all.
 
+        A long file is found by its nearest window, once; with ``windows`` each of its windows is found by itself.
         Exact in a small index, and among few files of a large one. Else one of the ten nearest is missed now and then.
         """
+        wanted = top
+        while True:
+            found = self._nearest(vector, modalities, wanted)
+            best: dict[str, Hit] = {}
+            for hit in found:
+                best.setdefault(hit.id if windows else hit.path, hit)
+            if len(best) >= top or len(found) < wanted:
+                return list(best.values())[:top]
+            wanted *= MORE
+
+    def _nearest(self, vector: Sequence[float], modalities: Sequence[str], top: int) -> list[Hit]:
+        """The ``top`` nearest rows."""
         query = self._table.search(list(vector)).distance_type("cosine").limit(top)
         rows = wanted = len(self)
         if modalities:
@@ -183,18 +215,18 @@ class Index:
             query = query.bypass_vector_index()
         else:
             query = query.nprobes(upkeep.probes(rows, wanted)).refine_factor(upkeep.REFINED)
-        found = query.select(["id", "path", "modality", "label", "_distance"]).to_list()
-        return [Hit(row["id"], row["path"], row["modality"], row["label"], 1 - row["_distance"]) for row in found]
+        columns = ["id", "path", "modality", "label", *SPAN]
+        found = query.select([*columns, "_distance"]).to_list()
+        return [Hit(**{name: row[name] for name in columns}, nearness=1 - row["_distance"]) for row in found]
 
     @_reaching
     def places(self, most: int) -> Places:
-        """Where files are: all, or about ``most`` that chance chose, the same ones each time."""
-        rows = len(self)
-        found = list(
-            self._rows(conditions.share(most / rows) if rows > most else None, ["label", "modality", "vector"])
-        )
+        """Where files and windows are: all, or about ``most`` that chance chose, the same ones each time."""
+        rows, columns = len(self), ("label", "modality", "path")
+        found = list(self._rows(conditions.share(most / rows) if rows > most else None, [*columns, "vector"]))
+        labels, modalities, files = ([row[name] for row in found] for name in columns)
         vectors = np.stack([row["vector"] for row in found]) if found else np.zeros((0, 0), dtype=np.float32)
-        return Places([row["label"] for row in found], [row["modality"] for row in found], vectors)
+        return Places(labels, modalities, vectors, files)
 
     @property
     def state(self) -> int:
@@ -203,7 +235,10 @@ class Index:
 
     @_reaching
     def file(self, identity: str) -> Found | None:
-        """The file with that id; None where the index has none such. It may have gone since, or be a link now."""
+        """The file with that id, or that a window with that id is of; None where the index has none such.
+
+        It may have gone since, or be a link now.
+        """
         if not IDENTITY.fullmatch(identity):
             return None
         rows = self._table.search().where(f"id = '{identity}'").select(["folder", "path"]).limit(1).to_list()

@@ -42,7 +42,8 @@ def places() -> Places:
     draws = np.random.default_rng(0)
     labels = [name for name in CLASSES for _ in range(40)]
     vectors = np.stack([unit(direction(name) + 0.1 * draws.standard_normal(WIDTH)) for name in labels])
-    return Places(labels, ["image", "audio"] * (len(labels) // 2), vectors)
+    files = [str(number) for number in range(len(labels))]
+    return Places(labels, ["image", "audio"] * (len(labels) // 2), vectors, files)
 
 
 def best(places: Places, query: Query) -> Hit:
@@ -98,8 +99,8 @@ def test_for_a_medium_that_is_unlike_anything_learned_nothing_is_sure(places: Pl
 
 
 def test_an_index_of_few_classes_or_none_has_too_little_to_say(places: Places) -> None:
-    two = Places(places.labels[:80], places.modalities[:80], places.vectors[:80])
-    empty = Places([], [], np.zeros((0, 0), dtype=np.float32))
+    two = Places(places.labels[:80], places.modalities[:80], places.vectors[:80], places.files[:80])
+    empty = Places([], [], np.zeros((0, 0), dtype=np.float32), [])
     assert sure(two, *words(CLASSES[0])) == [None]
     assert Chance(empty, embedded).marked(*words("x"), []) == []
 
@@ -115,7 +116,7 @@ def test_a_part_of_a_large_index_stands_for_all_of_it(places: Places, tmp_path: 
     index.put(
         [
             Stored(f"/{at}", "/", str(at), modality, label, 0.9, "", vector)
-            for at, (label, modality, vector) in enumerate(rows)
+            for at, (label, modality, vector, _) in enumerate(rows)
         ]
     )
     before = index.state

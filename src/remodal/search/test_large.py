@@ -277,6 +277,7 @@ for start in range(0, int(sys.argv[2]), 4_000):
     columns = {name: names for name in ("id", "path", "content")}
     columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(draws.standard_normal(4_000 * 384, np.float32)), 384)
     columns["probability"] = pa.array([0.5] * 4_000, pa.float32())
+    columns |= {name: pa.nulls(4_000, pa.float64()) for name in ("start", "end")}
     columns |= {name: pa.array(["image"] * 4_000) for name in index._table.schema.names if name not in columns}
     index._table.add(pa.table(columns, schema=index._table.schema))
 before = peak()

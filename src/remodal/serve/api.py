@@ -63,7 +63,8 @@ class AnswerOut(BaseModel):
 
 class HitOut(BaseModel):
     """A stored file. id: to fetch it with, at ``/media/{id}``. sure: whether it is nearer than what is found by chance;
-    null where the index has too little to say.
+    null where the index has too little to say. start, end: the moment that was found in a long sound or clip, in
+    seconds; null where the file was found whole.
     """
 
     id: str
@@ -72,10 +73,12 @@ class HitOut(BaseModel):
     label: str
     nearness: float
     sure: bool | None
+    start: float | None
+    end: float | None
 
 
 class IndexOut(BaseModel):
-    """An index. stale: files by modality that will be embedded again."""
+    """An index. stale: files, and windows of long ones, by modality that will be embedded again."""
 
     files: int
     stale: dict[str, int]
@@ -151,12 +154,14 @@ def routes(service: Service) -> APIRouter:
         top: Annotated[int, Form(ge=1, le=1000)] = 10,
         depth_unit: Unit = None,
         only_sure: Annotated[bool, Form(description="none that is no nearer than chance")] = False,
+        windows: Annotated[bool, Form(description="each window of a long file by itself, not the best alone")] = False,
     ) -> list[HitOut]:
         """Find stored media of any modality by words, or by another medium."""
         if (words is None) == (file is None):
             raise HTTPException(400, "give either words or a file, not both and not neither")
         wanted = words if file is None else (await _uploads([file], depth_unit))[0]
-        hits = await _while_there(request, service.search(_client(request), wanted or "", modality or (), top))
+        found = service.search(_client(request), wanted or "", modality or (), top, windows=windows)
+        hits = await _while_there(request, found)
         return [HitOut(**hit._asdict()) for hit in hits if hit.sure is not False or not only_sure]
 
     @router.get("/index")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from collections import Counter, deque
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -233,9 +234,15 @@ class Service:
         return [found[at] for at in range(len(questions))]
 
     async def search(
-        self, client: Client, wanted: str | Upload, modalities: Sequence[str] = (), top: int = 10
+        self,
+        client: Client,
+        wanted: str | Upload,
+        modalities: Sequence[str] = (),
+        top: int = 10,
+        *,
+        windows: bool = False,
     ) -> list[Hit]:
-        """Stored files near some words or a file, each with whether it is sure.
+        """Stored files near some words or a file, each with whether it is sure. windows: see :meth:`Index.search`.
 
         Raises:
             RemodalError: There is no index, a modality isn't known, the file can't be read, or the server is too busy.
@@ -251,7 +258,7 @@ class Service:
         else:
             ((answer, _),) = await self.answers(client, [wanted])
             query = Query.of_medium(answer)
-        found = await self.near(query.place, modalities, top)
+        found = await self.near(query.place, modalities, top, windows=windows)
         among = frozenset(self._searched(modalities))
         async with self._making_chance:  # once, however many ask
             return await asyncio.to_thread(lambda: self._chance(among).marked(query, found))
@@ -271,20 +278,23 @@ class Service:
             kept[among] = Chance.within(index, self.model, among)
         return kept[among]
 
-    async def near(self, place: NDArray[np.float32], modalities: Sequence[str] = (), top: int = 10) -> list[Hit]:
+    async def near(
+        self, place: NDArray[np.float32], modalities: Sequence[str] = (), top: int = 10, *, windows: bool = False
+    ) -> list[Hit]:
         """Stored files near a place ``[d]`` in the text space, of modalities that are served.
 
         Raises:
             RemodalError: There is no index.
         """
-        return await asyncio.to_thread(self._indexed().search, place.tolist(), self._searched(modalities), top)
+        search = partial(self._indexed().search, windows=windows)
+        return await asyncio.to_thread(search, place.tolist(), self._searched(modalities), top)
 
     async def stored(self) -> int:
         """How many files the index holds. Raises RemodalError where there is none."""
-        return await asyncio.to_thread(len, self._indexed())
+        return (await asyncio.to_thread(self._indexed().count)).files
 
     async def stale(self) -> dict[str, int]:
-        """How many stored files of each modality were embedded before the model learned what it knows now.
+        """How many stored files and windows of each modality were embedded before the model learned what it knows now.
 
         Raises:
             RemodalError: There is no index.
@@ -304,7 +314,10 @@ class Service:
             return Drawn("", Shown(note=bad.reason))
 
     async def draw_stored(self, client: Client, hit: Hit) -> Drawn:
-        """What is shown of a stored file. Raises Busy."""
+        """What is shown of a stored file; a long one isn't read for that, its player is enough. Raises Busy."""
+        if hit.span is not None:
+            kind = mimetypes.guess_type(hit.path)[0] or ""
+            return Drawn("video" if kind.startswith("video/") else "audio", Shown())
         try:
             found = await asyncio.to_thread(self._indexed().file, hit.id)
             if found is None:

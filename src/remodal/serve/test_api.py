@@ -140,6 +140,19 @@ def test_stored_media_are_found_by_words_and_by_files(
     assert fetched.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_search_says_at_which_moment(serve: Serve, saved: Path, walk: Path, lite_cache: Path, tmp_path: Path) -> None:
+    model = remodal.load(saved, cache=lite_cache)
+    index = Index.create(str(tmp_path / "walk"), str(saved), model.backbone.fingerprint, model.backbone.width)
+    keep_up(index, model, walk)
+    client = serve(index=index.uri, decodes=False)
+    assert client.get("/index").json() == {"files": 2, "stale": {}}
+    first, short = client.post("/search", data={"words": "cold"}).json()
+    assert 40 <= first["start"] < first["end"] <= 50
+    assert (Path(short["path"]).name, short["start"], short["end"]) == ("short.wav", None, None)
+    assert client.get(f"/media/{first['id']}").content == (walk / "walk.flac").read_bytes()
+    assert len(client.post("/search", data={"words": "cold", "windows": "true", "top": "20"}).json()) == 20
+
+
 def test_what_is_no_nearer_than_chance_is_not_sure(serve: Serve, named_index: str) -> None:
     client = serve(index=named_index, decodes=False)
     found = client.post("/search", data={"words": "a photo of a violin", "top": 60}).json()
