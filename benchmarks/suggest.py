@@ -12,6 +12,7 @@ The rule was chosen on training items of ``everyday`` alone (docs/suggest.md). T
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from remodal.backbones import Backbone, Tokens
 from remodal.cache import cache_folder
 from remodal.choosing import Pool, chosen
 from remodal.comparison.statistics import t_interval
+from remodal.files import write_json
 from remodal.learning.evaluate import best
 from remodal.learning.opening import open_stream_for
 from remodal.learning.prepare import BATCH, PreparedStream
@@ -194,7 +196,16 @@ def curve(every: Unlabelled, method: Method, piece: Piece, rule: str, rounds: in
             open_ = torch.ones(len(every.columns), dtype=torch.bool)
             open_[labelled] = False
             draws = np.random.default_rng([piece.seed, step])
-            new = RULES[rule](Round(every, partial(every.scores, method, known), open_.nonzero()[:, 0], torch.tensor(labelled), count, draws))
+            new = RULES[rule](
+                Round(
+                    every,
+                    partial(every.scores, method, known),
+                    open_.nonzero()[:, 0],
+                    torch.tensor(labelled),
+                    count,
+                    draws,
+                )
+            )
         for data in every.lessons(new):
             method.learn(replace(data, index=lessons), Trainer(piece.seed, lessons))
             lessons += 1
@@ -239,7 +250,7 @@ def summary(curves: Mapping[str, Sequence[Sequence[float]]], labels: Sequence[in
             "accuracy": [round(one.mean, PLACES) for one in intervals],
             "±": [None if one.half is None else round(one.half, PLACES) for one in intervals],
         }
-        for name, at in (("all", len(labels) - 1), ("half", len(labels) // 2)):
+        for at in (len(labels) - 1, len(labels) // 2):
             with_ = reached([one.mean for one in intervals], mean["random"][at].mean, labels)
             told[f"labels for what random reaches with {labels[at]}"] = None if math.isinf(with_) else round(with_, 1)
         found[rule] = told
@@ -270,6 +281,7 @@ def main() -> None:
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--labels", type=int, default=40, help="in a round")
+    parser.add_argument("--keep", type=Path, help="a folder: curves stay there, and aren't measured again")
     given = parser.parse_args()
     bound_spinning()
     torch.set_num_threads(1)
@@ -283,8 +295,16 @@ def main() -> None:
         curves: dict[str, list[list[float]]] = defaultdict(list)
         for seed in given.seeds:
             for rule in given.rules:
+                kept = (
+                    given.keep and given.keep / f"{name}-{situation}-{seed}-{rule}-{given.rounds}-{given.labels}.json"
+                )
+                if kept and kept.exists():
+                    curves[rule].append(json.loads(kept.read_text(encoding="utf-8"))["curve"])
+                    continue
                 method.restore(begun)
                 curves[rule].append(curve(every, method, Piece(situation, seed), rule, given.rounds, given.labels))
+                if kept:
+                    write_json(kept, {"curve": curves[rule][-1]})
                 print(situation, seed, rule, *(f"{one:.3f}" for one in curves[rule][-1]), flush=True)
         first = len(every.begun(situation, given.seeds[0]))
         found[situation] = summary(curves, [first + at * given.labels for at in range(given.rounds + 1)])

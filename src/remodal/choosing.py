@@ -8,9 +8,9 @@ Programming 14, 1978; as a way to choose items to learn from: Wei et al., ICML 2
     near(u, c) = exp(-|u - c|^2 / s(u)),    s(u): squared distance of u to its fifth nearest item
 
 Doubt is the share of wrong answers that the model expects, 1 - p(best class). Like k-center (Sener & Savarese, ICLR
-2018, arXiv 1708.00489) it looks for variety, but for what many items are like in place of what none is like: an item that
-lies alone tells of itself. Each item has its own scale, so that modalities, and towers, can be chosen from together.
-What was tried beside it stands in ``docs/suggest.md``.
+2018, arXiv 1708.00489) it looks for variety, but for what many items are like in place of what none is like: an item
+that lies alone tells of itself. Each item has its own scale, so that modalities, and towers, can be chosen from
+together. What was tried beside it stands in ``docs/suggest.md``.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ CHUNK = 1_000
 
 
 class Pool(NamedTuple):
-    """Items that one tower has read. features: ``[n, d]``. doubt: ``[n]``, 0 to 1. known: features of items whose labels
-    the model knows, ``[m, d]``; there may be none.
+    """Items that one tower has read. features: ``[n, d]``. doubt: ``[n]``, 0 to 1. known: features ``[m, d]`` of items
+    whose labels the model knows; there may be none.
     """
 
     features: Tensor
@@ -56,10 +56,10 @@ class Choice(NamedTuple):
 
 def chosen(pools: Sequence[Pool], count: int) -> list[Choice]:
     """The ``count`` items to label first, best first; all of them where there are fewer."""
-    covers = [_Cover(pool) for pool in pools]
+    covers = {at: _Cover(pool) for at, pool in enumerate(pools) if len(pool.doubt)}
     found: list[Choice] = []
-    while len(found) < min(count, sum(len(cover.items) for cover in covers)):
-        at = max(range(len(covers)), key=lambda one: covers[one].gain)
+    while len(found) < min(count, sum(len(cover.items) for cover in covers.values())):
+        at = max(covers, key=lambda one: covers[one].gain)
         found.append(Choice(at, *covers[at].take()))
     return found
 
@@ -82,8 +82,8 @@ class _Cover:
 
     def _look(self) -> None:
         gains = (self._doubt @ self._left).masked_fill(self._taken, -torch.inf)
-        self._best = int(gains.argmax()) if len(gains) else 0
-        self.gain = float(gains[self._best]) if len(gains) else -torch.inf
+        self._best = int(gains.argmax())
+        self.gain = float(gains[self._best])
 
     def take(self) -> tuple[int, int]:
         """Take the item that covers most doubt; its place in the pool, and how many others have it near first."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from remodal.answering import Answer
-from remodal.choosing import Choice, Pool, chosen
+from remodal.choosing import Pool, chosen
 from remodal.errors import BadItem, RemodalError
 from remodal.features.entries import token_key
 from remodal.features.progress import Progress, Silent
@@ -72,23 +72,61 @@ class Suggested(NamedTuple):
     set_aside: tuple[Quarantined, ...]
 
 
-class Contents:
-    """Which contents have been there already: those that the model has learned, and those that were looked at."""
+class Known:
+    """What a model knows by now, to compare media with: made once for each version."""
 
     def __init__(self, model: Model) -> None:
-        self._fingerprint = model.backbone.fingerprint
-        self._learned = frozenset(model.learned_.items.named())
+        self.fingerprint, self.reads = model.backbone.fingerprint, model.backbone.reads
+        self.learned = frozenset(model.learned_.items.named())
+        """Keys of what it has learned."""
+        self.features = {tower: own.half() for tower, own in model.known_features(KNOWN).items()}
+        """By tower, of what it has learned, as far as it is stored, and holds out ``[n, d]``."""
+
+    def first(self, asked: Sequence[Asked], count: int) -> Suggested:
+        """The ``count`` media to be labelled first; those whose features are known ones' are left out."""
+        places: list[Tensor] = []
+        pools: list[Pool] = []
+        for tower in dict.fromkeys(self.reads[one.read_as] for one in asked):
+            own = [at for at, one in enumerate(asked) if self.reads[one.read_as] == tower]
+            features = torch.from_numpy(np.stack([asked[at].answer.features for at in own])).float()
+            known = self.features.get(tower, features[:0]).float()
+            new = _unlike(features, known)
+            places.append(torch.tensor(own)[new])
+            doubt = torch.tensor([1.0 - asked[at].answer.best[0].probability for at in own])
+            pools.append(Pool(features[new], doubt[new], known))
+        found = []
+        for one in chosen(pools, count):
+            at = int(places[one.pool][one.item])
+            found.append(Suggestion(at, asked[at].answer, asked[at].read_as, one.like))
+        return Suggested(tuple(found), len(asked) - sum(len(own) for own in places), 0, ())
+
+
+class Contents:
+    """Which contents have been there already: those that were learned, and those that were looked at.
+
+    learned, copies: how many were found not to be new, since they are of the one, or of the other.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
         self._seen: set[bytes] = set()
         self.learned = self.copies = 0
 
     def is_new(self, one: Given) -> bool:
-        """Whether a medium's content is neither; it is counted otherwise."""
-        key = token_key(self._fingerprint, one.read_as, one.unit, one.data)
-        self.learned += key in self._learned
-        self.copies += key in self._seen and key not in self._learned
-        new = key not in self._seen and key not in self._learned
-        self._seen.add(key)
-        return new
+        """Whether a medium's content is neither."""
+        key = token_key(self._known.fingerprint, one.read_as, one.unit, one.data)
+        if key in self._known.learned:
+            self.learned += 1
+        elif key in self._seen:
+            self.copies += 1
+        else:
+            self._seen.add(key)
+            return True
+        return False
+
+    def left_out(self, found: Suggested, set_aside: Sequence[Quarantined]) -> Suggested:
+        """What was found of those that are new, with what became of the others."""
+        return Suggested(found.chosen, found.learned + self.learned, self.copies, tuple(set_aside))
 
 
 def suggest(
@@ -109,7 +147,8 @@ def suggest(
     """
     check_count(count)
     model.candidates(modality)
-    unit, contents, shown = model.unit(depth_unit), Contents(model), progress or Silent()
+    unit, shown, known = model.unit(depth_unit), progress or Silent(), Known(model)
+    contents = Contents(known)
     new: list[Medium] = []
     read_as: list[str] = []
     set_aside: list[Quarantined] = []
@@ -125,13 +164,14 @@ def suggest(
                     read_as.append(one.read_as)
             count_one()
     asked = []
-    for answer, reader in zip(model.answers(new, modality, GUESSES, shown, depth_unit=depth_unit), read_as, strict=True):
+    for answer, reader in zip(
+        model.answers(new, modality, GUESSES, shown, depth_unit=depth_unit), read_as, strict=True
+    ):
         if answer.problem is None:
             asked.append(Asked(answer, reader))
         else:
             set_aside.append(Quarantined(answer.medium, answer.problem))
-    found, held_out = first(model, asked, count)
-    return Suggested(found, contents.learned + held_out, contents.copies, tuple(set_aside))
+    return contents.left_out(known.first(asked, count), set_aside)
 
 
 def check_count(count: int) -> None:
@@ -140,31 +180,9 @@ def check_count(count: int) -> None:
         raise RemodalError(f"found {count} to be labelled first; valid: 1 or more")
 
 
-def first(model: Model, asked: Sequence[Asked], count: int) -> tuple[tuple[Suggestion, ...], int]:
-    """The ``count`` media to be labelled first, and how many of those asked about the model has learned or holds out."""
-    known = model.known_features(KNOWN)
-    towers = list(dict.fromkeys(model.backbone.reads[one.read_as] for one in asked))
-    places: list[Tensor] = []
-    pools: list[Pool] = []
-    for tower in towers:
-        own = [at for at, one in enumerate(asked) if model.backbone.reads[one.read_as] == tower]
-        features = torch.from_numpy(np.stack([asked[at].answer.features for at in own])).float()
-        there = known.get(tower, features[:0])
-        new = _unlike(features, there)
-        places.append(torch.tensor(own)[new])
-        doubt = torch.tensor([1.0 - asked[at].answer.best[0].probability for at in own])
-        pools.append(Pool(features[new], doubt[new], there))
-    picked = [_suggestion(asked, int(places[one.pool][one.item]), one) for one in chosen(pools, count)]
-    return tuple(picked), len(asked) - sum(len(own) for own in places)
-
-
-def _suggestion(asked: Sequence[Asked], place: int, choice: Choice) -> Suggestion:
-    return Suggestion(place, asked[place].answer, asked[place].read_as, choice.like)
-
-
 def _unlike(features: Tensor, known: Tensor) -> Tensor:
     """Which of them are no known item's features, bool ``[n]``."""
     if not len(known):
         return torch.ones(len(features), dtype=torch.bool)
-    own, others = functional.normalize(features, dim=1), functional.normalize(known.half().float(), dim=1)
+    own, others = functional.normalize(features, dim=1), functional.normalize(known, dim=1)
     return (2 - 2 * own @ others.T).amin(1) > SAME

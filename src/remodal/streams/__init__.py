@@ -143,7 +143,9 @@ def lessons(
     """
     if not is_elsewhere(root) and not is_manifest(root) and not Path(root).is_dir():
         found = "found a file" if Path(root).exists() else "no such folder"
-        raise RemodalError(f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}; or a manifest, a .csv file")
+        raise RemodalError(
+            f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}; or a manifest, a .csv file"
+        )
     items, quarantined = list_outside(root, depth_unit, undivided)
     tasks: list[Task] = []
     for modality in dict.fromkeys(item.modality for item in items):

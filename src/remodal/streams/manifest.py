@@ -25,7 +25,8 @@ def list_manifest(place: Place, depth_unit: str | None = None, undivided: int = 
 
     Columns: ``path`` (from the folder), ``modality``, ``label``, and as wanted ``split`` (``train`` or
     ``test``), ``group`` (what must not stand on both sides of a split), ``task`` (items of one modality with
-    the same value make one task), ``licence``, ``unit`` (of depth: ``mm``, ``cm``, ``m``, ``sunrgbd``), ``note`` (for people).
+    the same value make one task), ``licence``, ``unit`` (of depth: ``mm``, ``cm``, ``m``, ``sunrgbd``),
+    ``note`` (for people).
     Without ``split`` the default split is made (:func:`~remodal.streams.splits.split_by_source`). A row that
     can't be used is set aside.
 
