@@ -228,6 +228,17 @@ def named_rightly(method: Method, prepared: PreparedStream, known: Sequence[Colu
     return right / items
 
 
+def kept(file: Path | None, measure: Callable[[], list[float]]) -> list[float]:
+    """A curve: from a file, where it is there; what was measured is kept there."""
+    if file is not None and file.exists():
+        found: list[float] = json.loads(file.read_text(encoding="utf-8"))["curve"]
+        return found
+    measured = measure()
+    if file is not None:
+        write_json(file, {"curve": measured})
+    return measured
+
+
 def reached(curve_: Sequence[float], wanted: float, labels: Sequence[int]) -> float:
     """With how many labels a curve comes to an accuracy first, between two rounds in a straight line; inf if never."""
     for at, accuracy in enumerate(curve_):
@@ -295,16 +306,10 @@ def main() -> None:
         curves: dict[str, list[list[float]]] = defaultdict(list)
         for seed in given.seeds:
             for rule in given.rules:
-                kept = (
-                    given.keep and given.keep / f"{name}-{situation}-{seed}-{rule}-{given.rounds}-{given.labels}.json"
-                )
-                if kept and kept.exists():
-                    curves[rule].append(json.loads(kept.read_text(encoding="utf-8"))["curve"])
-                    continue
                 method.restore(begun)
-                curves[rule].append(curve(every, method, Piece(situation, seed), rule, given.rounds, given.labels))
-                if kept:
-                    write_json(kept, {"curve": curves[rule][-1]})
+                measure = partial(curve, every, method, Piece(situation, seed), rule, given.rounds, given.labels)
+                file = f"{name}-{situation}-{seed}-{rule}-{given.rounds}-{given.labels}.json"
+                curves[rule].append(kept(given.keep and given.keep / file, measure))
                 print(situation, seed, rule, *(f"{one:.3f}" for one in curves[rule][-1]), flush=True)
         first = len(every.begun(situation, given.seeds[0]))
         found[situation] = summary(curves, [first + at * given.labels for at in range(given.rounds + 1)])
