@@ -73,7 +73,7 @@ class _Cover:
         own, known = (functional.normalize(one.float(), dim=1) for one in (pool.features[self.items], pool.known))
         distance = _squared(own, own).fill_diagonal_(0)
         scale = distance.kthvalue(min(NEIGHBOURS + 1, len(own)), dim=1).values.clamp_(min=SMALLEST)
-        nearest = [_squared(own, some).amin(1) for some in known.split(CHUNK) if len(some)]
+        nearest = [_squared(own, some).amin(1) for some in torch.split(known, CHUNK) if len(some)]
         self._covered = torch.stack([torch.exp(-one / scale) for one in nearest]).amax(0) if nearest else 0 * scale
         self._left = distance.div_(-scale[:, None]).exp_().sub_(self._covered[:, None]).clamp_(min=0)
         """What each item, a column, would add to the cover of each, a row."""

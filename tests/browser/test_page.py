@@ -290,7 +290,11 @@ def test_it_is_readable_on_a_phone(browser: Browser, server: Server, folder: Pat
     page.locator("input[type=file]").first.set_input_files(folder / "image/warm/0.png")
     expect(page.locator("#nearest li").first).to_be_visible(timeout=30_000)
     for tab in ("Ask", "Search", "Teach", "Label", "Versions"):
-        page.get_by_role("tab", name=tab).click()
+        wanted = page.get_by_role("tab", name=tab)
+        if not wanted.count():  # there is no room for all of them
+            page.get_by_role("button", name="More tabs").click()
+            wanted = page.get_by_role("button", name=tab, exact=True)
+        wanted.click()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         shot(page, f"phone-{tab.lower()}")
