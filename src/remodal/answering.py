@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     model knows. place: where it stands in the text space, ``[d]``, of length one. problem: why the medium could not be
     answered; the others are empty then. familiarity: share of what the model holds out that looks at least as strange
     to it as the medium does, see :mod:`remodal.familiarity`; 0 where no class of a modality of this encoder was
-    learned, None where too little is held out to say.
+    learned, None where too little is held out to say. features: what the frozen model makes of it, ``[w]``, float16.
     """
 
     medium: str
@@ -46,6 +46,7 @@ class Answer(NamedTuple):
     place: NDArray[np.float32] | None
     problem: str | None = None
     familiarity: float | None = None
+    features: NDArray[np.float16] | None = None
 
     @property
     def unfamiliar(self) -> bool:
@@ -88,13 +89,14 @@ def answered(
         frozen = functional.normalize(tower.align(features), dim=-1).cpu()
         read = any(method.backbone.tower(one) is tower for one in modalities)
         known = familiarity(tokens) if read else [0.0] * len(features)
-        for name, row, direction, familiar in zip(names, rows, frozen, known, strict=True):
+        kept = features.half().cpu().numpy()
+        for name, row, direction, familiar, own in zip(names, rows, frozen, known, kept, strict=True):
             shares = _by_modality(row, columns)
             modality = max(shares, key=lambda one: shares[one])
             learned = functional.normalize(row.masked_fill(~inside[modality], 0.0).float() @ anchors, dim=-1)
             place = functional.normalize(LEARNED_SHARE * learned + (1 - LEARNED_SHARE) * direction, dim=-1)
             best = _likeliest(row, columns, top)
-            answers.append(Answer(name, best, shares, place.numpy(), familiarity=familiar))
+            answers.append(Answer(name, best, shares, place.numpy(), None, familiar, own))
     return answers
 
 

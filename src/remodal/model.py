@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from remodal.answering import Answer, Prediction, answered, refused
 from remodal.backbones import Engine, Tokens, Tower, load_backbone
@@ -405,6 +406,20 @@ valid: a whole number, at least 0, at most 11
         medium = file if isinstance(file, Given) else given(str(file), file, None, self.unit())
         with self._store() as store:
             return self._stored(store).holding(medium)
+
+    def known_features(self, most: int) -> dict[str, Tensor]:
+        """By tower, features ``[n, d]`` of what it holds out, and of what it learned as far as that is still stored.
+
+        most: items of a tower, at most, of those that it learned.
+        """
+        with self._store() as store, torch.inference_mode():
+            everything = [kept.tokens for kept in self.learned_.held_out.kept.values()]
+            everything += self._stored(store).still_stored(most)
+            found: dict[str, list[Tensor]] = {}
+            for tokens in everything:
+                tower = self.backbone.towers[tokens.tower]
+                found.setdefault(tower.name, []).extend(tower.features(part).cpu() for part in tokens.batches(HANDFUL))
+        return {tower: torch.cat(parts) for tower, parts in found.items()}
 
     def without(self, forgotten: Marked, progress: Progress | None = None) -> Self:
         """A model that has learned what this one has but some items, in the same order, from stored features.

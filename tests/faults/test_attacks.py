@@ -18,7 +18,7 @@ from remodal.serve.access import HEADERS
 from remodal.serve.page_parts import LEARNED
 
 SECRET = "words of the server's user"  # noqa: S105
-ASK, TEACH = 0, 2
+ASK, TEACH, LABEL = 0, 2, 7
 
 
 def dropped(path: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def test_the_page_answers_what_was_dropped_on_it(server: Server) -> None:
     assert (status, "warm (text)" in answer) == (200, True)
 
 
-@pytest.mark.parametrize("function", [ASK, TEACH])
+@pytest.mark.parametrize("function", [ASK, TEACH, LABEL])
 @pytest.mark.parametrize("kind", ["absolute", "relative", "up", "endless", "pipe", "address", "folder"])
 def test_the_page_reads_nothing_else(server: Server, tmp_path: Path, kind: str, function: int) -> None:
     secret = tmp_path / "secret.txt"
@@ -62,8 +62,12 @@ def test_the_page_reads_nothing_else(server: Server, tmp_path: Path, kind: str, 
         "address": f"{server.url}/health",
         "folder": str(Path(uploaded).parent),
     }[kind]
-    data = [dropped(path), None, "", LEARNED] if function == ASK else ["grass", "text", [dropped(path)], LEARNED]
-    status, answer = called(server, data, function)
+    data = {
+        ASK: [dropped(path), None, "", LEARNED],
+        TEACH: ["grass", "text", [dropped(path)], LEARNED],
+        LABEL: [[dropped(path)], LEARNED, 1],
+    }
+    status, answer = called(server, data[function], function)
     assert (status, SECRET in answer) == (400, False)
     assert "which was not dropped on this page" in json.loads(answer)["detail"]
 
@@ -86,6 +90,12 @@ def test_the_page_reads_nothing_else(server: Server, tmp_path: Path, kind: str, 
 def test_what_is_no_call_of_the_page_is_refused(server: Server, call: Any) -> None:
     refused = server.post("/gradio_api/queue/join", json=call)
     assert (refused.status_code, refused.json()["detail"].endswith("valid: what this page sends")) == (400, True)
+
+
+def test_the_page_labels_what_was_dropped_on_it(server: Server) -> None:
+    (path,) = server.post("/gradio_api/upload", files={"files": ("x.txt", b"a green meadow")}).json()
+    status, answer = called(server, [[dropped(path)], LEARNED, 1], LABEL)
+    assert (status, "1 of 1" in answer) == (200, True)
 
 
 def test_who_has_asked_nothing_has_no_answers_to_wait_for(server: Server) -> None:

@@ -28,6 +28,7 @@ from remodal.cli import (
     run,
     search,
     serve,
+    suggest,
     update,
     versions,
     watch,
@@ -49,6 +50,7 @@ app.command("predict")(predict.command)
 app.command("index")(index.command)
 app.command("search")(search.command)
 app.command("serve")(serve.command)
+app.command("suggest")(suggest.command)
 app.command("update")(update.command)
 app.command("watch")(watch.command)
 app.command("merge")(merge.command)
@@ -87,6 +89,7 @@ def _remodal(
     remodal index my-model folder --into i  make stored media searchable
     remodal search i "a barking dog"        find them by words, or by another medium
     remodal serve my-model                  all of it over HTTP, and on a page
+    remodal suggest my-model folder         which of its files to label next
     remodal update my-model --data folder   learn what is new in a folder; the old version stays
     remodal watch folder --model my-model   learn what arrives in a folder as it arrives
     remodal merge north south --into all    models that learned apart become one

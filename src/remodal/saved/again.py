@@ -15,13 +15,14 @@ from remodal.errors import RemodalError
 from remodal.features.entries import features_key, token_key
 from remodal.features.extract import NeedsTokens, extract, features_alone
 from remodal.features.source import Encoded
-from remodal.features.store import FeatureStore
+from remodal.features.store import FeatureStore, KeyedTokens
 from remodal.methods.base import TaskData
 from remodal.modalities.depth import METRES
 from remodal.saved.description import Source
 from remodal.saved.learned import Learned
 from remodal.saved.marked import Marked
 from remodal.streams.base import Column
+from remodal.streams.subsets import spread
 
 
 class Change(NamedTuple):
@@ -93,6 +94,19 @@ class Again:
                 key = token_key(self.backbone.fingerprint, modality, unit, data)
                 marked |= Marked(self.learned.items.having(key), self._held_out(tower, key))
         return marked
+
+    def still_stored(self, most: int) -> Iterator[KeyedTokens]:
+        """Of each tower, what the store still has of the items that were learned; ``most`` of them, evenly spaced."""
+        items, reads = self.learned.items, self.backbone.reads
+        towers = [reads[self.learned.columns[at].modality] for at in items.columns.tolist()]
+        for tower in dict.fromkeys(towers):
+            own = [key for key, of in zip(items.named(), towers, strict=True) if of == tower]
+            keys = spread(own, most)
+            stored = self._stored_under(tower, keys)
+            self.store.bring(stored)
+            lengths = self.store.lengths(stored)
+            if there := [(key, lengths[name]) for key, name in zip(keys, stored, strict=True) if name in lengths]:
+                yield self.store.tokens(tower, *zip(*there, strict=True), features_alone=tower in self._alone)
 
     def _held_out(self, tower: str, key: bytes) -> Mapping[str, Tensor]:
         """Which of the items that are held out hold what is stored under a key, if anything is."""

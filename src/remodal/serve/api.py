@@ -26,6 +26,7 @@ from remodal.serve.jobs import Job
 from remodal.serve.service import MAX_WORDS, NotServed, Said, Service, Upload
 from remodal.serve.staging import Kind
 from remodal.serve.turns import Client
+from remodal.suggesting import Suggestion, Why
 
 LEFT = 499
 """Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
@@ -82,6 +83,37 @@ class IndexOut(BaseModel):
 
     files: int
     stale: dict[str, int]
+
+
+class SuggestionOut(BaseModel):
+    """A file to be labelled. place: among those that were sent, from 0. guesses: best first. doubt: how likely the best
+    guess is wrong. why: ``unfamiliar`` (unlike anything learned), ``doubtful``, or ``like others``. like: how many
+    other files are most like it, of what was not suggested before it.
+    """
+
+    place: int
+    medium: str
+    modality: str
+    guesses: list[Found]
+    doubt: float
+    why: Why
+    like: int
+
+
+class ProblemOut(BaseModel):
+    """A file that can't be used, and why."""
+
+    medium: str
+    problem: str
+
+
+class SuggestedOut(BaseModel):
+    """What to label first, best first. learned: files that the model has learned or holds out. copies: of others."""
+
+    chosen: list[SuggestionOut]
+    learned: int
+    copies: int
+    problems: list[ProblemOut]
 
 
 class ClassOut(BaseModel):
@@ -178,15 +210,33 @@ def routes(service: Service) -> APIRouter:
             raise HTTPException(404, bad.reason) from None
         return _Opened(name, file)
 
+    @router.post("/suggest")
+    async def suggest(
+        request: Request,
+        files: Annotated[list[UploadFile], "media without labels"],
+        n: Annotated[int, Form(ge=1, le=MAX_ENTRIES, description="files to label first")] = 20,
+        modality: Annotated[str | None, Form(description="of all of them, where it is known")] = None,
+        depth_unit: Unit = None,
+    ) -> SuggestedOut:
+        """Say which files to label first: those whose labels would teach the model most."""
+        uploads = await _uploads(files, depth_unit)
+        found = await _while_there(request, service.suggest(_client(request), uploads, n, modality))
+        return SuggestedOut(
+            chosen=[_suggestion(one, uploads[one.place].name) for one in found.chosen],
+            learned=found.learned,
+            copies=found.copies,
+            problems=[ProblemOut(medium=one.path, problem=one.reason) for one in found.set_aside],
+        )
+
     @router.post("/update", status_code=202)
     async def update(
         request: Request,
-        label: ClassName,
+        label: Annotated[list[str], Form(description="the class's name; or one for each file", examples=[["fox"]])],
         files: list[UploadFile],
         modality: Stated = None,
         depth_unit: Unit = None,
     ) -> dict[str, Any]:
-        """Teach the model a class from files; the old version answers until the new one is there."""
+        """Teach the model classes from files; the old version answers until the new one is there."""
         uploads = await _uploads(files, depth_unit)
         job = await _while_there(request, service.teach(_client(request), label, uploads, modality))
         return job.as_json()
@@ -219,7 +269,7 @@ def routes(service: Service) -> APIRouter:
     ) -> dict[str, Any]:
         """Have the model be as if it had been taught files, found by content, under this name; it may be a new one."""
         uploads = await _uploads(files, depth_unit)
-        job = await _while_there(request, service.teach(_client(request), label, uploads, modality, "relabel"))
+        job = await _while_there(request, service.teach(_client(request), [label], uploads, modality, "relabel"))
         return job.as_json()
 
     @router.get("/classes")
@@ -237,7 +287,7 @@ def routes(service: Service) -> APIRouter:
     ) -> dict[str, Any]:
         """Have the model learn files of a class as they arrive: each content once, every fourth of a class held out."""
         uploads = await _uploads(files, depth_unit)
-        job = await _while_there(request, service.teach(_client(request), label, uploads, modality, "arrival"))
+        job = await _while_there(request, service.teach(_client(request), [label], uploads, modality, "arrival"))
         return job.as_json()
 
     @router.get("/arrivals")
@@ -366,6 +416,18 @@ def _answer(said: Said) -> AnswerOut:
         familiarity=answer.familiarity,
         problem=answer.problem,
         version=said.version,
+    )
+
+
+def _suggestion(one: Suggestion, name: str) -> SuggestionOut:
+    return SuggestionOut(
+        place=one.place,
+        medium=name,
+        modality=one.read_as,
+        guesses=[Found(**guess._asdict()) for guess in one.answer.best],
+        doubt=one.doubt,
+        why=one.why,
+        like=one.like,
     )
 
 

@@ -13,7 +13,9 @@ from remodal.report.charts import waveform
 from remodal.report.colours import colour
 from remodal.search import Hit
 from remodal.serve.jobs import Job
+from remodal.serve.labelling import Card
 from remodal.serve.service import Drawn
+from remodal.suggesting import Suggested
 
 HERE = Path(__file__).parent
 
@@ -41,6 +43,21 @@ def note(text: str) -> str:
 def medium(drawn: Drawn, *, unfamiliar: bool) -> str:
     """A medium as it was decoded, and whether it is unlike anything learned."""
     return _drawn("medium", drawn=drawn, unfamiliar=unfamiliar)
+
+
+def card(one: Card, file: str, at: int, of: int, drawn: Drawn) -> str:
+    """A file that is to be labelled, the ``at``-th of so many, from 0; sounds and clips with a player."""
+    return _drawn("card", one=one, file=file, at=at, of=of, drawn=drawn)
+
+
+def labelled(count: int, of: int) -> str:
+    """That all files are through."""
+    return _drawn("labelled", count=count, of=of)
+
+
+def left_out(found: Suggested) -> str:
+    """What became of the files that aren't asked about; nothing where there are none."""
+    return _drawn("left_out", found=found)
 
 
 def hits(title: str, found: Sequence[tuple[Hit, Drawn]]) -> str:

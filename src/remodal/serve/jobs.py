@@ -32,10 +32,11 @@ MAX_LINE = 1 << 24
 class Job:
     """One piece of work for another process.
 
-    kind: ``update`` teaches the class ``label`` from ``files`` files, and so does ``arrival``, for which each content
-    counts once; ``relabel`` has files be of that class; ``forget`` forgets the classes named in ``label``, and files;
-    ``refresh`` embeds stored media again. progress: ``work``, ``done`` and ``total`` of what is going on.
-    result: what the work did. problem: what didn't work; beside a result where the new version was saved nevertheless.
+    kind: ``update`` teaches the classes named in ``label`` from ``files`` files, and so does ``arrival``, for which
+    each content counts once; ``relabel`` has files be of that class; ``forget`` forgets the classes named in ``label``,
+    and files; ``refresh`` embeds stored media again. labels: what is named in ``label``, one by one. progress:
+    ``work``, ``done`` and ``total`` of what is going on. result: what the work did. problem: what didn't work; beside
+    a result where the new version was saved nevertheless.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Job:
     progress: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] | None = None
     problem: str | None = None
+    labels: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As clients see it."""
@@ -69,15 +71,18 @@ class Jobs(Background):
         self.running = False
         self.all: dict[str, Job] = {}
 
-    async def change(self, kind: Kind, label: str, files: Sequence[Sent], classes: Sequence[str] = ()) -> Job:
-        """Queue a change of the model, see :class:`Job`. classes: to be forgotten.
+    async def change(
+        self, kind: Kind, labels: Sequence[str], files: Sequence[Sent], classes: Sequence[str] = ()
+    ) -> Job:
+        """Queue a change of the model, see :class:`Job`. labels: of the files, each once. classes: to be forgotten.
 
         Raises:
             RemodalError: Too many jobs wait, or the files can't be kept.
         """
         self.check_room()
-        job = Job(secrets.token_hex(8), kind, label or ", ".join(classes), len(files))
-        await asyncio.to_thread(self._staging.keep, job.id, kind, label, files, classes)
+        named = tuple(labels) or tuple(classes)
+        job = Job(secrets.token_hex(8), kind, ", ".join(named), len(files), labels=named)
+        await asyncio.to_thread(self._staging.keep, job.id, kind, files, classes)
         try:
             return self._queued(job)
         except RemodalError:
@@ -140,7 +145,7 @@ class Jobs(Background):
         return await self._answer_with_current()
 
     def _made_by(self, job: Job) -> set[int]:
-        """The versions that such a job made: those that were taught its label at last, or that say they were corrected.
+        """The versions that such a job made: those that learned a label of it last, or that say they were corrected.
 
         Raises:
             RemodalError: The folder can't be read.
@@ -149,7 +154,8 @@ class Jobs(Background):
         if job.kind in NOTED:
             return {one.version for one in listed if one.note.startswith(NOTED[job.kind])}
         last = {one.version: one.about.sources[-1] for one in listed if one.about.sources}
-        return {version for version, source in last.items() if source.origin == TAUGHT and job.label in source.classes}
+        taught = {version for version, source in last.items() if source.origin == TAUGHT}
+        return {version for version in taught if {*job.labels} & {*last[version].classes}}
 
     async def _work(self, job: Job) -> None:
         """Have it done; RemodalError with what the process told last, or that it told nothing."""

@@ -125,7 +125,7 @@ def _updated(common: Work, job: Asked, told: Told, loading: dict[str, Any]) -> d
 def _corrected(common: Work, job: Asked, told: Told, loading: dict[str, Any]) -> dict[str, Any]:
     """Forget, or give files their right name; what was done."""
     files = [Given(one.name, Path(one.path).read_bytes(), one.modality, one.unit) for one in job.files]
-    correction = Relabel(files, job.label) if job.kind == "relabel" else Forget(job.classes, files)
+    correction = Relabel(files, job.files[0].label) if job.kind == "relabel" else Forget(job.classes, files)
     done = correct(common.model, correction, keep=common.keep, progress=told, **loading)
     return {
         "version": done.version,

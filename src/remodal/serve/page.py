@@ -1,4 +1,4 @@
-"""The page at ``/``: drop any medium and see what it is, search, teach a class, correct, go back a version.
+"""The page at ``/``: drop any medium and see what it is, search, teach a class, correct, label, go back.
 
 Built of Gradio's parts; everything it loads comes from this server.
 """
@@ -19,6 +19,7 @@ from remodal.search import Hit
 from remodal.serve import drawings
 from remodal.serve.page_calls import PageCalls
 from remodal.serve.page_correct import correct
+from remodal.serve.page_label import label_next
 from remodal.serve.page_parts import ANY, client_of, dropped, followed, unit_choice
 from remodal.serve.service import Service, Upload
 from remodal.serve.turns import Client
@@ -48,6 +49,8 @@ def mounted(app: FastAPI, service: Service) -> FastAPI:
         with gradio.Tab("Teach", id="teach") as tab:
             _teach(service)
             correct(service, tab)
+        with gradio.Tab("Label", id="label"):
+            label_next(service)
         with gradio.Tab("Versions", id="versions") as tab:
             _versions(service, tab)
     # what waits, waits in the server's own queues, where clients take turns
@@ -63,6 +66,7 @@ def mounted(app: FastAPI, service: Service) -> FastAPI:
         ssr_mode=False,
         theme=theme,
         css_paths=HERE / "page.css",
+        head=f"<script>{(HERE / 'keys.js').read_text()}</script>",
         show_error=True,
     )
     # Gradio refuses files that nobody uploaded only where it was launched, which mounting isn't
@@ -154,7 +158,7 @@ def _teach(service: Service) -> None:
     ) -> AsyncIterator[str]:
         try:
             uploads = [dropped(path, depth_unit) for path in paths or []]
-            job = await service.teach(client_of(request), label, uploads, None if kind == ANY else kind)
+            job = await service.teach(client_of(request), [label], uploads, None if kind == ANY else kind)
         except RemodalError as error:
             yield drawings.problem(str(error))
             return

@@ -68,7 +68,7 @@ def correct(service: Service, tab: Any) -> None:
     ) -> AsyncIterator[Shown]:
         async def asked() -> Job:
             sent = await uploads(paths, depth_unit)
-            return await service.teach(client_of(request), label, sent, kind="relabel")
+            return await service.teach(client_of(request), [label], sent, kind="relabel")
 
         async for one in shown(asked()):
             yield one

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from remodal.answering import Answer, refused
 from remodal.correcting import known
 from remodal.errors import BadItem, RemodalError
-from remodal.media import Decoded, decoded, given
+from remodal.media import Decoded, Given, decoded, given
 from remodal.modalities import MODALITIES, get_modality
 from remodal.modalities.formats import TEXT, format_of
 from remodal.model import Model
@@ -38,7 +38,9 @@ from remodal.serve.settings import ServeSettings
 from remodal.serve.staging import Kind, Sent, Staging
 from remodal.serve.turns import Client
 from remodal.serve.watching import Watcher
+from remodal.streams.base import Quarantined
 from remodal.streams.labels import checked_label
+from remodal.suggesting import GUESSES, Asked, Contents, Known, Suggested, check_count
 from remodal.watching import entries
 
 SHORT = 10_000
@@ -109,6 +111,8 @@ class Service:
         self.index = Index.open(index) if index else None
         self._found_by_chance: tuple[tuple[int, int], dict[frozenset[str], Chance]] = (0, 0), {}
         self._making_chance = asyncio.Lock()
+        self._known: tuple[Model, Known] | None = None
+        self._making_known = asyncio.Lock()
         self._load = partial(
             Model.load,
             self.folder,
@@ -340,23 +344,79 @@ class Service:
     async def teach(
         self,
         client: Client,
-        label: str,
+        labels: Sequence[str],
         uploads: Sequence[Upload],
         modality: str | None = None,
         kind: Literal["update", "arrival", "relabel"] = "update",
     ) -> Job:
-        """Queue a job that teaches a class from files, or has files be of it that were taught as of another one.
+        """Queue a job that teaches classes from files, or has files be of one that were taught as of another one.
 
-        kind: see :class:`~remodal.serve.jobs.Job`.
+        labels: one for all files, or one for each. kind: see :class:`~remodal.serve.jobs.Job`.
 
         Raises:
             Damaged: The model's folder can't be read.
-            RemodalError: The label is blank, a file can't be read, there are too many, or the server is too busy.
+            RemodalError: A label is blank, there are more or fewer than files, a file can't be read, there are too
+                many, or the server is too busy.
         """
-        label = checked_label(label, "label")
+        checked = [checked_label(label, "label") for label in labels]
         if not uploads:
             raise RemodalError("found no file; valid: at least one of the class")
-        return await self._change(client, kind, label, uploads, modality)
+        if len(checked) not in (1, len(uploads)):
+            found = f"found {len(checked):,} labels and {len(uploads):,} files"
+            raise RemodalError(f"{found}; valid: one label for all, or one for each")
+        each = checked if len(checked) == len(uploads) else checked * len(uploads)
+        return await self._change(client, kind, each, uploads, modality)
+
+    async def suggest(
+        self, client: Client, uploads: Sequence[Upload], count: int, modality: str | None = None
+    ) -> Suggested:
+        """Which files to label first; a suggestion's ``place`` is that among ``uploads``.
+
+        Raises:
+            NotServed: The modality, or a file's, isn't served.
+            RemodalError: There is none, the modality isn't known, there are too many, or the server is too busy.
+        """
+        check_count(count)
+        if not uploads:
+            raise RemodalError("found no file; valid: at least one to be labelled")
+        if modality is not None:
+            self._check_served(modality)
+            self.model.candidates(modality)
+        known = await self._knowing()
+        contents, places, set_aside = Contents(known), [], []
+        pixels, asked = Pixels(self.settings.pixels), list[Asked]()
+        with self._admission.admitted(len(uploads)):
+            said = await _together(self._looked_at(client, upload, modality, pixels) for upload in uploads)
+        for place, (upload, one) in enumerate(zip(uploads, said, strict=True)):
+            if isinstance(one, BadItem):
+                set_aside.append(Quarantined(upload.name, one.reason))
+            elif contents.is_new(self._given(upload, one.read_as)):
+                asked.append(one)
+                places.append(place)
+        found = await asyncio.to_thread(known.first, asked, count)
+        sent = [one._replace(place=places[one.place]) for one in found.chosen]
+        return contents.left_out(found._replace(chosen=tuple(sent)), set_aside)
+
+    async def _looked_at(self, client: Client, upload: Upload, modality: str | None, pixels: Pixels) -> Asked | BadItem:
+        """What the model says of a file, or what is wrong with it."""
+        try:
+            medium = await self._decoded(client, upload, modality, pixels)
+        except BadItem as bad:
+            self.metrics.refused.inc()
+            return bad
+        said = await self._batcher.ask(client, Question(medium, modality, GUESSES))
+        return Asked(said.answer, medium.read_as)
+
+    async def _knowing(self) -> Known:
+        """What the version that answers knows; made once for each."""
+        async with self._making_known:
+            if self._known is None or self._known[0] is not self.model:
+                model = self.model
+                self._known = model, await asyncio.to_thread(Known, model)
+            return self._known[1]
+
+    def _given(self, upload: Upload, read_as: str) -> Given:
+        return Given(upload.name, upload.data, read_as, self._unit(upload) if read_as == "depth" else None)
 
     async def forget(
         self, client: Client, classes: Sequence[str], uploads: Sequence[Upload], modality: str | None = None
@@ -374,18 +434,18 @@ class Service:
             raise RemodalError(f"found {len(classes):,} classes to forget; valid: at most {MAX_CLASSES:,} a request")
         for name in classes:
             self._check_served(known(name, self.model.seen_).modality)
-        return await self._change(client, "forget", "", uploads, modality, classes)
+        return await self._change(client, "forget", [""] * len(uploads), uploads, modality, classes)
 
     async def _change(
         self,
         client: Client,
         kind: Kind,
-        label: str,
+        labels: Sequence[str],
         uploads: Sequence[Upload],
         modality: str | None,
         classes: Sequence[str] = (),
     ) -> Job:
-        """Queue a job about files, each of which is decoded first."""
+        """Queue a job about files, each of which is decoded first. labels: one for each, "" where it is to get none."""
         if modality is not None:
             self._check_served(modality)
         await asyncio.to_thread(current, self.folder)
@@ -394,11 +454,12 @@ class Service:
         with self._admission.admitted(len(uploads)):
             media = await _together(self._decoded(client, upload, modality, pixels) for upload in uploads)
         files = [
-            Sent(upload.name, one.read_as, upload.data, self._unit(upload) if one.read_as == "depth" else None)
-            for one, upload in zip(media, uploads, strict=True)
+            Sent(upload.name, one.read_as, upload.data, self._given(upload, one.read_as).unit, label)
+            for one, upload, label in zip(media, uploads, labels, strict=True)
         ]
         # a client that leaves now has asked; files that are half written would be left behind
-        return await asyncio.shield(self.jobs.change(kind, label, files, classes))
+        named = [label for label in dict.fromkeys(labels) if label]
+        return await asyncio.shield(self.jobs.change(kind, named, files, classes))
 
     def classes(self) -> list[dict[str, Any]]:
         """What the version that answers has learned of what is served: modality and label of each class, how many items

@@ -20,12 +20,15 @@ SHOWN = 200
 
 
 class Sent(NamedTuple):
-    """A file that a client sent. name: for messages alone. data: decoded once already. unit: of depth."""
+    """A file that a client sent. name: for messages alone. data: decoded once already. unit: of depth. label: that it
+    is to have, if it is to have one.
+    """
 
     name: str
     modality: str
     data: bytes
-    unit: str | None = None
+    unit: str | None
+    label: str
 
 
 Kind = Literal["update", "arrival", "forget", "relabel", "refresh"]
@@ -39,16 +42,16 @@ class Staged(NamedTuple):
     name: str
     modality: str
     unit: str | None
+    label: str
 
 
 class Asked(NamedTuple):
-    """What a job is to change. data: the folder of its files, as :func:`~remodal.streams.lessons` reads it. label: of
-    the files. classes: to be forgotten.
+    """What a job is to change. data: the folder of its files, as :func:`~remodal.streams.lessons` reads it. classes: to
+    be forgotten.
     """
 
     kind: Kind
     data: str
-    label: str
     files: Sequence[Staged]
     classes: Sequence[str]
 
@@ -66,7 +69,7 @@ class Staging(OwnFolders):
         """The file that says what a job is to change: see :class:`Asked`."""
         return self.folder(job) / "asked.json"
 
-    def keep(self, job: str, kind: Kind, label: str, files: Sequence[Sent], classes: Sequence[str]) -> None:
+    def keep(self, job: str, kind: Kind, files: Sequence[Sent], classes: Sequence[str]) -> None:
         """Keep what a job is to change, and its files.
 
         Raises:
@@ -80,13 +83,13 @@ class Staging(OwnFolders):
             paths = [folder / f"{at:04d}{min(get_modality(one.modality).suffixes)}" for at, one in enumerate(files)]
             for path, file in zip(paths, files, strict=True):
                 path.write_bytes(file.data)
-            rows = [(path.name, one.modality, label, one.unit) for path, one in zip(paths, files, strict=True)]
+            rows = [(path.name, one.modality, one.label, one.unit) for path, one in zip(paths, files, strict=True)]
             write_csv(folder / NAME, ["path", "modality", "label", "unit"], rows)
             kept = [
-                Staged(str(path), one.name[:SHOWN], one.modality, one.unit)
+                Staged(str(path), one.name[:SHOWN], one.modality, one.unit, one.label)
                 for path, one in zip(paths, files, strict=True)
             ]
-            write_json(self.asked(job), Asked(kind, str(folder), label, kept, classes)._asdict())
+            write_json(self.asked(job), Asked(kind, str(folder), kept, classes)._asdict())
         except OSError as error:
             self.forget(job)
             raise RemodalError(f"the files can't be kept until their turn comes ({error.strerror})") from None

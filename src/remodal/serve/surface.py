@@ -17,6 +17,7 @@ OWN: Mapping[str, frozenset[str]] = {
     "/search": POSTING,
     "/index": READING,
     "/media/{identity}": READING,
+    "/suggest": POSTING,
     "/update": POSTING,
     "/forget": POSTING,
     "/relabel": POSTING,

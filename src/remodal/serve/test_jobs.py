@@ -35,7 +35,7 @@ def taught(saved: Path, cache: Path, folder: Path, *learners: list[str]) -> list
         async with service:
             for learner in learners:
                 service.jobs._learner = [*learner, *whole[3:]] if learner else whole
-                job = await service.teach(A, "hum", uploads)
+                job = await service.teach(A, ["hum"], uploads)
                 jobs.append(job)
                 while job.state in ("waiting", "running"):
                     await asyncio.sleep(0.05)

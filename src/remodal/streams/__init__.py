@@ -33,7 +33,7 @@ from remodal.streams.likeness import Thumbnail, near_copies, thumbnail
 from remodal.streams.listing import Listing, learnable, listed
 from remodal.streams.manifest import NAME
 from remodal.streams.orders import ORDERS, make_schedule
-from remodal.streams.outside import is_elsewhere, list_outside, name_of
+from remodal.streams.outside import is_elsewhere, is_manifest, list_outside, name_of
 from remodal.streams.settings import StreamSettings
 from remodal.streams.sources import sources
 from remodal.streams.splits import on_both_sides
@@ -96,7 +96,7 @@ def stream(
 
     Args:
         name_or_path: A name in :func:`list_streams`; a folder with a ``manifest.csv`` or laid out as
-            ``<modality>/<class>/<files>``; the URL of such a folder; or an address such as
+            ``<modality>/<class>/<files>``; a manifest of another name; the URL of such a folder; or an address such as
             ``hf:beans?image=image&label=labels`` (:mod:`~remodal.streams.sources`).
         order: How tasks come. ``"random"``: the modalities interleave; ``"sequential"``: one modality after the other;
             each step is a whole task in both. ``"mixed"``: tasks of up to three modalities come at once, each cut into
@@ -133,17 +133,19 @@ def lessons(
     Unlike in a stream, a class may have no held-out items.
 
     Args:
-        root: A folder with a ``manifest.csv`` or laid out as ``<modality>/<class>/<files>``, its URL, or an address
-            (:mod:`~remodal.streams.sources`).
+        root: A folder with a ``manifest.csv`` or laid out as ``<modality>/<class>/<files>``, its URL, a manifest of
+            another name, or an address (:mod:`~remodal.streams.sources`).
         undivided: A class of fewer items, where no split is stated, is all for learning.
         depth_unit: Of depth files that state none.
 
     Raises:
         RemodalError: There is no such folder, or nothing in it to learn.
     """
-    if not is_elsewhere(root) and not Path(root).is_dir():
+    if not is_elsewhere(root) and not is_manifest(root) and not Path(root).is_dir():
         found = "found a file" if Path(root).exists() else "no such folder"
-        raise RemodalError(f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}")
+        raise RemodalError(
+            f"{root}: {found}; valid: a folder laid out as {LAYOUT}, or with a {NAME}; or a manifest, a .csv file"
+        )
     items, quarantined = list_outside(root, depth_unit, undivided)
     tasks: list[Task] = []
     for modality in dict.fromkeys(item.modality for item in items):
@@ -252,7 +254,7 @@ def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Li
     if inside := _inside(name_or_path):
         return str(name_or_path), inside.listing()
     root = Path(name_or_path)
-    if is_elsewhere(name_or_path) or root.is_dir():
+    if is_elsewhere(name_or_path) or is_manifest(root) or root.is_dir():
         return name_of(name_or_path), list_outside(name_or_path, settings.depth_unit)
     if root.exists():
         raise RemodalError(f"{root}: found a file; valid: a folder, or one of {', '.join(list_streams())}")

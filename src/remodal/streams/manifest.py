@@ -1,4 +1,4 @@
-"""A folder with a ``manifest.csv`` that says what each file is."""
+"""A folder with a ``manifest.csv``, or a CSV file of another name, that says what each file is."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from remodal.streams.splits import split_by_source
 
 NAME = "manifest.csv"
 REQUIRED = ("path", "modality", "label")
-OPTIONAL = ("split", "group", "task", "licence", "unit")
+OPTIONAL = ("split", "group", "task", "licence", "unit", "note")
 SPLITS: dict[str, Split] = {split: split for split in get_args(Split)}
 
 
-def list_manifest(place: Place, depth_unit: str | None = None, undivided: int = 0) -> Listing:
-    """List the files that the folder's ``manifest.csv`` names (UTF-8, one row a file), and no others.
+def list_manifest(place: Place, depth_unit: str | None = None, undivided: int = 0, name: str = NAME) -> Listing:
+    """List the files that the folder's manifest names (UTF-8, one row a file), and no others.
 
     Columns: ``path`` (from the folder), ``modality``, ``label``, and as wanted ``split`` (``train`` or
     ``test``), ``group`` (what must not stand on both sides of a split), ``task`` (items of one modality with
-    the same value make one task), ``licence``, ``unit`` (of depth: ``mm``, ``cm``, ``m``, ``sunrgbd``).
+    the same value make one task), ``licence``, ``unit`` (of depth: ``mm``, ``cm``, ``m``, ``sunrgbd``),
+    ``note`` (for people).
     Without ``split`` the default split is made (:func:`~remodal.streams.splits.split_by_source`). A row that
     can't be used is set aside.
 
@@ -33,18 +34,19 @@ def list_manifest(place: Place, depth_unit: str | None = None, undivided: int = 
         place: The folder.
         depth_unit: The unit of depth files whose row states none.
         undivided: Where no split is stated, a class of fewer items is all for learning.
+        name: The manifest's, in the folder.
 
     Raises:
         RemodalError: The manifest can't be read, lacks a column, or has one that isn't known.
     """
-    file = f"{place}/{NAME}"
+    file = f"{place}/{name}"
     gathering = Gathering(place, depth_unit)
     try:
-        with TextIOWrapper(place.open(NAME), encoding="utf-8-sig", newline="") as lines:
+        with TextIOWrapper(place.open(name), encoding="utf-8-sig", newline="") as lines:
             rows = csv.reader(lines, strict=True)
             columns = _checked_columns(file, next(rows, []))
             for row in rows:
-                _add_row(gathering, columns, row, f"{NAME} line {rows.line_num}")
+                _add_row(gathering, columns, row, f"{name} line {rows.line_num}")
     except OSError as error:
         raise RemodalError(f"{file}: can't be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -79,6 +81,7 @@ def _add_row(gathering: Gathering, columns: list[str], row: list[str], line: str
         return
     values = {column: value.strip() for column, value in zip(columns, row, strict=True)}
     path, modality, label = (values.pop(name) for name in REQUIRED)
+    values.pop("note", None)
     split, unit = values.pop("split", "train"), values.pop("unit", "")
     if not path:
         gathering.set_aside(line, "found a blank path; valid: a file's path from the folder")

@@ -16,6 +16,11 @@ def is_elsewhere(where: str | Path) -> bool:
     return isinstance(where, str) and (is_address(where) or is_url(where))
 
 
+def is_manifest(where: str | Path) -> bool:
+    """Whether ``where`` is a CSV file, which names files of its folder."""
+    return not is_elsewhere(where) and Path(where).suffix.lower() == ".csv" and Path(where).is_file()
+
+
 def name_of(where: str | Path) -> str:
     """Short, for a stream of it.
 
@@ -30,7 +35,7 @@ def name_of(where: str | Path) -> str:
 
 
 def list_outside(where: str | Path, depth_unit: str | None, undivided: int = 0) -> Listing:
-    """The items of a source, or of a folder by its manifest or its layout.
+    """The items of a source, of a manifest, or of a folder by its manifest or its layout.
 
     undivided: where no split is stated, a class of fewer items is all for learning.
 
@@ -40,6 +45,8 @@ def list_outside(where: str | Path, depth_unit: str | None, undivided: int = 0) 
     if isinstance(where, str) and is_address(where):
         address = Address.parsed(where)
         return sources.get(address.kind)(address, depth_unit, undivided)
+    if is_manifest(where):
+        return list_manifest(place_of(Path(where).parent), depth_unit, undivided, Path(where).name)
     place = place_of(where)
     list_source = list_manifest if place.holds(NAME) else list_folder
     return list_source(place, depth_unit, undivided)
