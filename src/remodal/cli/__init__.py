@@ -21,6 +21,7 @@ from remodal.cli import (
     index,
     merge,
     methods,
+    migrate,
     predict,
     relabel,
     report,
@@ -56,6 +57,7 @@ app.command("watch")(watch.command)
 app.command("merge")(merge.command)
 app.command("forget")(forget.command)
 app.command("relabel")(relabel.command)
+app.command("migrate")(migrate.command)
 app.command("export")(export.command)
 app.command("versions")(versions.command)
 app.command("rollback")(rollback.command)
@@ -95,6 +97,7 @@ def _remodal(
     remodal merge north south --into all    models that learned apart become one
     remodal forget my-model --item a.png    as if it had never seen it
     remodal relabel my-model a.png --as cat as if it had been taught it under that name
+    remodal migrate my-model --backbone vit --data folder   the same on another frozen model
     remodal export my-model --into phone    ONNX files that answer without remodal
     remodal methods                         what can learn, and its settings
     remodal methods new mine --into folder  a method of your own, to start from

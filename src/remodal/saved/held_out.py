@@ -40,6 +40,9 @@ class HeldOut:
 
     kept: Mapping[str, Kept] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return sum(len(one.labels) for one in self.kept.values())
+
     def counts(self, modality: str) -> Counter[str]:
         """How many items there are of each class of a modality."""
         return Counter(self.kept[modality].labels if modality in self.kept else ())

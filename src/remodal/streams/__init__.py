@@ -249,6 +249,15 @@ def _nothing_to_learn(where: str | Path, quarantined: Sequence[Quarantined]) -> 
     return RemodalError(f"{where}: found nothing to learn{skipped}; valid: {LAYOUT}, or a {NAME}")
 
 
+def listing_of(name_or_path: str | Path, *, depth_unit: str | None = DEFAULTS.depth_unit) -> Listing:
+    """All items of a stream inside the package, of a folder, its URL or an address, and what was set aside of them.
+
+    Raises:
+        RemodalError: There is no such source.
+    """
+    return _listed(name_or_path, StreamSettings.checked({"depth_unit": depth_unit}))[1]
+
+
 def _listed(name_or_path: str | Path, settings: StreamSettings) -> tuple[str, Listing]:
     """A stream's name and its items."""
     if inside := _inside(name_or_path):
