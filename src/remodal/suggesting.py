@@ -15,7 +15,7 @@ from remodal.choosing import Pool, chosen
 from remodal.errors import BadItem, RemodalError
 from remodal.features.entries import token_key
 from remodal.features.progress import Progress, Silent
-from remodal.media import Given, Medium, given, named
+from remodal.media import Given, Whole, given, named
 from remodal.model import Model
 from remodal.streams.base import Quarantined
 
@@ -88,7 +88,8 @@ class Known:
         pools: list[Pool] = []
         for tower in dict.fromkeys(self.reads[one.read_as] for one in asked):
             own = [at for at, one in enumerate(asked) if self.reads[one.read_as] == tower]
-            features = torch.from_numpy(np.stack([asked[at].answer.features for at in own])).float()
+            rows = [asked[at].answer.features for at in own]
+            features = torch.from_numpy(np.stack([row for row in rows if row is not None])).float()
             known = self.features.get(tower, features[:0]).float()
             new = _unlike(features, known)
             places.append(torch.tensor(own)[new])
@@ -131,7 +132,7 @@ class Contents:
 
 def suggest(
     model: Model,
-    media: Sequence[Medium],
+    media: Sequence[Whole],
     count: int,
     modality: str | None = None,
     *,
@@ -149,7 +150,7 @@ def suggest(
     model.candidates(modality)
     unit, shown, known = model.unit(depth_unit), progress or Silent(), Known(model)
     contents = Contents(known)
-    new: list[Medium] = []
+    new: list[Whole] = []
     read_as: list[str] = []
     set_aside: list[Quarantined] = []
     with shown.work("look", len(media)) as count_one:
