@@ -19,7 +19,7 @@ from remodal.model import Model
 from remodal.saved import changed_into, changing, fitting
 from remodal.saved.description import Measured
 from remodal.streams import listing_of
-from remodal.streams.base import Column, Item, Task
+from remodal.streams.base import Column, Item, Quarantined, Task
 
 
 class Migrated(NamedTuple):
@@ -34,6 +34,8 @@ class Migrated(NamedTuple):
     lost: int
     before: Mapping[str, Measured]
     after: Mapping[str, Measured]
+    indexed: int | None
+    refused: tuple[Quarantined, ...]
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,16 @@ def migrate(
     device: str = "cpu",
     dtype: str = "float32",
     trust_backbone: str | Path | None = None,
+    index: str | None = None,
     progress: Progress | None = None,
 ) -> Migrated:
     """Make the model that has learned the same, in the same order and under the same names, on another frozen model.
 
     model: see :meth:`Model.load`. backbone, backbone_settings, device, dtype: as of :class:`Model`. data: what it
     learned from: folders, their URLs, addresses, or streams inside the package. save_as: a folder for the result,
-    instead of a next version of ``model``. trust_backbone: of the frozen model that it leaves. Method, settings and
-    seed stay. Whatever happens on the way, the model's current version stays as it was.
+    instead of a next version of ``model``. trust_backbone: of the frozen model that it leaves. index: of stored media,
+    made again beside what is there, which earlier versions of the model go on finding. Method, settings and seed stay.
+    Whatever happens on the way, the model's current version and the index stay as they were until all is done.
 
     Raises:
         RemodalError: A file of what it has learned isn't found, or not all that it has learned is known item by item;
@@ -93,6 +97,10 @@ def migrate(
     with changing(target):
         old = Model.load(source, cache=cache, trust_backbone=trust_backbone)
         old.learned_.check_noted()
+        if index is not None:
+            from remodal.search import Index, rebuild
+
+            stored = Index.open(index).of(old.backbone.fingerprint)
         told = old.about()
         before = told.accuracy
         if (told.backbone, dict(told.backbone_settings)) == (backbone, dict(backbone_settings or {})):
@@ -111,11 +119,18 @@ def migrate(
         after = new.about().accuracy
         new.learned_ = replace(new.learned_, arrived=old.learned_.arrived)
         new.saved_as = old.saved_as
+        indexed: int | None = None
+        refused: tuple[Quarantined, ...] = ()
+        if index is not None:
+            other, kept = rebuild(stored, new, str(target.resolve()), shown)
+            indexed, refused = kept.embedded, kept.refused
+            other.switch()  # before the model: an index that has both serves either
         new.save(target, note=f"moved from the backbone {told.backbone} to {backbone}")
     assert new.saved_as is not None
     held_out, held_before = (len(one.learned_.held_out) for one in (new, old))
     lost = held_before - held_out
-    return Migrated(target, new.saved_as[1], len(new.learned_.items), held_out, lost, before, after)
+    learned = len(new.learned_.items)
+    return Migrated(target, new.saved_as[1], learned, held_out, lost, before, after, indexed, refused)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from remodal.correcting import Forget, Relabel, correct
 from remodal.errors import RemodalError, UnknownName
 from remodal.migrating import migrate
 from remodal.saved import changing, roll_back, versions
+from remodal.search import Index, forget, keep_up
 from remodal.testing.candidate import same
 
 pytest.importorskip("transformers", reason="pip install 'remodal[transformer]'")
@@ -131,3 +132,66 @@ def test_mistakes_are_told_in_one_line(saved: Path, folder: Path, lite_cache: Pa
             migrate(saved, backbone, [data], cache=lite_cache)
     with pytest.raises(UnknownName, match=r"unknown setting 'backbone.siz'"):
         migrate(saved, "vit", [folder], backbone_settings={"siz": 56}, cache=lite_cache)
+
+
+def test_an_index_moves_with_its_model_and_goes_back_with_it(
+    saved: Path, folder: Path, index: str, clip: Path, lite_cache: Path
+) -> None:
+    before = Index.open(index)
+    done = migrate(saved, str(clip), [folder], index=index, cache=lite_cache)
+    assert (done.indexed, done.refused) == (len(before), ())
+
+    moved = remodal.load(saved, cache=lite_cache, trust_backbone=clip)
+    (answer,) = moved.answers([folder / "image/warm/3.png"])
+    assert answer.place is not None
+    now = Index.open(index).of(moved.backbone.fingerprint)
+    assert now.stale(moved.lineage) == {}
+    assert now.search(answer.place.tolist(), top=1)[0].path.endswith("image/warm/3.png")
+
+    with changing(saved):
+        roll_back(saved)
+    back = remodal.load(saved, cache=lite_cache)
+    assert Index.open(index).of(back.backbone.fingerprint).stored() == before.stored()
+
+
+def test_what_leaves_an_index_leaves_what_an_earlier_version_finds_too(
+    saved: Path, folder: Path, clip: Path, lite_cache: Path, tmp_path: Path
+) -> None:
+    media, model = Path(shutil.copytree(folder, tmp_path / "media")), remodal.load(saved, cache=lite_cache)
+    index = Index.create(str(tmp_path / "moving"), str(saved), model.backbone.fingerprint, model.backbone.width)
+    keep_up(index, model, media)
+    migrate(saved, str(clip), [media], index=index.uri, cache=lite_cache)
+    moved = remodal.load(saved, cache=lite_cache, trust_backbone=clip)
+    (media / "image/warm/0.png").unlink()
+    assert keep_up(Index.open(index.uri), moved, media).removed == 1
+    assert [len(one) for one in index.all()] == [47, 47]
+    assert forget(Index.open(index.uri), media / "audio") == 16
+    assert [len(one) for one in index.all()] == [31, 31]
+
+
+def test_a_migration_that_dies_leaves_model_and_index_as_they_were(
+    saved: Path, folder: Path, index: str, clip: Path, lite_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, model = Index.open(index), remodal.load(saved, cache=lite_cache)
+    stored = before.stored()
+
+    def dies(_: Index) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Index, "switch", dies)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(saved, str(clip), [folder], index=index, cache=lite_cache)
+    assert len(versions(saved)) == 1
+    assert Index.open(index).of(model.backbone.fingerprint).stored() == stored
+    assert len(before.all()) == 1
+    assert migrate(saved, str(clip), [folder], index=index, cache=lite_cache).indexed == len(stored)
+
+
+def test_an_index_of_another_frozen_model_is_refused(
+    saved: Path, folder: Path, clip: Path, lite_cache: Path, tmp_path: Path
+) -> None:
+    other = Index.create(str(tmp_path / "other"), str(saved), "another-one", 8)
+    with pytest.raises(RemodalError, match="made with the backbone another-one"):
+        migrate(saved, str(clip), [folder], index=other.uri, cache=lite_cache)
+    assert len(versions(saved)) == 1

@@ -23,6 +23,9 @@ def command(
     save_as: Annotated[
         Path | None, typer.Option("--as", help="A folder for the result.", show_default="a next version of MODEL")
     ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="An index of stored media, which moves too.", show_default="none")
+    ] = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     trust_backbone: TrustBackbone = None,
@@ -34,11 +37,12 @@ def command(
 
     \b
     remodal migrate my-model --backbone vit --data photos/ --data sounds/
+    remodal migrate my-model --backbone vit --data photos/ --index holiday.index
     remodal migrate runs/demo --backbone vit --data everyday --as demo-vit
     remodal rollback my-model                                  (back to the frozen model before)
     """
     from remodal.cli.asked import assigned
-    from remodal.cli.console import print_how_to_refresh, progress_console, results_console, table
+    from remodal.cli.console import print_refused, progress_console, results_console, table
     from remodal.cli.progress import shown_on
     from remodal.errors import UnknownName
     from remodal.migrating import migrate
@@ -51,7 +55,7 @@ def command(
         done = migrate(
             model, backbone, data, save_as,
             backbone_settings={name.removeprefix("backbone."): value for name, value in chosen.items()},
-            device=device, dtype=dtype, trust_backbone=trust_backbone, progress=progress,
+            device=device, dtype=dtype, trust_backbone=trust_backbone, index=index, progress=progress,
         )  # fmt: skip
     console = results_console()
     rows = [
@@ -63,5 +67,9 @@ def command(
     console.print(table(["modality", "items", "given: before", "after", "not given: before", "after"], rows))
     lost = f" ({done.lost:,} of those before weren't found)" if done.lost else ""
     console.print(f"learned again: {done.items:,} items; held out: {done.held_out:,}{lost}")
-    print_how_to_refresh(console, done.folder)
+    print_refused(console, "not in the index any more", done.refused)
+    if done.indexed is None:
+        console.print("an index of stored media finds what the version before knew; --index moves it too")
+    else:
+        console.print(f"{index}: {done.indexed:,} rows on {backbone}; the earlier ones stay beside them")
     console.print(f"{done.folder}: version {done.version}, on {backbone}")

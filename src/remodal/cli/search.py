@@ -54,7 +54,7 @@ def command(
     wanted = [get_modality(name.strip()).name for name in modality.split(",")] if modality else []
     opened = Index.open(index)
     loaded = Model.load(model or opened.about.model, trust_backbone=trust_backbone)
-    opened.check(loaded.backbone.fingerprint)
+    opened = opened.of(loaded.backbone.fingerprint)
     if file is not None:
         (answer,) = loaded.answers([file], depth_unit=depth_unit)
         query = Query.of_medium(answer)

@@ -1,10 +1,16 @@
-"""Where an index is kept: a LanceDB database of two tables, in a folder or in an object store."""
+"""Where an index is kept: a LanceDB database, in a folder or in an object store.
+
+It has a table of files, and one of what that was made with. Where a model has moved to another frozen model, it has two
+tables of files: an earlier version of the model finds those that it knows.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +30,16 @@ INDEX_BYTES, METADATA_BYTES = 1 << 30, 1 << 28
 
 
 class About(NamedTuple):
-    """What an index was made with. model: where it is, as it was last named. fingerprint: of its backbone."""
+    """What a table of files was made with. model: where it is, as it was last named. fingerprint: of its backbone."""
 
     model: str
     fingerprint: str
+    table: str = TABLE
+
+
+def other_table(fingerprint: str) -> str:
+    """Name of a table of files beside the first one, of the backbone of that fingerprint."""
+    return f"{TABLE}-{sha256(fingerprint.encode()).hexdigest()[:16]}"
 
 
 def is_folder(uri: str) -> bool:
@@ -51,23 +63,50 @@ def make(uri: str, about: About, width: int) -> None:
 
 
 def tell(uri: str, about: About) -> None:
-    """Store what an index was made with."""
-    _connected(uri).create_table(ABOUT, [about._asdict()], mode="overwrite")
+    """Store what a table of files was made with, in place of what is stored of it."""
+    _write(uri, [about if one.table == about.table else one for one in told(uri)])
 
 
-def opened(uri: str) -> tuple[Any, About] | None:
-    """The table of files, and what the index was made with; None where there is none."""
+def told(uri: str) -> list[About]:
+    """What the tables of files were made with, oldest first."""
+    return [About(**row) for row in _connected(uri).open_table(ABOUT).to_arrow().to_pylist()]
+
+
+def begin(uri: str, about: About, width: int) -> Any:
+    """A table of files that nobody reads before it is added; with what a process that died has left in it."""
+    return _connected(uri).create_table(about.table, schema=schema(width), exist_ok=True)
+
+
+def add(uri: str, about: About) -> None:
+    """Have a table of files read from now on, where it is asked for; the newest of the others stays beside it."""
+    *before, newest = (one for one in told(uri) if one.table != about.table)
+    _write(uri, [newest, about])
+    for one in before:
+        _connected(uri).drop_table(one.table)
+
+
+def _write(uri: str, listed: Sequence[About]) -> None:
+    _connected(uri).create_table(ABOUT, [one._asdict() for one in listed], mode="overwrite")
+
+
+def opened(uri: str, fingerprint: str | None = None) -> tuple[Any, About] | None:
+    """A table of files, and what it was made with; None where there is none.
+
+    fingerprint: of the backbone; None: the table that was added last.
+    """
     if is_folder(uri) and not Path(uri).is_dir():
         return None
     database = _connected(uri)
-    if TABLE not in database.list_tables().tables:
+    if ABOUT not in (there := database.list_tables().tables):
         return None
-    table = database.open_table(TABLE)
+    wanted = [one for one in told(uri) if fingerprint in (None, one.fingerprint) and one.table in there]
+    if not wanted:
+        return None
+    table = database.open_table(wanted[-1].table)
     if not _is_current(table):
         with writing(uri):
             _bring_up(table)
-    (about,) = database.open_table(ABOUT).to_arrow().to_pylist()
-    return table, About(**about)
+    return table, wanted[-1]
 
 
 def _is_current(table: Any) -> bool:

@@ -22,7 +22,7 @@ from remodal.errors import RemodalError, in_one_line
 from remodal.features.progress import Progress, Silent
 from remodal.modalities import get_modality
 from remodal.search import conditions, upkeep
-from remodal.search.database import About, is_folder, make, opened, tell, writing
+from remodal.search.database import About, add, begin, is_folder, make, opened, other_table, tell, told, writing
 from remodal.search.rows import SPAN, Count, File, Hit, Places, Stored
 
 IDENTITY = re.compile(r"[0-9a-f]{64}")
@@ -61,7 +61,7 @@ class Index:
         self._table = table
 
     @classmethod
-    def create(cls, uri: str, model: str, fingerprint: str, width: int) -> Self:
+    def create(cls, uri: str, model: str, fingerprint: str, width: int) -> Index:
         """An empty index for embeddings of ``width`` numbers; or the one there, which is told where its model is now.
 
         Raises:
@@ -73,17 +73,16 @@ class Index:
                 Path(uri).mkdir(parents=True, exist_ok=True)
             with writing(uri):
                 make(uri, about, width)
-            index = cls.open(uri)
-            index.check(fingerprint)
-            if index.about != about:
+            index = cls.open(uri).of(fingerprint)
+            if index.about.model != model:
+                index.about = index.about._replace(model=model)
                 with writing(uri):
-                    tell(uri, about)
-                index.about = about
+                    tell(uri, index.about)
             return index
 
     @classmethod
     def open(cls, uri: str) -> Self:
-        """The index there.
+        """The index there, as it was last made.
 
         Raises:
             RemodalError: There is none.
@@ -94,13 +93,42 @@ class Index:
             raise RemodalError(f"{uri}: found no index; valid: what remodal index MODEL FOLDER --into {uri} makes")
         return cls(uri, *found)
 
-    def check(self, fingerprint: str) -> None:
-        """Raises RemodalError where the index was made with another backbone than the one of that fingerprint."""
-        if self.about.fingerprint != fingerprint:
+    @_reaching
+    def of(self, fingerprint: str) -> Index:
+        """What is stored for the backbone of that fingerprint.
+
+        Raises:
+            RemodalError: The index was made with another one.
+        """
+        if self.about.fingerprint == fingerprint:
+            return self
+        if (found := opened(self.uri, fingerprint)) is None:
             made = self.about.fingerprint
             raise RemodalError(
                 f"{self.uri}: made with the backbone {made}, but the model's is {fingerprint}; make a new index"
             )
+        return type(self)(self.uri, *found)
+
+    @_reaching
+    def beside(self, model: str, fingerprint: str, width: int) -> Index:
+        """An empty table for another backbone, which nobody reads before :meth:`switch`; or what is left of one."""
+        about = About(model, fingerprint, other_table(fingerprint))
+        with writing(self.uri):
+            return type(self)(self.uri, begin(self.uri, about, width), about)
+
+    @_reaching
+    def switch(self) -> None:
+        """Be the index from now on; what it was before stays beside it, for who goes back, and what was before that
+        goes.
+        """
+        with writing(self.uri):
+            add(self.uri, self.about)
+
+    @_reaching
+    def all(self) -> list[Index]:
+        """What is stored for each backbone."""
+        found = (opened(self.uri, one.fingerprint) for one in told(self.uri))
+        return [type(self)(self.uri, *one) for one in found if one is not None]
 
     @_reaching
     def __len__(self) -> int:
@@ -181,9 +209,11 @@ class Index:
 
     def stale_files(self, lineage: Mapping[str, str]) -> Iterator[File]:
         """The files and windows that :meth:`stale` counts. They may be put again meanwhile, and it may take days."""
-        for some in conditions.slices(len(self)):
-            found = self._files(f"{some} AND ({conditions.stale(lineage)})")
-            yield from sorted(found, key=lambda one: (one.path, one.start or 0.0))
+        return self._in_order(conditions.stale(lineage))
+
+    def all_files(self) -> Iterator[File]:
+        """All files and windows."""
+        return self._in_order("true")
 
     @_reaching
     def search(
@@ -257,6 +287,12 @@ class Index:
             if CONFLICT not in str(error):
                 raise
             # another process writes to the object store: whoever tidies next does this too
+
+    def _in_order(self, condition: str) -> Iterator[File]:
+        """Those that a condition holds of, of each slice sorted by file and time."""
+        for some in conditions.slices(len(self)):
+            found = self._files(f"{some} AND ({condition})")
+            yield from sorted(found, key=lambda one: (one.path, one.start or 0.0))
 
     def _files(self, condition: str) -> Iterator[File]:
         return (File(**row) for row in self._rows(condition, list(File._fields)))

@@ -71,7 +71,7 @@ def keep_up(
     Raises:
         RemodalError: There is no such folder, or the index was made with another frozen model.
     """
-    index.check(model.backbone.fingerprint)
+    index = index.of(model.backbone.fingerprint)
     model.unit(depth_unit)
     root = folder.resolve()
     if not root.is_dir():
@@ -90,7 +90,8 @@ def keep_up(
         gone += rows
     for path, rows in index.files(looked.replaced).items():
         index.remove(one.id for one in rows if one.whole != looked.replaced[path])
-    index.remove({one.id for one in gone})
+    for each in index.all():  # an earlier version of the model shall not find them either
+        each.remove({one.id for one in gone})
     if looked.new or looked.copied or gone:
         index.tidy(progress)
     removed, known = len({one.path for one in gone}), looked.known + looked.copied
@@ -103,7 +104,7 @@ def forget(index: Index, folder: Path) -> int:
     Raises:
         RemodalError: It holds nothing of them.
     """
-    removed = index.remove_below(folder.resolve())
+    removed = max(one.remove_below(folder.resolve()) for one in index.all())
     if not removed:
         folders = ", ".join(index.folders()) or "none"
         raise RemodalError(f"{folder}: the index holds nothing of it; it holds files of: {folders}")
@@ -119,12 +120,24 @@ def refresh(index: Index, model: Model, progress: Progress | None = None, *, ans
     Raises:
         RemodalError: The index was made with another frozen model.
     """
-    index.check(model.backbone.fingerprint)
+    index = index.of(model.backbone.fingerprint)
     rows, stale = len(index), sum(index.stale(model.lineage).values())
     done = embed(index, model, stored_parts(index.stale_files(model.lineage)), stale, progress, answers)
     if stale:
         index.tidy(progress)
     return Kept(done.rows, rows - stale, 0, done.refused, {}, done.partly)
+
+
+def rebuild(index: Index, model: Model, named: str, progress: Progress | None = None) -> tuple[Index, Kept]:
+    """The same files for a model on another frozen model, beside what is there; see :meth:`Index.switch`.
+
+    named: where the model will be. A file that is gone, or that the model can't read, isn't among them.
+    """
+    found = index.beside(named, model.backbone.fingerprint, model.backbone.width)
+    rows = len(index)
+    done = embed(found, model, stored_parts(index.all_files()), rows, progress, None)
+    found.tidy(progress)
+    return found, Kept(done.rows, 0, 0, done.refused, {}, done.partly)
 
 
 def _look(index: Index, media: Sequence[Found], root: Path, depth_unit: str | None) -> _Looked:

@@ -128,7 +128,7 @@ class Service:
         self._depth_unit = depth_unit
         self.model.unit(depth_unit)
         if self.index is not None:
-            self.index.check(self.model.backbone.fingerprint)
+            self.index = self.index.of(self.model.backbone.fingerprint)
         of_backbone = self.model.backbone.settings.model_dump(mode="json")
         self._decoders = Decoders(
             self.model.backbone_name, of_backbone, str(cache), settings.decoders, settings.decode_seconds
