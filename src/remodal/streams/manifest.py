@@ -16,7 +16,9 @@ from remodal.streams.splits import split_by_source
 
 NAME = "manifest.csv"
 REQUIRED = ("path", "modality", "label")
-OPTIONAL = ("split", "group", "task", "licence", "unit", "note")
+OPTIONAL = ("split", "group", "task", "licence", "unit")
+NOTE = "note"
+"""A column for people: it isn't read, nor written where a folder is exported."""
 SPLITS: dict[str, Split] = {split: split for split in get_args(Split)}
 
 
@@ -66,7 +68,7 @@ def _checked_columns(file: str, header: list[str]) -> list[str]:
         valid = f"{', '.join(REQUIRED)}, and as wanted {', '.join(OPTIONAL)}"
         raise RemodalError(f"{file}: missing column {', '.join(missing)}; found: {found}; valid: {valid}")
     for position, name in enumerate(columns):
-        if name not in REQUIRED + OPTIONAL:
+        if name not in (*REQUIRED, *OPTIONAL, NOTE):
             raise RemodalError(f"{file}: {UnknownName('column', name, REQUIRED + OPTIONAL)}")
         if name in columns[:position]:
             raise RemodalError(f"{file}: found column {name!r} twice; valid: each column once")
@@ -81,7 +83,7 @@ def _add_row(gathering: Gathering, columns: list[str], row: list[str], line: str
         return
     values = {column: value.strip() for column, value in zip(columns, row, strict=True)}
     path, modality, label = (values.pop(name) for name in REQUIRED)
-    values.pop("note", None)
+    values.pop(NOTE, None)
     split, unit = values.pop("split", "train"), values.pop("unit", "")
     if not path:
         gathering.set_aside(line, "found a blank path; valid: a file's path from the folder")
