@@ -83,17 +83,17 @@ def test_a_folder_that_cannot_be_read_fails_the_job_alone(saved: Path, lite_cach
         service = Service(str(saved), lite_cache, None, ServeSettings.checked({"decoders": 1}))
         uploads = [Upload("a.png", (folder / "image/warm/0.png").read_bytes())]
         async with service:
-            jobs.append(await service.teach(A, "hum", uploads))
+            jobs.append(await service.teach(A, ["hum"], uploads))
             (saved / CONFIG).write_bytes(b"{")
             while jobs[0].state in ("waiting", "running"):
                 await asyncio.sleep(0.05)
-            for asked in (service.versions, service.roll_back, lambda: service.teach(A, "hum", uploads)):
+            for asked in (service.versions, service.roll_back, lambda: service.teach(A, ["hum"], uploads)):
                 with pytest.raises(Damaged, match="config.json: damaged"):
                     await asked()
             (said,) = await service.answers(A, uploads)
             assert (said.version, said.answer.problem) == (1, None)
             (saved / CONFIG).write_bytes(config)
-            jobs.append(await service.teach(A, "hum", uploads))
+            jobs.append(await service.teach(A, ["hum"], uploads))
             while jobs[1].state in ("waiting", "running"):
                 await asyncio.sleep(0.05)
 
