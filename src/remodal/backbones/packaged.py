@@ -43,3 +43,11 @@ def load_tokenizer() -> Any:
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(weights_file().parent / "tokenizer.json"))
+
+
+def cutting_tokenizer() -> Any:
+    """The same, which cuts a sentence where the model was trained to end, and fills none up."""
+    tokenizer = load_tokenizer()
+    tokenizer.enable_truncation(MAX_WORD_PIECES)
+    tokenizer.no_padding()
+    return tokenizer

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor
 
 from remodal import __version__
 from remodal.backbones.exportable import Exportable, GraphInput
 from remodal.backbones.onnx_graph import session
-from remodal.backbones.packaged import MAX_WORD_PIECES, load_tokenizer
+from remodal.backbones.packaged import cutting_tokenizer
 from remodal.errors import RemodalError, UnknownName
 from remodal.export.answering import Answering, probabilities
 from remodal.export.graph import PROBABILITIES, TOKENS, Graph, graph_of, joined, labelled
@@ -22,7 +21,7 @@ from remodal.features.progress import Progress, Silent
 from remodal.files import replacing, write_text
 from remodal.model import Model
 from remodal.saved import unused
-from remodal.saved.card import plain
+from remodal.saved.card import markdown
 from remodal.streams.base import Column
 
 FORMATS = ("onnx",)
@@ -143,14 +142,6 @@ def _write_beside(model: Model, folder: Path, towers: Sequence[Tower]) -> None:
     for name in BESIDE:
         write_text(folder / name, (HERE / name).read_text(encoding="utf-8"))
     if any("text" in tower.modalities for tower in towers):
-        tokenizer = load_tokenizer()
-        tokenizer.enable_truncation(MAX_WORD_PIECES)
-        tokenizer.no_padding()
-        write_text(folder / "tokenizer.json", tokenizer.to_str())
-    environment = Environment(  # noqa: S701  # Markdown: `plain` escapes
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(plain=plain)
+        write_text(folder / "tokenizer.json", cutting_tokenizer().to_str())
     licences = sorted({licence for source in model.learned_.sources for licence in source.licences})
-    note = environment.get_template("note.md.jinja").render(model=model, towers=towers, licences=licences)
-    write_text(folder / "README.md", note)
+    write_text(folder / "README.md", markdown(HERE / "note.md.jinja", model=model, towers=towers, licences=licences))

@@ -22,14 +22,18 @@ def card(description: Description) -> str:
     origins: dict[tuple[str, str], set[str]] = {}
     for source in about.sources:
         origins.setdefault((source.origin, source.modality), set()).update(source.licences)
+    told = {"description": description, "about": about, "classes": classes, "items": items, "origins": origins}
+    return markdown(HERE / "card.md.jinja", **told)
+
+
+def markdown(template: Path, **told: object) -> str:
+    """What a template of Markdown makes of what it is told; texts go through :func:`plain` in it."""
     environment = Environment(  # noqa: S701  # Markdown: `plain` escapes
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(template.parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(plain=plain)
     environment.globals.update(share=share)
-    return environment.get_template("card.md.jinja").render(
-        description=description, about=about, classes=classes, items=items, origins=origins
-    )
+    return environment.get_template(template.name).render(**told)
 
 
 def plain(text: str) -> str:

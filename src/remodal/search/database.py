@@ -69,7 +69,11 @@ def tell(uri: str, about: About) -> None:
 
 def told(uri: str) -> list[About]:
     """What the tables of files were made with, oldest first."""
-    return [About(**row) for row in _connected(uri).open_table(ABOUT).to_arrow().to_pylist()]
+    return _told(_connected(uri))
+
+
+def _told(database: Any) -> list[About]:
+    return [About(**row) for row in database.open_table(ABOUT).to_arrow().to_pylist()]
 
 
 def begin(uri: str, about: About, width: int) -> Any:
@@ -99,7 +103,7 @@ def opened(uri: str, fingerprint: str | None = None) -> tuple[Any, About] | None
     database = _connected(uri)
     if ABOUT not in (there := database.list_tables().tables):
         return None
-    wanted = [one for one in told(uri) if fingerprint in (None, one.fingerprint) and one.table in there]
+    wanted = [one for one in _told(database) if fingerprint in (None, one.fingerprint) and one.table in there]
     if not wanted:
         return None
     table = database.open_table(wanted[-1].table)

@@ -90,8 +90,9 @@ def keep_up(
         gone += rows
     for path, rows in index.files(looked.replaced).items():
         index.remove(one.id for one in rows if one.whole != looked.replaced[path])
-    for each in index.all():  # an earlier version of the model shall not find them either
-        each.remove({one.id for one in gone})
+    if gone:
+        for each in index.all():  # an earlier version of the model shall not find them either
+            each.remove({one.id for one in gone})
     if looked.new or looked.copied or gone:
         index.tidy(progress)
     removed, known = len({one.path for one in gone}), looked.known + looked.copied

@@ -19,7 +19,7 @@ from remodal.backbones.exportable import Exportable, GraphInput
 from remodal.backbones.lite.bert import Bert
 from remodal.backbones.lite.frozen import FrozenNetwork
 from remodal.backbones.lite.prompting import prompted
-from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, load_tokenizer, weights_file
+from remodal.backbones.packaged import EARLY_LAYER, MAX_WORD_PIECES, WIDTH, cutting_tokenizer, weights_file
 
 
 class _FourTokens(nn.Module):
@@ -60,10 +60,7 @@ class MiniLM(Encoder, Exportable):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        tokenizer = load_tokenizer()
-        tokenizer.enable_truncation(MAX_WORD_PIECES)
-        tokenizer.no_padding()
-        return tokenizer
+        return cutting_tokenizer()
 
     def prepare(self, modality: str, medium: str) -> NDArray[np.int64]:
         """A sentence's word pieces, ``[1, MAX_WORD_PIECES]``, padded with -1."""
