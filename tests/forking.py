@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import traceback
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -31,3 +34,33 @@ def _begun(target: object, *arguments: object) -> ForkProcess:
 def _run(environment: dict[str, str], arguments: list[str]) -> None:
     os.environ.update(environment)
     app(arguments, prog_name="remodal")
+
+
+class Life:
+    """Of a process that is to be killed. left: files that it may still write, rename or remove."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def shorten(self) -> None:
+        """One file less; the process ends here where it has none left."""
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+
+
+def killed_at_a_file(number: int, work: Callable[[Life], object]) -> int:
+    """How a process ends that is killed at its ``number``-th file: 0 where it needs fewer."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    life, replace, unlink, fsync = Life(number), Path.replace, Path.unlink, os.fsync
+    os.fsync = lambda file: (fsync(file), life.shorten())[0]  # type: ignore[assignment]
+    Path.replace = lambda path, target: (life.shorten(), replace(path, target))[1]  # type: ignore[method-assign,assignment]
+    Path.unlink = lambda path, missing_ok=False: (life.shorten(), unlink(path, missing_ok))[1]  # type: ignore[method-assign]
+    try:
+        work(life)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)

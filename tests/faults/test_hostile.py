@@ -130,6 +130,41 @@ def answered(server: Server, files: list[bytes]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("count", [50, pytest.param(500, marks=pytest.mark.long)])
+def test_mutated_files_are_not_suggested(server: Server, saved_once: Path, count: int) -> None:
+    files = list(hostile(saved_once, count))
+    before = server.memory()
+    for start in range(0, count, TOGETHER):
+        some = files[start : start + TOGETHER]
+        uploads = [("files", (f"{number}", data)) for number, data in enumerate(some)]
+        response = server.post("/suggest", files=uploads, data={"n": str(TOGETHER)})
+        assert response.status_code == 200, response.text
+        found = response.json()
+        problems, chosen = {int(one["medium"]) for one in found["problems"]}, {one["place"] for one in found["chosen"]}
+        assert problems.isdisjoint(chosen)
+        assert len(problems) + len(chosen) + found["copies"] + found["learned"] == len(some)
+        assert problems == {at for at, one in enumerate(answered(server, some)) if one["problem"]}
+    assert server.memory() - before < MEMORY_BACK
+
+
+CHANGES = [("/update", "label"), ("/arrivals", "label"), ("/relabel", "label"), ("/forget", "classes")]
+
+
+@pytest.mark.parametrize(("route", "field"), CHANGES)
+def test_mutated_files_change_nothing(server: Server, saved_once: Path, folder: Path, route: str, field: str) -> None:
+    files = list(hostile(saved_once, TOGETHER))
+    broken = [data for data, told in zip(files, answered(server, files), strict=True) if told["problem"]]
+    assert len(broken) > TOGETHER // 4
+    whole = ("files", ("whole.png", (folder / "image/warm/0.png").read_bytes()))
+    for data in broken:
+        refused = server.post(route, files=[whole, ("files", ("broken", data))], data={field: "image:warm"})
+        assert refused.status_code == 400, refused.text
+        assert "broken" in refused.json()["detail"]
+        assert "\n" not in refused.json()["detail"]
+    assert server.process.poll() is None
+    assert [one["version"] for one in server.get("/versions")] == [1]
+
+
 @pytest.mark.parametrize("count", [30, pytest.param(90, marks=pytest.mark.long)])
 def test_mutated_model_folders_are_refused_or_right(saved: Path, lite_cache: Path, count: int) -> None:
     draws = random.Random(21)  # noqa: S311

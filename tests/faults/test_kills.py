@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
@@ -57,17 +58,26 @@ def still_answers(server: Server, version: int) -> None:
 
 @pytest.mark.long  # serve/test_jobs.py breaks a learner off quickly
 @pytest.mark.parametrize("shares", [(0.0, 0.5), pytest.param((0.0, 0.2, 0.4, 0.6, 0.8), marks=pytest.mark.long)])
+@pytest.mark.parametrize(("route", "files"), [("/update", FILES), ("/relabel", 2)])
 def test_the_process_that_learns_is_killed(
-    saved: Path, folder: Path, graphs_only: Path, shares: tuple[float, ...]
+    saved: Path, folder: Path, lite_cache: Path, tmp_path: Path, shares: tuple[float, ...], route: str, files: int
 ) -> None:
-    with served(saved, graphs_only) as server:
-        started = time.monotonic()
-        whole = server.finished(server.post("/update", data={"label": "hum"}, files=lesson(folder)).json()["id"])
+    cache = Path(shutil.copytree(lite_cache, tmp_path / "cache", ignore=shutil.ignore_patterns("uploads")))
+    with served(saved, cache) as server:
+
+        def asked() -> str:
+            """A job that gives files a name that they haven't had."""
+            name = f"hum {next(names)}"
+            job: str = server.post(route, data={"label": name}, files=lesson(folder)[:files]).json()["id"]
+            return job
+
+        names, started = count(), time.monotonic()
+        whole = server.finished(asked())
         seconds, answering = time.monotonic() - started, whole["result"]["version"]
         failed = 0
         for share in shares:
             before = answering
-            job = server.post("/update", data={"label": "hum"}, files=lesson(folder)).json()["id"]
+            job = asked()
             process = learner(server)
             time.sleep(share * seconds)
             with suppress(ProcessLookupError):
@@ -81,7 +91,7 @@ def test_the_process_that_learns_is_killed(
             assert answering in (before, before + 1)  # killed late, it may have saved the new version already
             still_answers(server, answering)
             assert [one["version"] for one in server.get("/versions") if one["current"]] == [answering]
-            assert uploaded(graphs_only) == []
+            assert uploaded(cache) == []
             assert list(saved.rglob("*.part")) == []
         assert failed >= len(shares) // 2
 
@@ -210,16 +220,20 @@ def test_an_index_is_killed_while_it_is_written(
     assert len(stored) == 48
 
 
-def test_a_full_disk_leaves_the_model_as_it_was(saved: Path, folder: Path, lite_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["update", "forget"])
+def test_a_full_disk_leaves_the_model_as_it_was(
+    saved: Path, folder: Path, lite_cache: Path, tmp_path: Path, change: str
+) -> None:
     shutil.copytree(folder / "audio/warm", tmp_path / "more/audio/hum")
     limit = max(file.stat().st_size for file in (saved / "tensors").iterdir()) // 2
     script = (
         "import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from remodal.cli import main; sys.argv[0] = 'remodal'; main()"
     )
+    what = {"update": ("--data", str(tmp_path / "more")), "forget": ("--class", "audio:warm")}
     before = set(saved.rglob("*"))
     done = subprocess.run(
-        [sys.executable, "-c", script, "update", str(saved), "--data", str(tmp_path / "more")],
+        [sys.executable, "-c", script, change, str(saved), *what[change]],
         env={**os.environ, "REMODAL_CACHE": str(lite_cache)}, capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )  # fmt: skip
@@ -233,7 +247,7 @@ def test_connections_are_dropped_in_mid_upload(server: Server) -> None:
     still_answers(server, 1)
     before = len([name for name in server.open_files() if "tmp" in name])
     host, port = server.url.removeprefix("http://").split(":")
-    for route in ("/predict", "/update", "/search") * 10:
+    for route in ("/predict", "/update", "/search", "/suggest", "/forget", "/relabel", "/arrivals") * 5:
         with socket.create_connection((host, int(port))) as connection:
             head = (
                 f"POST {route} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n"

@@ -75,10 +75,11 @@ def alone(server: Server, large: bytes) -> float:
 
 
 @pytest.mark.parametrize("stays", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("route", ["/predict", "/suggest"])
 def test_another_client_is_answered_beside_one_that_asks_for_much(
-    server: Server, folder: Path, large: bytes, alone: float, *, stays: bool
+    server: Server, folder: Path, large: bytes, alone: float, route: str, *, stays: bool
 ) -> None:
-    with sent(server, request(server, "/predict", [large] * MANY)) as connection:
+    with sent(server, request(server, route, [large] * MANY)) as connection:
         time.sleep(alone / 2)
         if not stays:
             connection.close()
@@ -88,12 +89,19 @@ def test_another_client_is_answered_beside_one_that_asks_for_much(
     assert picture < 4 * alone  # one large picture goes first at most, on two processes that share the processors
     time.sleep(alone)
     assert seconds(server, files={"files": ("x.png", large)}) < 4 * alone  # nobody works on what nobody waits for
-    assert 'remodal_requests_total{route="/predict",status="499"}' in httpx.get(server.url + "/metrics").text
+    assert f'remodal_requests_total{{route="{route}",status="499"}}' in httpx.get(server.url + "/metrics").text
 
 
 def test_who_hangs_up_again_and_again_harms_nobody(server: Server, folder: Path, large: bytes, alone: float) -> None:
     held = server.memory()
-    for path, fields in (("/predict", {}), ("/update", {"label": "hum"})) * 5:
+    named = {"label": "hum"}
+    for path, fields in (
+        ("/predict", {}),
+        ("/update", named),
+        ("/suggest", {}),
+        ("/relabel", named),
+        ("/forget", {}),
+    ) * 3:
         with sent(server, request(server, path, [large] * 8, **fields)):
             time.sleep(0.05)
     assert seconds(server, data={"texts": ["hot tea"]}) < 2 * alone

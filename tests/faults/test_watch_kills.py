@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from forking import executed
+from forking import Life, executed, killed_at_a_file
 
 import remodal
 from remodal.saved import current_description, versions
@@ -37,30 +37,20 @@ def finished(traps: Path, model: Path, cache: Path) -> None:
 
 def killed(traps: Path, model: Path, cache: Path, moment: int) -> int:
     """How a process ends that is killed at its ``moment``-th file, in the middle of a line of the log too."""
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    left, replace, unlink, fsync, as_line = moment, Path.replace, Path.unlink, os.fsync, log.Entry.as_line
+    as_line = log.Entry.as_line
 
-    def dying() -> None:
-        nonlocal left
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
+    def watching(life: Life) -> None:
+        def half_a_line(entry: log.Entry) -> bytes:
+            if not life.left:
+                with (model / LOG).open("ab") as file:
+                    file.write(as_line(entry)[:40])
+            life.shorten()
+            return as_line(entry)
 
-    def half_a_line(entry: log.Entry) -> bytes:
-        if not left:
-            with (model / LOG).open("ab") as file:
-                file.write(as_line(entry)[:40])
-        dying()
-        return as_line(entry)
+        log.Entry.as_line = half_a_line  # type: ignore[method-assign]
+        finished(traps, model, cache)
 
-    log.Entry.as_line = half_a_line  # type: ignore[method-assign]
-    os.fsync = lambda file: (fsync(file), dying())[0]  # type: ignore[assignment]
-    Path.replace = lambda path, target: (dying(), replace(path, target))[1]  # type: ignore[method-assign,assignment]
-    Path.unlink = lambda path, missing_ok=False: (dying(), unlink(path, missing_ok))[1]  # type: ignore[method-assign]
-    finished(traps, model, cache)
-    os._exit(0)
+    return killed_at_a_file(moment, watching)
 
 
 @pytest.mark.parametrize("begins", [True, False])

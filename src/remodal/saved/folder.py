@@ -121,7 +121,6 @@ def write(
     learned: of which the items are stored, and those held out. parent: the version of this folder that it learned on
     from. note: what was done, in words. The caller holds :func:`changing`.
     """
-    existing = versions(folder) if is_model(folder) else []
     number = next_version(folder)
     try:
         weights, held = stored(folder, state), stored(folder, learned.held_out.state())
@@ -138,13 +137,11 @@ def write(
                 held_out=held,
                 items=items,
             )
-        if existing:
+        if is_model(folder):
             _keep(folder, described(folder, CONFIG))
-            _keep(folder, written)
         _make_current(folder, written)
     except BaseException:
         if not is_model(folder) or current_version(folder) != number:
-            (folder / _kept(number)).unlink(missing_ok=True)
             _forget_remains(folder)
         raise
     return written
@@ -183,7 +180,8 @@ def read(folder: Path) -> Saved:
 
 def versions(folder: Path) -> list[Description]:
     """All versions, oldest first."""
-    by_number: dict[int, Description] = {}
+    current = described(folder, CONFIG)  # which is kept before another one takes its place
+    by_number = {current.version: current}
     for file in (folder / VERSIONS).glob("*.json"):
         try:
             one = described(folder, f"{VERSIONS}/{file.name}")
