@@ -28,6 +28,7 @@ from rich.table import Table
 from remodal.cache import cache_folder
 from remodal.cli.console import progress_console
 from remodal.cli.progress import shown_on
+from remodal.learning.execution import learn
 from remodal.learning.results import peak_memory_bytes
 from remodal.methods import methods
 from remodal.streams.base import Column
@@ -55,7 +56,7 @@ def measured(items: int, classes: int, tasks: int) -> dict[str, Any]:
             columns += task.columns
             backbone.anchors(task.classes)  # a name is embedded once, whatever learns it
             started = time.process_time()
-            method.learn(task, Trainer(0, task.index))
+            learn(method, task, Trainer(0, task.index))
             spent.append(time.process_time() - started)
             if len(spent) % each == 0:
                 held = sum(tensor.nbytes for tensor in method.state().tensors.values())

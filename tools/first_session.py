@@ -139,11 +139,11 @@ def main() -> int:
     shell = Shell(FOLDER)
     try:
         text = BLOCK.sub(lambda found: renewed(found[0], shell), SESSION.read_text(encoding="utf-8"))
+        SESSION.write_text(text, encoding="utf-8")
         take_pictures(FOLDER)
     finally:
         shell.close()
         shutil.rmtree(FOLDER)
-    SESSION.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -28,6 +28,7 @@ from remodal.features.shared import open_store
 from remodal.features.source import Window
 from remodal.features.store import FeatureStore
 from remodal.learning.evaluate import accuracy
+from remodal.learning.execution import learn
 from remodal.learning.metrics import mean
 from remodal.learning.prepare import (
     prepare,
@@ -208,7 +209,7 @@ valid: a whole number, at least 0, at most 11
         learned = self.learned_.after(data, origin, *stated)
         if isinstance(task, Task):
             learned = self._holding(task, learned)
-        self.method.learn(data, Trainer(self.seed, data.index, progress=progress))
+        learn(self.method, data, Trainer(self.seed, data.index, progress=progress))
         self.learned_ = learned
         return self
 
@@ -454,7 +455,7 @@ valid: a whole number, at least 0, at most 11
             found.learned_ = Learned(arrived=self.learned_.arrived)
             for data, source in self._stored(store).tasks(change):
                 found.learned_ = found.learned_.after(data, source.origin, source.licences, self.learned_.depth_unit)
-                found.method.learn(data, Trainer(self.seed, data.index, progress=progress))
+                learn(found.method, data, Trainer(self.seed, data.index, progress=progress))
                 count()
         found.learned_ = replace(found.learned_, held_out=held_out.of(found.seen_))
         return found

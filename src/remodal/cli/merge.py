@@ -32,6 +32,7 @@ def command(
     """
     from remodal.cli.console import results_console, table
     from remodal.merging import merge
+    from remodal.report.words import plural
 
     done = merge(models, into, base, device=device, dtype=dtype, trust_backbone=trust_backbone)
     console = results_console()
@@ -42,4 +43,4 @@ def command(
     if rows:
         console.print("accuracy on what each holds out, among the classes that it knows")
         console.print(table(["model", "modality", "items", "given", "not given"], rows))
-    console.print(f"{done.folder}: {len(done.columns)} classes of {len(models)} models")
+    console.print(f"{done.folder}: {plural(len(done.columns), 'class')} of {len(models)} models")

@@ -22,6 +22,7 @@ def command(
     """
     from remodal.cli.console import results_console
     from remodal.errors import RemodalError
+    from remodal.report.words import plural
     from remodal.saved import changing, located, roll_back
 
     if version is not None and to not in (None, version):
@@ -29,4 +30,4 @@ def command(
     folder = located(model)
     with changing(folder):
         now = roll_back(folder, to if version is None else version)
-    results_console().print(f"{folder}: version {now.version}, {len(now.about.classes)} classes")
+    results_console().print(f"{folder}: version {now.version}, {plural(len(now.about.classes), 'class')}")

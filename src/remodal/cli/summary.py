@@ -24,7 +24,7 @@ def print_summary(results: dict[str, Any], console: Console) -> None:
     summary = results["summary"]
     console.print(
         f"{results['method']} on {results['stream']}, {results['backbone']}, order {results['order']}, "
-        f"seed {results['seed']}, {len(results['tasks'])} tasks"
+        f"seed {results['seed']}, {plural(len(results['tasks']), 'task')}"
     )
     measures = ("last", "average", "forgetting")
     rows = [[words, *(summary[name][measure] for measure in measures)] for name, words in SETTINGS.items()]

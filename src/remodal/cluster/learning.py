@@ -20,6 +20,7 @@ from remodal.cluster.tasks import tasks
 from remodal.errors import RemodalError
 from remodal.features.shared import open_store
 from remodal.features.store import KeyedTokens
+from remodal.learning.execution import learn
 from remodal.learning.opening import backbone_for, method_for
 from remodal.learning.settings import RunSettings
 from remodal.methods import Method
@@ -45,7 +46,7 @@ class ClusterLearning:
         """Learn the task with as many workers as it has items for."""
         hands = min(self.cluster.hands(1, 0), len(task.labels) // self.fewest)
         if not isinstance(method, Additive) or not isinstance(task.tokens, KeyedTokens) or hands < 2:
-            method.learn(task, trainer)
+            learn(method, task, trainer)
             return
         begun = method.begun(task, trainer)
         parts = [_sent(task.part(slice(hand, None, hands))) for hand in range(hands)]
@@ -89,7 +90,7 @@ def _learned(settings: RunSettings, engine: Engine, begun: State, part: _Sent) -
     with open_store(cache_folder() / "features") as store:
         tokens = store.tokens(part.tower, part.keys, part.lengths, features_alone=part.features_alone)
         labels = part.labels.to(backbone.engine.home)
-        method.learn(TaskData(part.index, part.columns, tokens, labels), Trainer(settings.seed, part.index))
+        learn(method, TaskData(part.index, part.columns, tokens, labels), Trainer(settings.seed, part.index))
     return method.state().on(torch.device("cpu"))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from remodal.features.extract import StemPass, extract
 from remodal.methods import Method
 from remodal.methods.base import TaskData
+from remodal.training.memory import give_back
 from remodal.training.parallel import ALONE, Team
 from remodal.training.trainer import Trainer
 
@@ -18,6 +19,7 @@ Learn = Callable[[Method, TaskData, Trainer], None]
 def learn(method: Method, task: TaskData, trainer: Trainer) -> None:
     """Let the method learn the task in this process."""
     method.learn(task, trainer)
+    give_back()
 
 
 @dataclass(frozen=True)

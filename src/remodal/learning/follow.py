@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from remodal.backbones import Engine
+from remodal.learning.execution import learn
 from remodal.learning.opening import method_for, open_stream_for
 from remodal.learning.settings import RunSettings
 from remodal.learning.together import Shares, agreed, begins
@@ -29,4 +30,4 @@ def follow(
             method.restore(state)
         for index, step in list(enumerate(prepared.steps))[learned:]:
             if step.train is not None:
-                method.learn(step.train, Trainer(settings.seed, index, team=team))
+                learn(method, step.train, Trainer(settings.seed, index, team=team))
