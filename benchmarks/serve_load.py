@@ -3,9 +3,10 @@
 A model learns ``everyday``; held-out items of all modalities are then asked, one a request, by 1, 8 and 64 clients that
 each ask again as soon as they have an answer: of ``remodal serve`` as it is, and of the same server with batches of
 one, in turns. The bare model answers the same items one after the other in a loop, decoding included. Every answer is
-compared with the bare model's. Then a class is taught while clients ask on. At the end a client asks for a sentence and
-a small picture in turns: alone, and beside one that sends 64 pictures of 64 million pixels a request, in 12.9 MB, and
-waits for the answer or hangs up. Exit status 1 where an answer failed or was wrong.
+compared with the bare model's. Then a class is taught, and another one forgotten, while clients ask on; and a client
+asks which of 64 items to label first. At the end a client asks for a sentence and a small picture in turns: alone, and
+beside one that sends 64 pictures of 64 million pixels a request, in 12.9 MB, and waits for the answer or hangs up. Exit
+status 1 where an answer failed or was wrong.
 """
 
 from __future__ import annotations
@@ -123,16 +124,39 @@ def figures(done: Sequence[Asked], seconds: float, expected: Mapping[int, Sequen
     }
 
 
-async def with_update(url: str, media: Sequence[bytes], lesson: Sequence[Item]) -> tuple[list[Asked], dict[str, Any]]:
-    """Eight clients ask while a class is taught, until the new version answers; and the job."""
-    files = [("files", (str(number), item.read())) for number, item in enumerate(lesson)]
+async def while_changed(
+    url: str, media: Sequence[bytes], route: str, **change: Any
+) -> tuple[list[Asked], dict[str, Any]]:
+    """What eight clients were answered while a request changed the model, until the new version answered; the job."""
     asking = asyncio.create_task(load(url, media, 8, SECONDS * 2))
     async with httpx.AsyncClient(base_url=url, timeout=120) as http:
-        job = (await http.post("/update", data={"label": "taught"}, files=files)).json()
+        job = (await http.post(route, **change)).json()
         while job["state"] in ("waiting", "running"):
             await asyncio.sleep(0.5)
             job = (await http.get(f"/jobs/{job['id']}")).json()
     return await asking, job
+
+
+def suggestions(url: str, media: Sequence[bytes]) -> dict[str, Any]:
+    """How fast it says which of 64 items to label first; failed: requests that don't tell of each item."""
+    some, taken, failed = [("files", (str(number), one)) for number, one in enumerate(media[:64])], [], 0
+    with httpx.Client(base_url=url, timeout=120) as http:
+        http.post("/suggest", files=some)
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
+            started = time.perf_counter()
+            answer = http.post("/suggest", files=some, data={"n": 64})
+            taken.append(time.perf_counter() - started)
+            told = answer.json() if answer.status_code == 200 else {}
+            counted = len(told.get("chosen", ())) + told.get("learned", 0) + told.get("copies", 0)
+            failed += counted + len(told.get("problems", ())) != len(some)
+    return {
+        "items a second": round(len(some) * len(taken) / sum(taken), 1),
+        "p50 ms": round(1000 * float(np.median(taken)), 1),
+        "requests": len(taken),
+        "failed": failed,
+        "wrong": 0,
+    }
 
 
 async def beside(url: str, media: Mapping[str, dict[str, Any]], heavy: bytes, *, stays: bool) -> dict[str, Any]:
@@ -195,15 +219,23 @@ def main() -> int:
                 found[f"{clients} clients, {name}"] = figures(done, SECONDS, expected)
         bare(model, media, 3.0)
         found["bare model in a loop"] = figures(bare(model, media, SECONDS), SECONDS, expected)
-        with server(folder) as url:
-            done, job = asyncio.run(with_update(url, media, lesson))
-        updated = remodal.load(folder)
-        expected[2] = [best.label for (best,) in updated.predict(media)]
-        found["8 clients, a class taught meanwhile"] = {
-            **figures(done, SECONDS * 2, expected),
-            "answered by the new version": sum(one.version == 2 for one in done),
-            "update": job["state"],
+        taught = [("files", (str(number), item.read())) for number, item in enumerate(lesson)]
+        modality = lesson[0].modality
+        changes: dict[str, tuple[str, dict[str, Any]]] = {
+            "taught": ("/update", {"data": {"label": "taught"}, "files": taught}),
+            "forgotten": ("/forget", {"data": {"classes": f"{modality}:taught"}}),
         }
+        for version, (what, (route, change)) in enumerate(changes.items(), 2):
+            with server(folder) as url:
+                done, job = asyncio.run(while_changed(url, media, route, **change))
+            expected[version] = [best.label for (best,) in remodal.load(folder).predict(media)]
+            found[f"8 clients, a class {what} meanwhile"] = {
+                **figures(done, SECONDS * 2, expected),
+                "answered by the new version": sum(one.version == version for one in done),
+                "change": job["state"],
+            }
+        with server(folder) as url:
+            found["what to label first, 64 items a request"] = suggestions(url, media)
         light: dict[str, dict[str, Any]] = {
             "sentence": {"data": {"texts": ["a red square"]}},
             "picture": {"files": {"files": ("x", solid(64))}},
