@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from remodal.adaptation.class_sums import ClassSums
 from remodal.adaptation.eigen import eigh
 from remodal.adaptation.summed import Term, directions, summed, total
 
@@ -125,7 +126,7 @@ class LowRankRidge:
         values, vectors = directions([(term.sign, term.held.factor) for term in terms])
         spare = total([(term.sign, term.held.spare) for term in terms]).clamp(min=0)
         sums = summed([term.holding(term.held.sums) for term in terms], classes)
-        return Sketch((values.sqrt()[:, None] * vectors).float(), spare, sums, values.diag())
+        return Sketch((values.sqrt()[:, None] * vectors).float(), spare, ClassSums.of(sums), values.diag())
 
     @property
     def factor(self) -> Tensor:
@@ -140,7 +141,7 @@ class LowRankRidge:
     @property
     def sketch(self) -> Sketch:
         """What takes in more items."""
-        return Sketch(self.factor, self.spare, self.sums, torch.zeros(0, 0).double())
+        return Sketch(self.factor, self.spare, ClassSums.of(self.sums), torch.zeros(0, 0).double())
 
     def check(self, width: int, classes: int) -> None:
         """ValueError where these aren't of features of that width and of so many classes."""
@@ -163,7 +164,7 @@ class Sketch:
 
     factor: Tensor
     spare: Tensor
-    sums: Tensor
+    sums: ClassSums
     known: Tensor
 
     def added(self, features: Tensor, labels: Tensor, classes: int) -> Sketch:
@@ -171,8 +172,7 @@ class Sketch:
 
         ``classes`` may have grown.
         """
-        new = self.sums.new_zeros(classes - len(self.sums), self.sums.shape[1])
-        sums = torch.cat([self.sums, new]).index_add_(0, labels, features)
+        sums = self.sums.added(features, labels, classes)
         return Sketch(torch.cat([self.factor, features]), self.spare, sums, self.known)
 
     @property
@@ -213,14 +213,15 @@ class Sketch:
 
     def rounded(self) -> LowRankRidge:
         """As it is kept."""
-        return LowRankRidge.rounded(self.factor, self.spare, self.sums)
+        return LowRankRidge.rounded(self.factor, self.spare, self.sums.whole())
 
     def solve(self, penalty: float) -> Tensor:
         """Weights ``[width, classes]`` by Woodbury's identity."""
-        ridge, onto = penalty + float(self.spare), (self.factor @ self.sums.T).double()
+        ridge, sums = penalty + float(self.spare), self.sums.whole()
+        onto = (self.factor @ sums.T).double()
         explained = torch.linalg.solve(_plus(self._products, ridge), onto).float()
         weights: Tensor = self.factor.T @ explained
-        weights.neg_().add_(self.sums.T).div_(ridge)  # they are as large as the sums: no copies
+        weights.neg_().add_(sums.T).div_(ridge)  # they are as large as the sums: no copies
         return weights
 
     def explaining(self, penalty: float, most: int) -> Tensor:
@@ -244,12 +245,17 @@ class Sketch:
         """
         values, vectors = self._spectrum
         items, labels = vectors[-len(labels) :: step], labels[::step]
-        own = functional.one_hot(labels, len(self.sums))
+        own = functional.one_hot(labels, self.sums.classes)
         ridges = torch.tensor(penalties, dtype=values.dtype)[:, None, None] + self.spare
         unexplained = (items.square() * (ridges / (values + ridges))).sum(2, keepdim=True).clamp(min=1e-6).float()
         shares = (items / (values + ridges)).flatten(0, 1).float()
-        # in the order that costs least: by way of the items where these are few and classes many
-        outputs: Tensor = torch.linalg.multi_dot([shares, vectors.T.float(), self.factor, self.sums.T])
+        asked, classes = shares @ vectors.T.float(), self.sums.classes
+        (rows, kept), width = asked.shape, self.factor.shape[1]
+        # in the order that costs less: by way of the items where these are few and classes many
+        if rows * width * (kept + classes) < kept * classes * (width + rows):
+            outputs = self.sums.products(asked @ self.factor)
+        else:
+            outputs = asked @ self.sums.products(self.factor)
         return (outputs.view(len(penalties), *own.shape) - (1 - unexplained) * own) / unexplained
 
 
