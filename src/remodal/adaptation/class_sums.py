@@ -29,7 +29,7 @@ class ClassSums:
 
     def added(self, items: Tensor, labels: Tensor, classes: int) -> ClassSums:
         """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``; ``classes`` may have grown."""
-        places = torch.cat([self.places, labels]).unique()
+        places: Tensor = torch.unique(torch.cat([self.places, labels]))
         gained = self.gained.new_zeros(len(places), self.gained.shape[1])
         gained[torch.searchsorted(places, self.places)] = self.gained
         gained.index_add_(0, torch.searchsorted(places, labels), items)
