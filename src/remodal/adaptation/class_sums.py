@@ -25,7 +25,7 @@ class ClassSums:
     @classmethod
     def of(cls, sums: Tensor) -> Self:
         """``sums`` ``[classes, width]``, and nothing that came since."""
-        return cls(sums, torch.zeros(0, dtype=torch.int64), sums[:0], len(sums))
+        return cls(sums, sums.new_zeros(0, dtype=torch.int64), sums[:0], len(sums))
 
     def added(self, items: Tensor, labels: Tensor, classes: int) -> ClassSums:
         """These and items ``[n, width]`` with labels ``[n]`` in ``range(classes)``; ``classes`` may have grown."""
