@@ -14,7 +14,7 @@ FILES = sorted(
     file
     for folder in FOLDERS
     for file in (ROOT / folder).rglob("*.py")
-    if ".venv" not in file.parts  # the peers' own
+    if ".venv" not in file.relative_to(ROOT).parts  # the peers' own
 )
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "pty", "commands"}
 CALLS = {
