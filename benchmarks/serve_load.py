@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -75,16 +75,15 @@ def server(model: Path, *settings: str) -> Iterator[str]:
         process.terminate()
 
 
-async def load(url: str, media: Sequence[bytes], clients: int, seconds: float) -> list[Asked]:
-    """What that many clients were answered."""
+async def load(url: str, media: Sequence[bytes], clients: int, over: Callable[[], bool]) -> list[Asked]:
+    """What that many clients were answered until it was over."""
     done: list[Asked] = []
     limits = httpx.Limits(max_connections=clients)
     async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
-        end = time.perf_counter() + seconds
 
         async def ask(client: int) -> None:
             item = client * 37
-            while time.perf_counter() < end:
+            while not over():
                 item = (item + 1) % len(media)
                 started = time.perf_counter()
                 answer = await http.post("/predict", files={"files": ("x", media[item])}, data={"top": 1})
@@ -99,11 +98,17 @@ async def load(url: str, media: Sequence[bytes], clients: int, seconds: float) -
     return done
 
 
+def after(seconds: float) -> Callable[[], bool]:
+    """Whether so much time has gone by."""
+    end = time.perf_counter() + seconds
+    return lambda: time.perf_counter() >= end
+
+
 def bare(model: remodal.Model, media: Sequence[bytes], seconds: float) -> list[Asked]:
     """What the model says in a loop, of one medium after the other, decoded in its turn."""
     done: list[Asked] = []
-    end, item = time.perf_counter() + seconds, 0
-    while time.perf_counter() < end:
+    over, item = after(seconds), 0
+    while not over():
         item = (item + 1) % len(media)
         started = time.perf_counter()
         (answer,) = model.answer_decoded([decoded(given("x", media[item], None), model.backbone)])
@@ -124,17 +129,31 @@ def figures(done: Sequence[Asked], seconds: float, expected: Mapping[int, Sequen
     }
 
 
-async def while_changed(
-    url: str, media: Sequence[bytes], route: str, **change: Any
-) -> tuple[list[Asked], dict[str, Any]]:
-    """What eight clients were answered while a request changed the model, until the new version answered; the job."""
-    asking = asyncio.create_task(load(url, media, 8, SECONDS * 2))
+class Changed(NamedTuple):
+    """What clients were answered while a request changed the model, and for ``SECONDS`` after.
+
+    seconds: until the change was done. state: of its job at the end.
+    """
+
+    done: list[Asked]
+    seconds: float
+    state: str
+
+
+async def while_changed(url: str, media: Sequence[bytes], route: str, **change: Any) -> Changed:
+    """Eight clients ask meanwhile."""
+    over = asyncio.Event()
+    asking = asyncio.create_task(load(url, media, 8, over.is_set))
+    started = time.perf_counter()
     async with httpx.AsyncClient(base_url=url, timeout=120) as http:
         job = (await http.post(route, **change)).json()
         while job["state"] in ("waiting", "running"):
             await asyncio.sleep(0.5)
             job = (await http.get(f"/jobs/{job['id']}")).json()
-    return await asking, job
+    taken = time.perf_counter() - started
+    await asyncio.sleep(SECONDS)
+    over.set()
+    return Changed(await asking, taken, job["state"])
 
 
 def suggestions(url: str, media: Sequence[bytes]) -> dict[str, Any]:
@@ -214,8 +233,8 @@ def main() -> int:
         for clients in CLIENTS:
             for name, settings in (("micro-batches", ()), ("batches of one", ("serve.batch=1",))):
                 with server(folder, *settings) as url:
-                    asyncio.run(load(url, media, clients, 3.0))
-                    done = asyncio.run(load(url, media, clients, SECONDS))
+                    asyncio.run(load(url, media, clients, after(3.0)))
+                    done = asyncio.run(load(url, media, clients, after(SECONDS)))
                 found[f"{clients} clients, {name}"] = figures(done, SECONDS, expected)
         bare(model, media, 3.0)
         found["bare model in a loop"] = figures(bare(model, media, SECONDS), SECONDS, expected)
@@ -227,12 +246,13 @@ def main() -> int:
         }
         for version, (what, (route, change)) in enumerate(changes.items(), 2):
             with server(folder) as url:
-                done, job = asyncio.run(while_changed(url, media, route, **change))
+                changed = asyncio.run(while_changed(url, media, route, **change))
             expected[version] = [best.label for (best,) in remodal.load(folder).predict(media)]
             found[f"8 clients, a class {what} meanwhile"] = {
-                **figures(done, SECONDS * 2, expected),
-                "answered by the new version": sum(one.version == version for one in done),
-                "change": job["state"],
+                **figures(changed.done, changed.seconds + SECONDS, expected),
+                "answered by the new version": sum(one.version == version for one in changed.done),
+                "seconds until it was done": round(changed.seconds, 1),
+                "change": changed.state,
             }
         with server(folder) as url:
             found["what to label first, 64 items a request"] = suggestions(url, media)

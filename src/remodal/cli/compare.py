@@ -51,6 +51,10 @@ def command(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The table's folder.", show_default="runs/STREAM-table")] = None,
+    extend: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="TABLE", help="A finished table's folder: its runs aren't made again; repeatable."),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Runs side by side, one thread each.", show_default="one a core; on a GPU at most 4"),
@@ -77,6 +81,11 @@ def command(
 
     \b
     remodal compare --stream everyday --methods comm --variant alone=comm --set alone.blend=false
+
+    A method of one's own beside those of a finished table, whose runs are taken from it; settings must be the same:
+
+    \b
+    remodal compare --stream everyday --methods all --seeds 2,3 --extend benchmarks/results/everyday
 
     With --tracker mlflow, or another tracker, each run is one of its runs too; the table's folder names their group.
 
@@ -114,8 +123,10 @@ def command(
     from remodal.training.parallel import ALONE
 
     with installed_with("experiments"):
+        from remodal.comparison.collect import read_finished
+        from remodal.comparison.extended import taken
         from remodal.comparison.page import write_table
-        from remodal.comparison.plan import Plan, listed, methods_listed, seeds_listed, variants_listed
+        from remodal.comparison.plan import Plan, listed, methods_listed, run_folder, seeds_listed, variants_listed
         from remodal.comparison.processes import Pool, Processes
         from remodal.comparison.time_limit import time_limit
         from remodal.comparison.work import run_side_by_side
@@ -138,6 +149,9 @@ def command(
     engine = Engine.of(device, dtype)
     reference = plan.reference(against)
     folder = out or Path("runs") / f"{name_of(stream)}-table"
+    others = taken(plan, folder, extend or ())
+    if others:
+        say(f"{len(others):,} of {plural(len(plan.cells), 'run')} are taken from {', '.join(map(str, extend or ()))}")
     told = partial(open_trackers, tuple(tracker or ()), folder.resolve().name)
     told()  # what isn't installed is better said before the first run
     torch.set_num_threads(default_threads())
@@ -150,9 +164,10 @@ def command(
             from remodal.cluster.jobs import ClusterJobs
 
             pool = ClusterJobs(0 if engine.device.type == "cpu" else 1 / ON_A_GPU, jobs)
-        failed, left = run_side_by_side(
-            plan.runs(folder), cache_folder(), pool, progress, over, engine, told, execution.stem_pass
-        )
+        runs = plan.runs(folder)
+        for one in others:
+            del runs[run_folder(folder, one.cell)]
+        failed, left = run_side_by_side(runs, cache_folder(), pool, progress, over, engine, told, execution.stem_pass)
         if left:
             done = f"{len(plan.cells) - left - len(failed):,} of {plural(len(plan.cells), 'run')} are done"
             ill = f", {len(failed):,} failed" if failed else ""
@@ -161,7 +176,7 @@ def command(
         if len(failed) == len(plan.cells):
             raise typer.Exit(SOME_FAILED)
         with progress.work("table", 1) as count:
-            rows = write_table(plan, folder, reference)
+            rows = write_table(plan, read_finished(plan, folder, others), folder, reference)
             count()
     console = results_console()
     console.print(_summary(rows))

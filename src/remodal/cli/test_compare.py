@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import runpy
 import shutil
@@ -19,8 +20,8 @@ from remodal.cli.conftest import Cli
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "verify.py"
 Verify = Callable[..., tuple[int, str]]
 LEFT = {
-    "cells.csv", "differences.csv", "figures", "predictions.parquet", "runs", "settings.json", "table.csv",
-    "table.html", "table.md",
+    "cells.csv", "differences.csv", "figures", "predictions.parquet", "results.parquet", "runs", "settings.json",
+    "table.csv", "table.html", "table.md",
 }  # fmt: skip
 TEXTS = {"tea": "hot tea", "ship": "a ship", "rain": "rain and wind", "chess": "a game of chess"}
 
@@ -168,6 +169,69 @@ def test_a_table_grows_over_several_commands_and_machines(
     assert cli(*arguments, "--seeds", "0,1", "--out", "together").exit_code == 0
     assert Path("together/cells.csv").read_bytes() == cells
     assert not Path("nowhere").exists()
+
+
+def test_another_tables_runs_are_taken_from_it(cli: Cli, sentences: Path, verify: Verify) -> None:
+    arguments = (
+        "compare", "--stream", sentences, "--orders", "random", "--set", "stream.classes_per_task=2", "--jobs", "1",
+    )  # fmt: skip
+    table = ("--methods", "nearest-mean,ridge,zero-shot", "--seeds", "0,1")
+    whole, other = Path("whole"), Path("other")
+    assert cli(*arguments, *table, "--out", whole).exit_code == 0
+    assert cli(*arguments, "--methods", "ridge,nearest-mean", "--seeds", "1,0", "--out", other).exit_code == 0
+    shutil.rmtree(other / "runs")  # as a table that someone has published
+
+    grown = cli(*arguments, *table, "--out", "grown", "--extend", other)
+    assert grown.exit_code == 0, grown.output
+    assert "4 of 6 runs are taken from other" in grown.stderr
+    made = {path.name for path in Path("grown/runs").iterdir()}
+    assert made == {"random-0-zero-shot-shared", "random-1-zero-shot-shared"}
+    assert verify("grown")[0] == 0
+    answers = [pq.read_table(folder / "predictions.parquet").to_pylist() for folder in (Path("grown"), whole)]
+    assert answers[0] == answers[1]
+    assert [row[:-2] for row in read_rows("grown")] == [row[:-2] for row in read_rows(whole)]  # all but what it cost
+    kept = pq.read_table("grown/results.parquet").to_pylist()
+    of_other = pq.read_table(other / "results.parquet").to_pylist()
+    assert all(row in kept for row in of_other)
+
+    # in its own folder, with nothing left to do: neither the data nor the frozen features are needed
+    sentences.rename(sentences.with_name("elsewhere"))
+    assert cli(*arguments, *table, "--out", other, "--extend", "grown").exit_code == 0
+    assert (other / "cells.csv").read_bytes() == Path("grown/cells.csv").read_bytes()
+
+
+def test_another_tables_runs_are_of_the_same_settings(cli: Cli, sentences: Path) -> None:
+    arguments = ("compare", "--stream", sentences, "--orders", "random", "--seeds", "0", "--methods", "ridge")
+    assert cli(*arguments, "--set", "ridge.width=30", "--out", "table").exit_code == 0
+    narrow = cli(*arguments, "--set", "ridge.width=2", "--out", "narrow", "--extend", "table")
+    assert narrow.exit_code == 2
+    assert narrow.stderr.splitlines() == [
+        "remodal: table: random-0-ridge-shared: was made with settings.method.width 30, and 2 is asked for; "
+        "valid: the table's own settings, or no --extend"
+    ]
+    assert not Path("narrow").exists()
+
+    for damaged, says in (("cut", "can't be read"), ("other", "found no column results"), ("gone", "there is none")):
+        folder = Path(damaged)
+        shutil.copytree("table", folder)
+        kept = folder / "results.parquet"
+        if damaged == "cut":
+            kept.write_bytes(kept.read_bytes()[:-20])
+        elif damaged == "other":
+            shutil.copy(folder / "predictions.parquet", kept)
+        else:
+            kept.unlink()
+        failed = cli(*arguments, "--out", "fourth", "--extend", folder)
+        assert failed.exit_code == 2
+        assert f"{kept}: {says}" in failed.stderr
+        assert "valid: the folder of a finished table" in failed.stderr
+        assert failed.stderr.count("\n") == 1
+
+
+def read_rows(table: Path | str) -> list[list[str]]:
+    """Of ``cells.csv``."""
+    with (Path(table) / "cells.csv").open(newline="") as file:
+        return list(csv.reader(file))
 
 
 def test_time_for_nothing_is_a_mistake(

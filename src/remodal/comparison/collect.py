@@ -1,10 +1,11 @@
-"""What the cells have left, gathered: ``cells.csv`` and ``predictions.parquet``."""
+"""What the cells have left, gathered: ``cells.csv``, ``results.parquet`` and ``predictions.parquet``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,21 @@ COLUMNS = (
 )  # fmt: skip
 ANSWERS = {"item": "item", "truth": "label", "aware": "aware", "agnostic": "agnostic"}
 """Columns of ``predictions.parquet``, and what a run calls them."""
+PREDICTIONS = "predictions.parquet"
+KEPT = "results.parquet"
+COMPRESSION = 19
+"""Of zstd: what hundreds of runs say is much alike, and it is written once."""
 
 Value = float | int | None
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished cell and its ``results.json``."""
+    """A finished cell and its ``results.json``. answers: reads its rows of ``predictions.parquet``, ``ANSWERS``."""
 
     cell: Cell
     results: Mapping[str, Any]
+    answers: Callable[[], pa.Table]
 
     @cached_property
     def measures(self) -> dict[str, Value]:
@@ -61,10 +67,19 @@ class Finished:
         }
 
 
-def read_finished(plan: Plan, out: Path) -> list[Finished]:
-    """The plan's cells that are finished, in its order."""
-    folders = {cell: run_folder(out, cell) for cell in plan.cells}
-    return [Finished(cell, read_results(folder)) for cell, folder in folders.items() if (folder / RESULTS).exists()]
+def read_finished(plan: Plan, out: Path, others: Sequence[Finished] = ()) -> list[Finished]:
+    """The plan's cells that are finished in ``out``, and the others, in the plan's order."""
+    found = {one.cell: one for one in others}
+    for cell in plan.cells:
+        folder = run_folder(out, cell)
+        if is_finished(folder):
+            found[cell] = Finished(cell, read_results(folder), partial(_answers, folder))
+    return [found[cell] for cell in plan.cells if cell in found]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in it is."""
+    return (folder / RESULTS).exists()
 
 
 def write_cells(stream: str, finished: Sequence[Finished], path: Path) -> None:
@@ -73,14 +88,20 @@ def write_cells(stream: str, finished: Sequence[Finished], path: Path) -> None:
     write_csv(path, COLUMNS, [[cell[name] for name in COLUMNS] for cell in cells])
 
 
+def write_results(stream: str, finished: Sequence[Finished], out: Path) -> None:
+    """The whole ``results.json`` of every cell, as text: with the predictions it stands for the folders of the runs."""
+    rows = [{"stream": stream, **one.cell._asdict(), "results": json.dumps(one.results)} for one in finished]
+    _write(pa.Table.from_pylist(rows), out / KEPT)
+
+
 def write_predictions(stream: str, finished: Sequence[Finished], out: Path) -> None:
     """The final answer to every held-out item of every cell."""
     tables = []
     for one in finished:
-        answers = pq.read_table(run_folder(out, one.cell) / "predictions.parquet", columns=list(ANSWERS.values()))
+        answers = one.answers()
         own = {"stream": stream, **one.cell._asdict()}
         columns = {name: pa.array([value] * len(answers)) for name, value in own.items()}
-        columns |= {name: answers[theirs].combine_chunks() for name, theirs in ANSWERS.items()}
+        columns |= {name: answers[name].combine_chunks() for name in ANSWERS}
         tables.append(
             pa.table(
                 {
@@ -89,5 +110,15 @@ def write_predictions(stream: str, finished: Sequence[Finished], out: Path) -> N
                 }
             )
         )
-    with replacing(out / "predictions.parquet") as part:
-        pq.write_table(pa.concat_tables(tables).unify_dictionaries(), part, compression="zstd")
+    _write(pa.concat_tables(tables).unify_dictionaries(), out / PREDICTIONS)
+
+
+def _answers(folder: Path) -> pa.Table:
+    """Of a run's folder."""
+    found = pq.read_table(folder / "predictions.parquet", columns=list(ANSWERS.values()))
+    return found.rename_columns(list(ANSWERS))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with replacing(path) as part:
+        pq.write_table(table, part, compression="zstd", compression_level=COMPRESSION)

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from remodal.backbones import Backbone, Engine, registered
+from remodal.backbones import Backbone, Engine
 from remodal.errors import RemodalError
 from remodal.features.progress import Progress, Silent
 from remodal.files import write_json
@@ -35,7 +35,6 @@ from remodal.learning.told import Course
 from remodal.learning.tracking import Tracking
 from remodal.methods import Method
 from remodal.methods.base import State
-from remodal.streams import StreamSettings
 from remodal.streams.base import Column
 from remodal.trackers.base import Tracker
 from remodal.training.trainer import Trainer
@@ -178,11 +177,7 @@ def _claim(settings: RunSettings, engine: Engine, out: Path, resume: bool) -> di
     asked, begins_on = settings.as_json(), {"device": engine.device.type, "dtype": engine.name}
     config = out / "settings.json"
     if (out / RESULTS).exists() or (out / CHECKPOINT).exists():
-        found = json.loads(config.read_text())
-        # what the run's version did not know of stands at its default
-        defaults = {"stream": StreamSettings(), "backbone": registered(settings.backbone).options()}
-        for group, default in defaults.items():
-            found["settings"][group] = {**default.model_dump(mode="json"), **found["settings"].get(group, {})}
+        found = settings.completed(json.loads(config.read_text()))
         begun_on = {name: found.pop(name, begins_on[name]) for name in begins_on}
         if not resume and (out / RESULTS).exists():
             name = shlex.quote(str(out))

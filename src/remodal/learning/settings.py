@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -28,6 +29,16 @@ class RunSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     stream_options: StreamSettings = StreamSettings()
     backbone_options: dict[str, Any] = Field(default_factory=dict)
+
+    def completed(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """What :meth:`as_json` once gave; what that version did not know of stands at its default."""
+        from remodal.backbones import registered
+
+        defaults = {"stream": StreamSettings(), "backbone": registered(self.backbone).options()}
+        groups = dict(recorded["settings"])
+        for group, default in defaults.items():
+            groups[group] = {**default.model_dump(mode="json"), **groups.get(group, {})}
+        return {**recorded, "settings": groups}
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, with every setting's value, defaults too."""

@@ -44,11 +44,22 @@ def read_results(folder: Path) -> dict[str, Any]:
         raise RemodalError(f"{folder}: {reason}") from None
     except ValueError as error:
         raise RemodalError(f"{path}: found no JSON ({error}); valid: what a run wrote") from None
+    return checked_results(results, str(path))
+
+
+def checked_results(results: Any, where: str) -> dict[str, Any]:
+    """What JSON gave, as the content of a ``results.json``.
+
+    where: it was found, for a person.
+
+    Raises:
+        RemodalError: It isn't a whole one of the schema that is known here.
+    """
     schema = results.get("schema") if isinstance(results, dict) else None
     if schema != SCHEMA:
-        raise RemodalError(f"{path}: found schema {schema!r}; valid: {SCHEMA}")
+        raise RemodalError(f"{where}: found schema {schema!r}; valid: {SCHEMA}")
     if missing := [section for section in SECTIONS if section not in results]:
-        raise RemodalError(f"{path}: found no {', '.join(missing)}; valid: what a run wrote")
+        raise RemodalError(f"{where}: found no {', '.join(missing)}; valid: what a run wrote")
     found: dict[str, Any] = results
     return found
 

@@ -1,0 +1,78 @@
+"""Runs that another table has: what it keeps of them stands for their folders, on any machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from remodal.comparison.collect import ANSWERS, KEPT, PREDICTIONS, Finished, is_finished
+from remodal.comparison.plan import Cell, Plan, run_folder
+from remodal.errors import RemodalError
+from remodal.learning.settings import RunSettings
+from remodal.report.folder import checked_results
+
+VALID = "valid: the folder of a finished table, with its results.parquet and predictions.parquet"
+
+
+def taken(plan: Plan, out: Path, tables: Sequence[Path]) -> list[Finished]:
+    """The plan's cells that other tables have finished, and ``out`` has not; each from the first table that has it.
+
+    Raises:
+        RemodalError: One of ``tables`` is no table's folder, or has one of the plan's cells with other settings.
+    """
+    found: dict[Cell, Finished] = {}
+    for table in tables:
+        found = {one.cell: one for one in _cells_of(plan, table)} | found
+    return [one for cell, one in found.items() if not is_finished(run_folder(out, cell))]
+
+
+def _cells_of(plan: Plan, table: Path) -> list[Finished]:
+    kept, predictions = _read(table, KEPT), _read(table, PREDICTIONS)
+    rows = {Cell(*(row[name] for name in Cell._fields)): row["results"] for row in kept.to_pylist()}
+    found = []
+    for cell in plan.cells:
+        if cell in rows:
+            results = checked_results(json.loads(rows[cell]), f"{table / KEPT}: {cell.name}")
+            _refuse_others(plan.settings(cell), results, f"{table}: {cell.name}")
+            found.append(Finished(cell, results, partial(_answers, predictions, cell)))
+    return found
+
+
+def _read(table: Path, name: str) -> pa.Table:
+    try:
+        found = pq.read_table(table / name)
+    except (OSError, pa.ArrowException) as error:
+        reason = "there is none" if not (table / name).exists() else f"can't be read ({error})"
+        raise RemodalError(f"{table / name}: {reason}; {VALID}") from None
+    needed = (*Cell._fields, *(ANSWERS if name == PREDICTIONS else ["results"]))
+    if missing := [column for column in needed if column not in found.column_names]:
+        raise RemodalError(f"{table / name}: found no column {', '.join(missing)}; {VALID}")
+    return found
+
+
+def _refuse_others(asked: RunSettings, results: Mapping[str, Any], where: str) -> None:
+    for name, ours, theirs in _differing(asked.as_json(), asked.completed(results)):
+        reason = f"was made with {name} {theirs!r}, and {ours!r} is asked for"
+        raise RemodalError(f"{where}: {reason}; valid: the table's own settings, or no --extend")
+
+
+def _differing(asked: Mapping[str, Any], found: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Names, joined by dots, of what differs, and both values; None where it isn't there."""
+    for name, value in asked.items():
+        theirs = found.get(name)
+        if isinstance(value, Mapping) and isinstance(theirs, Mapping):
+            yield from _differing(value, theirs, f"{of}{name}.")
+        elif value != theirs:
+            yield f"{of}{name}", value, theirs
+
+
+def _answers(predictions: pa.Table, cell: Cell) -> pa.Table:
+    own = reduce(pc.and_, (pc.equal(predictions[name], value) for name, value in cell._asdict().items()))
+    return predictions.filter(own).select(list(ANSWERS))
