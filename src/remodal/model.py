@@ -519,9 +519,10 @@ valid: a whole number, at least 0, at most 11
         trusted(folder, told.backbone, told.backbone_settings, trust_backbone)
         loaded, engine = cls.__new__(cls), Engine.of(device, dtype or told.dtype)
         try:
+            settings = methods.get(told.method).options.without_gone(told.settings)
             loaded._begin(
-                told.method, told.backbone, told.seed, told.features, cache, engine, told.settings,
-                told.backbone_settings, modalities,
+                told.method, told.backbone, told.seed, told.features, cache, engine, settings, told.backbone_settings,
+                modalities,
             )  # fmt: skip
         except RemodalError as error:
             raise RemodalError(f"{folder}: {error}") from None

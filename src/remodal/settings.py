@@ -28,6 +28,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     prefix: ClassVar[str] = ""
+    gone: ClassVar[frozenset[str]] = frozenset()
+    """Names that were settings once: what was saved then may state them."""
+
+    @classmethod
+    def without_gone(cls, values: Mapping[str, object]) -> dict[str, object]:
+        """What was saved, less the settings that there are no more."""
+        return {name: value for name, value in values.items() if name not in cls.gone}
 
     @classmethod
     def checked(cls, values: Mapping[str, object]) -> Self:

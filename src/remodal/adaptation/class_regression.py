@@ -2,10 +2,10 @@
 
 Ridge regression on ``[u, ReLU(u W) / sqrt(k), 1]``, u the features less the mean of the modality's first task, W drawn
 once (RanPAC: McDonnell et al., NeurIPS 2023, with the features themselves beside the random ones). The Gram matrix is
-kept by its leading directions, in 16 bits a number. Classes with many items are held back a little, and what speaks for
-a class speaks a little for classes with near names (cosine of the text anchors). The penalty is the one of a few under
-which items are likeliest that the regression has not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a
-task; :mod:`remodal.adaptation.calibration`).
+kept by its leading directions, in 16 bits a number. The mean of a class's outputs, which is its share of all items, is
+taken from them, so that a class of many items isn't favoured. The penalty is the one of a few under which items are
+likeliest that the regression has not seen (leave-one-out, in closed form, of at most ``CHUNK`` items a task;
+:mod:`remodal.adaptation.calibration`).
 
 A task is learned a chunk of items at a time, so that seconds an item and memory don't depend on how many it has.
 Weights are solved when an answer is asked for, so that a task costs no more where many classes are known.
@@ -26,7 +26,6 @@ from remodal.adaptation.calibration import OUTPUTS, Calibration
 from remodal.adaptation.columns import joined
 from remodal.adaptation.first_sight import features_under
 from remodal.adaptation.lift import Lift
-from remodal.adaptation.near import NearNames, mixed
 from remodal.adaptation.ridge import LowRankRidge
 from remodal.adaptation.rows import Rows, mean
 from remodal.adaptation.summed import terms_of, total
@@ -43,8 +42,7 @@ class Fitting:
     """How regressions of a tower are fitted.
 
     lift: what they see of features. rank: directions of a Gram matrix that are kept. strengths: penalties that are
-    tried, over an item's mean square. names: share of what speaks for a class that speaks for near names too. balance:
-    weights are divided by this power of the class's size.
+    tried, over an item's mean square.
     """
 
     backbone: Backbone
@@ -52,8 +50,6 @@ class Fitting:
     lift: Lift
     rank: int
     strengths: tuple[float, ...]
-    names: float
-    balance: float
 
     def anchors(self, columns: Sequence[Column]) -> Tensor:
         """The places of the classes' names in the text space ``[classes, d]``."""
@@ -75,7 +71,6 @@ class ClassRegression:
     moments: LowRankRidge
     square: Tensor
     calibration: Calibration
-    near: NearNames
     stored: Tensor
 
     def __post_init__(self) -> None:
@@ -105,7 +100,6 @@ class ClassRegression:
             moments=LowRankRidge.empty(how.lift.width),
             square=torch.tensor(0.0, dtype=torch.float64),
             calibration=Calibration.empty(len(how.strengths)),
-            near=NearNames.empty(),
             stored=torch.zeros(0),
         )
 
@@ -121,7 +115,6 @@ class ClassRegression:
         sums = Calibration.empty(strengths).losses.shape
         if self.calibration.losses.shape != sums:
             raise ValueError(f"losses of {self.name} of another shape than {tuple(sums)}")
-        self.near.check(len(self.columns))
 
     def learned(self, tokens: Tokens, labels: Tensor, columns: Sequence[Column], how: Fitting) -> Self:
         """After items with labels ``[n]``, positions in ``columns``; one chunk after the other is lifted."""
@@ -130,8 +123,6 @@ class ClassRegression:
         anchors = how.anchors(known)
         counts = torch.bincount(labels, minlength=len(known)).float()
         counts[: len(self.columns)] += self.moments.counts
-        near = self.near.grown(anchors)
-        mixing = near.mixing(counts, how.names, how.balance)
         moments, calibration, squares = self.moments.sketch, self.calibration, self.square
         # about as many items at a time as directions are kept: cutting off costs more in smaller steps
         pieces = chunks(len(labels), max(CHUNK, how.rank))
@@ -145,9 +136,9 @@ class ClassRegression:
                 penalties = [strength * float(square.mean()) for strength in how.strengths]
                 left_out = moments.left_out(own, penalties, step)
                 nearness = aligned(how.tower, None, how.tower.features(tokens[rows][::step])) @ anchors.T
-                calibration = calibration.added(mixed(left_out, mixing), own[::step], nearness)
+                calibration = calibration.added(left_out - shares(counts), own[::step], nearness)
             moments = moments.cut(how.rank)
-        return self._now(known, moments.rounded(), squares, calibration, near)
+        return self._now(known, moments.rounded(), squares, calibration)
 
     @classmethod
     def added_up(cls, signed: Sequence[tuple[float, Self]], how: Fitting) -> Self:
@@ -156,24 +147,20 @@ class ClassRegression:
         moments = LowRankRidge.added_up(terms, len(columns)).cut(how.rank).rounded()
         calibration = Calibration.added_up([(sign, one.calibration) for sign, one in signed])
         squares = total([(sign, one.square) for sign, one in signed])
-        return signed[0][1]._now(columns, moments, squares, calibration, NearNames.empty().grown(how.anchors(columns)))
+        return signed[0][1]._now(columns, moments, squares, calibration)
 
-    def _now(
-        self, columns: list[Column], moments: LowRankRidge, square: Tensor, calibration: Calibration, near: NearNames
-    ) -> Self:
+    def _now(self, columns: list[Column], moments: LowRankRidge, square: Tensor, calibration: Calibration) -> Self:
         """With other statistics, from which weights are to be solved."""
         none = torch.zeros(0)
-        return replace(
-            self, columns=columns, moments=moments, square=square, calibration=calibration, near=near, stored=none
-        )
+        return replace(self, columns=columns, moments=moments, square=square, calibration=calibration, stored=none)
 
     def weights(self, how: Fitting) -> Tensor:
         """``[lifted, classes]``, solved when they are first asked for."""
         if len(self.stored):
             return self.stored
         if self._solved is None:
-            mixing = self.near.grown(how.anchors(self.columns)).mixing(self.moments.counts, how.names, how.balance)
-            self._solved = mixed(self.moments.sketch.solve(self._penalty(how)), mixing)
+            self._solved = self.moments.sketch.solve(self._penalty(how))
+            self._solved[-1] -= shares(self.moments.counts)  # the last feature is 1
         return self._solved
 
     def _penalty(self, how: Fitting) -> float:
@@ -197,3 +184,8 @@ class ClassRegression:
         if self.prompts.numel():
             return features, features @ lift.w
         return features, how.tower.remembered(tokens, lift, lambda: features @ lift.w)
+
+
+def shares(counts: Tensor) -> Tensor:
+    """Of all items that each class has ``[classes]``: the mean of its targets, and so of its outputs."""
+    return counts / counts.sum()

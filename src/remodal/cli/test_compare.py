@@ -211,6 +211,16 @@ def test_another_tables_runs_are_of_the_same_settings(cli: Cli, sentences: Path)
     ]
     assert not Path("narrow").exists()
 
+    kept = pq.read_table("table/results.parquet")
+    (row,) = kept.to_pylist()
+    ran = json.loads(row["results"])
+    ran["settings"]["method"]["gone"] = 1  # a setting that there was when the table was made
+    Path("earlier").mkdir()
+    pq.write_table(pa.Table.from_pylist([{**row, "results": json.dumps(ran)}]), "earlier/results.parquet")
+    shutil.copy("table/predictions.parquet", "earlier")
+    earlier = cli(*arguments, "--set", "ridge.width=30", "--out", "narrow", "--extend", "earlier")
+    assert (earlier.exit_code, "settings.method.gone 1, and None is asked for" in earlier.stderr) == (2, True)
+
     for damaged, says in (("cut", "can't be read"), ("other", "found no column results"), ("gone", "there is none")):
         folder = Path(damaged)
         shutil.copytree("table", folder)

@@ -58,19 +58,21 @@ def _read(table: Path, name: str) -> pa.Table:
 
 
 def _refuse_others(asked: RunSettings, results: Mapping[str, Any], where: str) -> None:
-    for name, ours, theirs in _differing(asked.as_json(), asked.completed(results)):
-        reason = f"was made with {name} {theirs!r}, and {ours!r} is asked for"
+    ours = asked.as_json()
+    theirs = asked.completed({name: results.get(name) for name in ours})
+    for name, wanted, found in _differing(ours, theirs):
+        reason = f"was made with {name} {found!r}, and {wanted!r} is asked for"
         raise RemodalError(f"{where}: {reason}; valid: the table's own settings, or no --extend")
 
 
-def _differing(asked: Mapping[str, Any], found: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _differing(asked: dict[str, Any], found: dict[str, Any], of: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Names, joined by dots, of what differs, and both values; None where it isn't there."""
-    for name, value in asked.items():
-        theirs = found.get(name)
-        if isinstance(value, Mapping) and isinstance(theirs, Mapping):
-            yield from _differing(value, theirs, f"{of}{name}.")
-        elif value != theirs:
-            yield f"{of}{name}", value, theirs
+    for name in asked | found:
+        wanted, made = asked.get(name), found.get(name)
+        if isinstance(wanted, dict) and isinstance(made, dict):
+            yield from _differing(wanted, made, f"{of}{name}.")
+        elif wanted != made:
+            yield f"{of}{name}", wanted, made
 
 
 def _answers(predictions: pa.Table, cell: Cell) -> pa.Table:

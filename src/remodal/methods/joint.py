@@ -149,7 +149,6 @@ def joint_of(method: type[Method]) -> type[Method]:
 class JointSettings(RemodalSettings):
     """Settings of ``joint``."""
 
-    names: float = Field(0.25, ge=0, description="share of what speaks for a class that speaks for near names too")
     rank: int = Field(
         2048, ge=1, le=100_000, description="directions of a modality's Gram matrix: of so many items, all"
     )

@@ -46,6 +46,7 @@ from remodal.training.trainer import Recipe, Trainer
 class RemodalSettings(Settings):
     """Settings of ``remodal``."""
 
+    gone: ClassVar[frozenset[str]] = frozenset({"balance", "names"})
     width: int = Field(4000, ge=1, le=20_000, description="random features")
     rank: int = Field(512, ge=1, le=100_000, description="directions of a modality's Gram matrix")
     strength: float | None = Field(
@@ -54,8 +55,6 @@ class RemodalSettings(Settings):
     router_strength: float | None = Field(
         None, gt=0, description="penalty of the router's regression, over its Gram's mean diagonal; null: from the data"
     )
-    balance: float = Field(0.3, ge=0, description="weights are divided by this power of the class's size")
-    names: float = Field(0.5, ge=0, description="share of what speaks for a class that speaks for near names too")
     router_sharpness: float | None = Field(None, gt=0, description="of the router's softmax; null: from the data")
     adapt: bool | None = Field(
         None,
@@ -198,9 +197,7 @@ class Remodal(Additive[Regressions]):
     def fitting(self, tower: Tower) -> Fitting:
         """How a tower's regressions are fitted."""
         chosen = self.settings
-        return Fitting(
-            self.backbone, tower, self.lift(tower), chosen.rank, self._strengths, chosen.names, chosen.balance
-        )
+        return Fitting(self.backbone, tower, self.lift(tower), chosen.rank, self._strengths)
 
     def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""

@@ -53,6 +53,22 @@ def test_a_penalty_that_is_stated_is_the_one() -> None:
     assert modality.calibration.losses.shape[0] == 1
 
 
+def test_a_class_of_many_items_is_not_favoured() -> None:
+    """An output's mean is 0 whatever the class's size: what tells nothing of the classes is taken for each of them."""
+    (task,) = toy_stream([("image", ["many", "few", "fewer"])], items=60).tasks
+    kept = torch.cat([(task.train.labels == label).nonzero()[:size, 0] for label, size in enumerate((60, 12, 6))])
+    uneven = replace(task.train, tokens=task.train.tokens[kept], labels=task.train.labels[kept])
+    method = Remodal(ToyBackbone(), RemodalSettings(width=64, strength=0.1), 0)
+    method.learn(uneven, Trainer(0, 0))
+    tower = method.backbone.towers["vision"]
+    (modality,) = method.parts_["vision"].modalities
+    outputs = modality.outputs(uneven.tokens, [0, 1, 2], method.fitting(tower))
+    assert outputs.mean(0).abs().max() < 0.05
+    right = accuracy(method, task, task.columns).aware
+    assert right is not None
+    assert right > 0.9
+
+
 def test_sums_that_are_not_of_the_penalties_that_the_settings_try_are_refused() -> None:
     free, _ = learned(RemodalSettings(width=64))
     stated = Remodal(ToyBackbone(), RemodalSettings(width=64, strength=0.03), 0)
