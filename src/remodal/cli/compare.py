@@ -85,7 +85,7 @@ def command(
     A method of one's own beside those of a finished table, whose runs are taken from it; settings must be the same:
 
     \b
-    remodal compare --stream everyday --methods all --seeds 2,3 --extend benchmarks/results/everyday
+    remodal compare --stream everyday --methods all --seeds 2 --extend benchmarks/results/everyday
 
     With --tracker mlflow, or another tracker, each run is one of its runs too; the table's folder names their group.
 
