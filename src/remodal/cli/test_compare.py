@@ -211,8 +211,7 @@ def test_another_tables_runs_are_of_the_same_settings(cli: Cli, sentences: Path)
     ]
     assert not Path("narrow").exists()
 
-    kept = pq.read_table("table/results.parquet")
-    (row,) = kept.to_pylist()
+    (row,) = pq.read_table("table/results.parquet").to_pylist()
     ran = json.loads(row["results"])
     ran["settings"]["method"]["gone"] = 1  # a setting that there was when the table was made
     Path("earlier").mkdir()
@@ -221,7 +220,10 @@ def test_another_tables_runs_are_of_the_same_settings(cli: Cli, sentences: Path)
     earlier = cli(*arguments, "--set", "ridge.width=30", "--out", "narrow", "--extend", "earlier")
     assert (earlier.exit_code, "settings.method.gone 1, and None is asked for" in earlier.stderr) == (2, True)
 
-    for damaged, says in (("cut", "can't be read"), ("other", "found no column results"), ("gone", "there is none")):
+    for damaged, says in (
+        ("cut", "can't be read"), ("other", "found no column results"), ("gone", "there is none"),
+        ("torn", "random-0-ridge-shared: found no JSON"),
+    ):  # fmt: skip
         folder = Path(damaged)
         shutil.copytree("table", folder)
         kept = folder / "results.parquet"
@@ -229,6 +231,8 @@ def test_another_tables_runs_are_of_the_same_settings(cli: Cli, sentences: Path)
             kept.write_bytes(kept.read_bytes()[:-20])
         elif damaged == "other":
             shutil.copy(folder / "predictions.parquet", kept)
+        elif damaged == "torn":
+            pq.write_table(pa.Table.from_pylist([{**row, "results": row["results"][:-9]}]), kept)
         else:
             kept.unlink()
         failed = cli(*arguments, "--out", "fourth", "--extend", folder)
@@ -236,6 +240,12 @@ def test_another_tables_runs_are_of_the_same_settings(cli: Cli, sentences: Path)
         assert f"{kept}: {says}" in failed.stderr
         assert "valid: the folder of a finished table" in failed.stderr
         assert failed.stderr.count("\n") == 1
+
+    answers = Path("fourth/predictions.parquet")
+    shutil.copytree("table", "fourth")
+    pq.write_table(pq.read_table(answers).slice(0, 0), answers)
+    failed = cli(*arguments, "--set", "ridge.width=30", "--out", "fifth", "--extend", "fourth")
+    assert (failed.exit_code, "found no answer of random-0-ridge-shared" in failed.stderr) == (2, True)
 
 
 def read_rows(table: Path | str) -> list[list[str]]:

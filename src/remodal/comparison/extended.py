@@ -35,14 +35,28 @@ def taken(plan: Plan, out: Path, tables: Sequence[Path]) -> list[Finished]:
 
 def _cells_of(plan: Plan, table: Path) -> list[Finished]:
     kept, predictions = _read(table, KEPT), _read(table, PREDICTIONS)
-    rows = {Cell(*(row[name] for name in Cell._fields)): row["results"] for row in kept.to_pylist()}
+    rows = {_cell(row): row["results"] for row in kept.to_pylist()}
+    answered = {_cell(row) for row in predictions.group_by(list(Cell._fields)).aggregate([]).to_pylist()}
     found = []
     for cell in plan.cells:
         if cell in rows:
-            results = checked_results(json.loads(rows[cell]), f"{table / KEPT}: {cell.name}")
+            results = _results(rows[cell], f"{table / KEPT}: {cell.name}")
             _refuse_others(plan.settings(cell), results, f"{table}: {cell.name}")
+            if cell not in answered:
+                raise RemodalError(f"{table / PREDICTIONS}: found no answer of {cell.name}; {VALID}")
             found.append(Finished(cell, results, partial(_answers, predictions, cell)))
     return found
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    return Cell(*(row[name] for name in Cell._fields))
+
+
+def _results(text: Any, where: str) -> dict[str, Any]:
+    try:
+        return checked_results(json.loads(text), where)
+    except (TypeError, ValueError) as error:
+        raise RemodalError(f"{where}: found no JSON ({error}); {VALID}") from None
 
 
 def _read(table: Path, name: str) -> pa.Table:
