@@ -161,8 +161,8 @@ def suggestions(url: str, media: Sequence[bytes]) -> dict[str, Any]:
     some, taken, failed = [("files", (str(number), one)) for number, one in enumerate(media[:64])], [], 0
     with httpx.Client(base_url=url, timeout=120) as http:
         http.post("/suggest", files=some)
-        end = time.perf_counter() + SECONDS
-        while time.perf_counter() < end:
+        over = after(SECONDS)
+        while not over():
             started = time.perf_counter()
             answer = http.post("/suggest", files=some, data={"n": 64})
             taken.append(time.perf_counter() - started)
@@ -194,9 +194,9 @@ async def beside(url: str, media: Mapping[str, dict[str, Any]], heavy: bytes, *,
 
     other = asyncio.create_task(sends_much()) if heavy else None
     await asyncio.sleep(1.0)
-    end = time.perf_counter() + 2 * SECONDS
+    over = after(2 * SECONDS)
     async with httpx.AsyncClient(base_url=url, timeout=600) as http:
-        while time.perf_counter() < end:
+        while not over():
             for name, asked in media.items():
                 started = time.perf_counter()
                 (await http.post("/predict", **asked)).raise_for_status()

@@ -92,7 +92,7 @@ print(model.embed_words("a barking dog").shape)
     ("arguments", "module", "extra"),
     [
         (("run", "--stream", "everyday"), "pyarrow", "experiments"),
-        (("compare", "--stream", "everyday"), "pyarrow", "experiments"),
+        (("compare", "--stream", "everyday"), "matplotlib", "experiments"),
         (("predict", "model", "a.mp3", "--windows", "--picture", "a.png"), "matplotlib", "experiments"),
         (("watch", "FOLDER", "--model", "MODEL"), "watchfiles", "watch"),
         (("index", "MODEL", "FOLDER", "--into", "my.index"), "pyarrow", "search"),

@@ -13,6 +13,7 @@ from remodal.cli.options import Cluster, Device, Dtype, Trackers
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from remodal.comparison.collect import Finished
     from remodal.comparison.tables import Row
 
 SHOWN = ("agnostic_last", "aware_last", "forgetting", "seconds")
@@ -123,8 +124,6 @@ def command(
     from remodal.training.parallel import ALONE
 
     with installed_with("experiments"):
-        from remodal.comparison.collect import read_finished
-        from remodal.comparison.extended import taken
         from remodal.comparison.page import write_table
         from remodal.comparison.plan import Plan, listed, methods_listed, run_folder, seeds_listed, variants_listed
         from remodal.comparison.processes import Pool, Processes
@@ -149,9 +148,12 @@ def command(
     engine = Engine.of(device, dtype)
     reference = plan.reference(against)
     folder = out or Path("runs") / f"{name_of(stream)}-table"
-    others = taken(plan, folder, extend or ())
-    if others:
-        say(f"{len(others):,} of {plural(len(plan.cells), 'run')} are taken from {', '.join(map(str, extend or ()))}")
+    others: list[Finished] = []
+    if extend:
+        from remodal.comparison.extended import taken
+
+        others = taken(plan, folder, extend)
+        say(f"{len(others):,} of {plural(len(plan.cells), 'run')} are taken from {', '.join(map(str, extend))}")
     told = partial(open_trackers, tuple(tracker or ()), folder.resolve().name)
     told()  # what isn't installed is better said before the first run
     torch.set_num_threads(default_threads())
@@ -176,7 +178,7 @@ def command(
         if len(failed) == len(plan.cells):
             raise typer.Exit(SOME_FAILED)
         with progress.work("table", 1) as count:
-            rows = write_table(plan, read_finished(plan, folder, others), folder, reference)
+            rows = write_table(plan, folder, reference, others)
             count()
     console = results_console()
     console.print(_summary(rows))

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from remodal import report
 from remodal.comparison import figures, tables
-from remodal.comparison.collect import Finished, write_cells, write_predictions, write_results
+from remodal.comparison.collect import Finished, read_finished, write_cells, write_predictions, write_results
 from remodal.comparison.plan import Contestant, Plan
 from remodal.errors import RemodalError
 from remodal.files import write_json, write_text
@@ -21,12 +21,15 @@ HERE = Path(__file__).parent
 STYLES = Path(report.__file__).parent
 
 
-def write_table(plan: Plan, finished: Sequence[Finished], out: Path, reference: Contestant) -> list[tables.Row]:
+def write_table(plan: Plan, out: Path, reference: Contestant, others: Sequence[Finished] = ()) -> list[tables.Row]:
     """Write all files of the table into its folder, from the cells that are finished; what the table shows.
+
+    others: cells that are finished elsewhere.
 
     Raises:
         RemodalError: No cell is finished.
     """
+    finished = read_finished(plan, out, others)
     if not finished:
         raise RemodalError(f"{out}: no cell is finished, so there is nothing to compare")
     write_json(out / "settings.json", {**plan.as_json(), "against": list(reference)})

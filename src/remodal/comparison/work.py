@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from remodal.backbones import Engine
+from remodal.comparison.collect import is_finished
 from remodal.comparison.job import Job, share_gpu
 from remodal.comparison.processes import Pool
 from remodal.errors import RemodalError, Stopped
@@ -20,7 +21,7 @@ from remodal.features.progress import Counter, Progress, Until
 from remodal.features.shared import open_store
 from remodal.learning.checkpoint import Stop, never
 from remodal.learning.opening import needs_of, open_stream_for
-from remodal.learning.run import RESULTS, run
+from remodal.learning.run import run
 from remodal.learning.settings import RunSettings
 from remodal.trackers import Tracker
 
@@ -89,7 +90,7 @@ def _entries(cache: Path) -> int:
 
 
 def _finished(settings: RunSettings, folder: Path, cache: Path) -> bool:
-    if not (folder / RESULTS).exists():
+    if not is_finished(folder):
         return False
     run(settings, folder, cache, resume=True)  # nothing is left to do; what isn't this run is refused
     return True
