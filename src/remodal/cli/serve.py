@@ -110,7 +110,7 @@ def command(
 
     def tell() -> None:
         address = f"[{host}]" if ":" in host else host
-        write_line(f"{service.folder}, version {service.version}: http://{address}:{listening.getsockname()[1]}")
+        write_line(f"{service.folder}, version {service.served.version}: http://{address}:{listening.getsockname()[1]}")
 
     # uvicorn ends, and then raises the signal again that told it to: its folders are still to be removed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())

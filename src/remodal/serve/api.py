@@ -21,11 +21,15 @@ from remodal.errors import BadItem, RemodalError
 from remodal.modalities.depth import DepthUnit
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
+from remodal.serve.asking import Said
 from remodal.serve.current import Damaged
 from remodal.serve.jobs import Job
-from remodal.serve.service import MAX_WORDS, NotServed, Said, Service, Upload
+from remodal.serve.searching import MAX_WORDS
+from remodal.serve.served import NotServed
+from remodal.serve.service import Service
 from remodal.serve.staging import Kind
 from remodal.serve.turns import Client
+from remodal.serve.uploads import Upload
 from remodal.suggesting import Suggestion, Why
 
 LEFT = 499
@@ -174,7 +178,7 @@ def routes(service: Service) -> APIRouter:
         uploads += [Upload(text[:40], text.encode()) for text in texts or []]
         if not uploads:
             raise HTTPException(400, "found nothing to answer; valid: files, texts")
-        said = await _while_there(request, service.answers(_client(request), uploads, modality, top))
+        said = await _while_there(request, service.asking.answers(_client(request), uploads, modality, top))
         return [_answer(one) for one in said]
 
     @router.post("/search")
@@ -192,20 +196,20 @@ def routes(service: Service) -> APIRouter:
         if (words is None) == (file is None):
             raise HTTPException(400, "give either words or a file, not both and not neither")
         wanted = words if file is None else (await _uploads([file], depth_unit))[0]
-        found = service.search(_client(request), wanted or "", modality or (), top, windows=windows)
+        found = service.searching.search(_client(request), wanted or "", modality or (), top, windows=windows)
         hits = await _while_there(request, found)
         return [HitOut(**hit._asdict()) for hit in hits if hit.sure is not False or not only_sure]
 
     @router.get("/index")
     async def index() -> IndexOut:
         """How many files can be found, and how many were embedded before the model learned what it knows now."""
-        return IndexOut(files=await service.stored(), stale=await service.stale())
+        return IndexOut(files=await service.searching.count(), stale=await service.searching.stale())
 
     @router.get("/media/{identity}")
     async def medium(identity: str) -> FileResponse:
         """A stored file, by its id in the index."""
         try:
-            name, file = await service.open_stored(identity)
+            name, file = await service.searching.open(identity)
         except BadItem as bad:
             raise HTTPException(404, bad.reason) from None
         return _Opened(name, file)
@@ -220,7 +224,7 @@ def routes(service: Service) -> APIRouter:
     ) -> SuggestedOut:
         """Say which files to label first: those whose labels would teach the model most."""
         uploads = await _uploads(files, depth_unit)
-        found = await _while_there(request, service.suggest(_client(request), uploads, n, modality))
+        found = await _while_there(request, service.asking.suggest(_client(request), uploads, n, modality))
         return SuggestedOut(
             chosen=[_suggestion(one, uploads[one.place].name) for one in found.chosen],
             learned=found.learned,
@@ -275,7 +279,7 @@ def routes(service: Service) -> APIRouter:
     @router.get("/classes")
     async def classes() -> list[ClassOut]:
         """What the version that answers has learned."""
-        return [ClassOut(**one) for one in service.classes()]
+        return [ClassOut(**one) for one in service.served.classes()]
 
     @router.post("/arrivals", status_code=202)
     async def arrive(
@@ -329,7 +333,7 @@ def routes(service: Service) -> APIRouter:
         """The model answers; 503 where it doesn't yet."""
         if not service.ready:
             raise HTTPException(503, "the model is not loaded yet")
-        return {"version": service.version}
+        return {"version": service.served.version}
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:

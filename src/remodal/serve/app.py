@@ -35,7 +35,7 @@ def application(service: Service, access: Access, on_ready: Callable[[], object]
             yield
 
     guesses = Guesses()
-    served = f"One model answers in {', '.join(service.model.modalities)}."
+    served = f"One model answers in {', '.join(service.served.modalities)}."
     app = FastAPIOffline(redoc_url=None, title="remodal", version=__version__, lifespan=running, description=served)
     app.add_exception_handler(RemodalError, refused)
     app.add_exception_handler(RequestValidationError, malformed)

@@ -14,7 +14,7 @@ from remodal.report.colours import colour
 from remodal.search import Hit
 from remodal.serve.jobs import Job
 from remodal.serve.labelling import Card
-from remodal.serve.service import Drawn
+from remodal.serve.uploads import Drawn
 from remodal.suggesting import Suggested
 
 HERE = Path(__file__).parent

@@ -21,8 +21,9 @@ from remodal.serve.page_calls import PageCalls
 from remodal.serve.page_correct import correct
 from remodal.serve.page_label import label_next
 from remodal.serve.page_parts import ANY, client_of, dropped, followed, unit_choice
-from remodal.serve.service import Service, Upload
+from remodal.serve.service import Service
 from remodal.serve.turns import Client
+from remodal.serve.uploads import Upload
 
 HERE = Path(__file__).parent
 NEAREST = 6
@@ -39,11 +40,11 @@ SAID = {
 def mounted(app: FastAPI, service: Service) -> FastAPI:
     """``app`` with the page at its root."""
     with gradio.Blocks(title="remodal", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
-        *first, last = (SAID[one] for one in service.model.modalities)
+        *first, last = (SAID[one] for one in service.served.modalities)
         gradio.Markdown(f"# remodal\nOne model: drop {' or '.join([', '.join(first), last] if first else [last])}.")
         with gradio.Tab("Ask", id="ask"):
             _ask(service)
-        if service.index is not None:
+        if service.searching.index is not None:
             with gradio.Tab("Search", id="search"):
                 _search(service)
         with gradio.Tab("Teach", id="teach") as tab:
@@ -81,7 +82,7 @@ def _ask(service: Service) -> None:
     with gradio.Row():
         with gradio.Column():
             file = gradio.File(label="A file of any modality")
-            served = service.model.modalities
+            served = service.served.modalities
             sound = gradio.Audio(
                 sources=["microphone"], type="filepath", label="Or record a sound", visible="audio" in served
             )
@@ -101,12 +102,12 @@ def _ask(service: Service) -> None:
         chosen = path or recorded
         try:
             upload = dropped(chosen, depth_unit) if chosen else Upload(text[:40], text.encode())
-            (said,) = await service.answers(client, [upload], top=TOP)
+            (said,) = await service.asking.answers(client, [upload], top=TOP)
             found = said.answer
             if found.place is None:
                 raise RemodalError(f"{upload.name}: {found.problem}")
-            hits = await service.near(found.place, top=NEAREST) if service.index is not None else []
-            shown = drawings.medium(await service.draw(client, upload), unfamiliar=found.unfamiliar)
+            hits = await service.searching.near(found.place, top=NEAREST) if service.searching.index is not None else []
+            shown = drawings.medium(await service.reader.draw(client, upload), unfamiliar=found.unfamiliar)
             cards = await _cards(service, client, "Nearest stored items", hits)
         except RemodalError as error:
             return drawings.problem(str(error)), None, None, ""
@@ -123,7 +124,7 @@ def _search(service: Service) -> None:
     with gradio.Row():
         words = gradio.Textbox(label="What to look for, in words", scale=3)
         file = gradio.File(label="Or a file", scale=1, height=120)
-    kinds = gradio.CheckboxGroup(list(service.model.modalities), label="Only these (none: all)")
+    kinds = gradio.CheckboxGroup(list(service.served.modalities), label="Only these (none: all)")
     unit = unit_choice(service)
     look = gradio.Button("Search", variant="primary")
     found = gradio.HTML(elem_id="found")
@@ -133,8 +134,10 @@ def _search(service: Service) -> None:
     ) -> str:
         client = client_of(request)
         try:
-            hits = await service.search(client, dropped(path, depth_unit) if path else text, modalities, FOUND)
-            stale = await service.stale()
+            hits = await service.searching.search(
+                client, dropped(path, depth_unit) if path else text, modalities, FOUND
+            )
+            stale = await service.searching.stale()
             sure = any(hit.sure is not False for hit in hits)
             title = f"{len(hits)} nearest" if sure else f"Nothing fits. The {len(hits)} nearest:"
             cards = await _cards(service, client, title, hits)
@@ -147,7 +150,7 @@ def _search(service: Service) -> None:
 
 def _teach(service: Service) -> None:
     name = gradio.Textbox(label="Name of the class")
-    modality = gradio.Dropdown([ANY, *service.model.modalities], value=ANY, label="Modality")
+    modality = gradio.Dropdown([ANY, *service.served.modalities], value=ANY, label="Modality")
     files = gradio.File(label="Files to learn it from", file_count="multiple")
     unit = unit_choice(service)
     learn = gradio.Button("Learn", variant="primary")
@@ -194,5 +197,5 @@ def _versions(service: Service, tab: Any) -> None:
 
 
 async def _cards(service: Service, client: Client, title: str, hits: Sequence[Hit]) -> str:
-    drawn = await asyncio.gather(*(service.draw_stored(client, hit) for hit in hits))
+    drawn = await asyncio.gather(*(service.searching.draw(client, hit) for hit in hits))
     return drawings.hits(title, list(zip(hits, drawn, strict=True)))

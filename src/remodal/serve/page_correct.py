@@ -11,7 +11,8 @@ from remodal.errors import RemodalError
 from remodal.serve import drawings
 from remodal.serve.jobs import Job
 from remodal.serve.page_parts import client_of, dropped, followed, unit_choice
-from remodal.serve.service import Service, Upload
+from remodal.serve.service import Service
+from remodal.serve.uploads import Upload
 
 Shown = tuple[str, Any, str]
 """The classes, the choice among them, and how a job goes on."""
@@ -34,7 +35,7 @@ def correct(service: Service, tab: Any) -> None:
     progress = gradio.HTML(elem_id="corrected")
 
     def listed() -> tuple[str, Any]:
-        classes = service.classes()
+        classes = service.served.classes()
         names = [f"{one['modality']}:{one['label']}" for one in classes]
         return drawings.classes(classes), gradio.Dropdown(names, value=None)
 

@@ -50,7 +50,7 @@ def label_next(service: Service) -> None:
         drawn = drawings.labelled(len(now.labelled), len(now.cards))
         if now.card is not None:
             upload = dropped(now.card.path, now.depth_unit)
-            medium = await service.draw(client_of(request), upload)
+            medium = await service.reader.draw(client_of(request), upload)
             drawn = drawings.card(now.card, upload.name, len(now.labels), len(now.cards), medium)
         taught = gradio.Button(f"Teach {len(now.labelled)}", visible=bool(now.labelled))
         return [
@@ -65,7 +65,7 @@ def label_next(service: Service) -> None:
     async def first(paths: list[str] | None, depth_unit: str, most: int | None, request: gradio.Request) -> list[Any]:
         try:
             uploads = [dropped(path, depth_unit) for path in paths or []]
-            found = await service.suggest(client_of(request), uploads, int(most or 0))
+            found = await service.asking.suggest(client_of(request), uploads, int(most or 0))
             if not found.chosen:
                 problems = "; ".join(f"{one.path}: {one.reason}" for one in found.set_aside)
                 raise RemodalError(problems or "nothing is left to label: the model knows these files already")

@@ -13,8 +13,9 @@ from remodal.errors import RemodalError
 from remodal.modalities.depth import METRES
 from remodal.serve import drawings
 from remodal.serve.jobs import Job
-from remodal.serve.service import Service, Upload
+from remodal.serve.service import Service
 from remodal.serve.turns import Client
+from remodal.serve.uploads import Upload
 
 ASKED_SECONDS = 0.3
 """Between two looks at a job."""
@@ -37,7 +38,7 @@ def client_of(request: gradio.Request) -> Client:
 
 def unit_choice(service: Service) -> Any:
     """A choice of the unit of depth files, where they are served."""
-    with gradio.Accordion("Depth files", open=False, visible="depth" in service.model.modalities):
+    with gradio.Accordion("Depth files", open=False, visible="depth" in service.served.modalities):
         return gradio.Dropdown([LEARNED, *METRES], value=LEARNED, label="What one step of a depth value means")
 
 

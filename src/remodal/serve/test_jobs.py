@@ -11,9 +11,10 @@ import pytest
 from remodal.saved.folder import CONFIG
 from remodal.serve.current import Damaged
 from remodal.serve.jobs import Job
-from remodal.serve.service import Service, Upload
+from remodal.serve.service import Service
 from remodal.serve.settings import ServeSettings
 from remodal.serve.turns import Client
+from remodal.serve.uploads import Upload
 
 A = Client("here", "a")
 SAVES_THEN = """
@@ -90,7 +91,7 @@ def test_a_folder_that_cannot_be_read_fails_the_job_alone(saved: Path, lite_cach
             for asked in (service.versions, service.roll_back, lambda: service.teach(A, ["hum"], uploads)):
                 with pytest.raises(Damaged, match="config.json: damaged"):
                     await asked()
-            (said,) = await service.answers(A, uploads)
+            (said,) = await service.asking.answers(A, uploads)
             assert (said.version, said.answer.problem) == (1, None)
             (saved / CONFIG).write_bytes(config)
             jobs.append(await service.teach(A, ["hum"], uploads))
