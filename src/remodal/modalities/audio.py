@@ -29,7 +29,7 @@ from remodal.modalities.base import (
 )
 from remodal.modalities.formats import AIFF, FLAC, OGG, WAV, Format, format_of, tag_bytes
 from remodal.modalities.packets import frames, opened, seconds_of, timed
-from remodal.modalities.windows import Span, Timed
+from remodal.modalities.windows import IN_WINDOWS, Span, Timed
 
 RATE = 16_000  # Hz
 UNKNOWN_LENGTH = 2**62  # samples, and more: what libsndfile says where a header tells none
@@ -242,7 +242,8 @@ def _check_header(length: int, channels: int, rate: int) -> None:
         raise Refused(f"found a rate of {rate:,} Hz; valid: {AUDIO_RATES[0]:,} to {AUDIO_RATES[1]:,}")
     if length > MAX_AUDIO_SECONDS * rate or length * channels > MAX_AUDIO_SAMPLES:
         found = f"found {length / rate:,.0f} s, {length * channels:,} samples"
-        raise Refused(f"{found}; valid: at most {MAX_AUDIO_SECONDS:.0f} s and {MAX_AUDIO_SAMPLES:,} samples")
+        limits = f"at most {MAX_AUDIO_SECONDS:.0f} s and {MAX_AUDIO_SAMPLES:,} samples"
+        raise Refused(f"{found}; valid: {limits}; {IN_WINDOWS}")
 
 
 def resampled(wave: NDArray[np.float32], rate: int, wanted: int = RATE) -> NDArray[np.float32]:

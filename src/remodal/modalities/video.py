@@ -27,7 +27,7 @@ from remodal.modalities.base import (
     sample,
 )
 from remodal.modalities.packets import Source, clip_of, frames, opened, seconds_of, timed
-from remodal.modalities.windows import Span, Timed
+from remodal.modalities.windows import IN_WINDOWS, Span, Timed
 
 SHORT_SIDE = 256  # px; larger frames are scaled down to it while they are decoded
 
@@ -195,4 +195,4 @@ def _shrunk(width: int, height: int) -> tuple[int, int]:
 
 def _too_long(found: str) -> Refused:
     limits = f"at most {MAX_VIDEO_SECONDS:,.0f} s and {MAX_VIDEO_FRAMES:,} frames"
-    return Refused(f"found {found}; valid: {limits}")
+    return Refused(f"found {found}; valid: {limits}; {IN_WINDOWS}")

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from remodal.modalities.base import Refused, Visual
 
+IN_WINDOWS = "a longer one is answered in windows (remodal predict --windows)"
+"""Said where a medium is too long to be read whole."""
+
 
 class Span(NamedTuple):
     """From when to when, in seconds from the beginning of a sound or a clip.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from remodal.errors import RemodalError, installed_with
 from remodal.learning.results import SCHEMA
 
-SECTIONS = (
-    "stream", "order", "seed", "method", "backbone", "settings", "tasks", "accuracy", "summary", "per_modality",
-    "cost", "quarantined", "versions",
-)  # fmt: skip
+SECTIONS = {
+    "stream": str, "order": str, "seed": int, "method": str, "backbone": str, "settings": dict, "tasks": list,
+    "accuracy": dict, "summary": dict, "per_modality": dict, "cost": dict, "quarantined": list, "versions": dict,
+}  # fmt: skip
+"""What a run wrote, and of which kind each part is."""
 
 
 class Answer(NamedTuple):
@@ -61,7 +63,15 @@ def checked_results(results: Any, where: str) -> dict[str, Any]:
     if missing := [section for section in SECTIONS if section not in results]:
         raise RemodalError(f"{where}: found no {', '.join(missing)}; valid: what a run wrote")
     found: dict[str, Any] = results
+    _check_kinds(found, SECTIONS, where)
+    _check_kinds(found["settings"], dict.fromkeys(found["settings"], dict), f"{where}: settings")
     return found
+
+
+def _check_kinds(found: Mapping[str, Any], kinds: Mapping[str, type], where: str) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(found[name], kind):
+            raise RemodalError(f"{where}: found {name} {found[name]!r:.60}; valid: what a run wrote")
 
 
 def read_answers(folder: Path) -> list[Answer]:

@@ -17,6 +17,7 @@ from remodal.errors import RemodalError
 from remodal.learning.metrics import summary
 from remodal.learning.predictions import Predictions
 from remodal.report import write_report
+from remodal.report.folder import SECTIONS
 from remodal.streams import stream
 from remodal.streams.base import Column
 
@@ -191,6 +192,11 @@ def test_a_long_list_of_items_set_aside_is_cut(tmp_path: Path, data: Path) -> No
     assert "image/11.png and 88 more" in words
 
 
+def whole_but(**edited: Any) -> str:
+    """A ``results.json`` of which parts were edited."""
+    return json.dumps({"schema": 1, **{section: kind() for section, kind in SECTIONS.items()}, **edited})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -199,6 +205,8 @@ def test_a_long_list_of_items_set_aside_is_cut(tmp_path: Path, data: Path) -> No
         ("[]", "found schema None; valid: 1"),
         ('{"schema": 2}', "found schema 2; valid: 1"),
         ('{"schema": 1, "stream": "everyday"}', "found no order, seed, method"),
+        (whole_but(summary=3), r"results\.json: found summary 3; valid: what a run wrote"),
+        (whole_but(settings={"method": "ridge"}), r"settings: found method 'ridge'; valid: what a run wrote"),
     ],
 )
 def test_a_folder_without_a_known_run_is_refused(tmp_path: Path, content: str | None, message: str) -> None:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
 from remodal import __version__
@@ -21,112 +20,34 @@ from remodal.errors import BadItem, RemodalError
 from remodal.modalities.depth import DepthUnit
 from remodal.saved import InUse
 from remodal.serve.admission import Busy, TooMany
-from remodal.serve.asking import Said
 from remodal.serve.current import Damaged
 from remodal.serve.jobs import Job
+from remodal.serve.schemas import (
+    AnswerOut,
+    ClassOut,
+    HitOut,
+    IndexOut,
+    Problem,
+    ProblemOut,
+    Rollback,
+    SuggestedOut,
+    SuggestionOut,
+)
 from remodal.serve.searching import MAX_WORDS
 from remodal.serve.served import NotServed
 from remodal.serve.service import Service
 from remodal.serve.staging import Kind
 from remodal.serve.turns import Client
 from remodal.serve.uploads import Upload
-from remodal.suggesting import Suggestion, Why
 
 LEFT = 499
 """Status of a request whose client didn't wait for the answer; it is seen in the figures alone."""
-MAX_VERSION = 10**9
 MAX_ENTRIES = 10_000
 A_FILE = "valid: a file with a name (filename=... in its part), which may be any"
 Unit = Annotated[DepthUnit | None, Form(description="of depth files; by default the model's")]
 ClassName = Annotated[str, Form(description="the class's name", examples=["fox"])]
 Stated = Annotated[str | None, Form(description="where a file's content doesn't tell")]
 Given = TypeVar("Given")
-
-
-class Found(BaseModel):
-    """One class, with the probability of class and modality together."""
-
-    label: str
-    modality: str
-    probability: float
-
-
-class AnswerOut(BaseModel):
-    """What the model says of one medium; ``problem`` says why it could not.
-
-    familiarity: share of the model's held-out items that look at least as strange to it as the medium does; at .05 or
-    less it is unlike anything learned, or of a new class, and its answer says little. null: too little is held out.
-    """
-
-    medium: str
-    modalities: dict[str, float]
-    best: list[Found]
-    familiarity: float | None
-    problem: str | None
-    version: int
-
-
-class HitOut(BaseModel):
-    """A stored file. id: to fetch it with, at ``/media/{id}``. sure: whether it is nearer than what is found by chance;
-    null where the index has too little to say. start, end: the moment that was found in a long sound or clip, in
-    seconds; null where the file was found whole.
-    """
-
-    id: str
-    path: str
-    modality: str
-    label: str
-    nearness: float
-    sure: bool | None
-    start: float | None
-    end: float | None
-
-
-class IndexOut(BaseModel):
-    """An index. stale: files, and windows of long ones, by modality that will be embedded again."""
-
-    files: int
-    stale: dict[str, int]
-
-
-class SuggestionOut(BaseModel):
-    """A file to be labelled. place: among those that were sent, from 0. guesses: best first. doubt: how likely the best
-    guess is wrong. why: ``unfamiliar`` (unlike anything learned), ``doubtful``, or ``like others``. like: how many
-    other files are most like it, of what was not suggested before it.
-    """
-
-    place: int
-    medium: str
-    modality: str
-    guesses: list[Found]
-    doubt: float
-    why: Why
-    like: int
-
-
-class ProblemOut(BaseModel):
-    """A file that can't be used, and why."""
-
-    medium: str
-    problem: str
-
-
-class SuggestedOut(BaseModel):
-    """What to label first, best first. learned: files that the model has learned or holds out. copies: of others."""
-
-    chosen: list[SuggestionOut]
-    learned: int
-    copies: int
-    problems: list[ProblemOut]
-
-
-class ClassOut(BaseModel):
-    """A class that was learned. items: how many of it, null where they weren't noted. held_out: to measure it with."""
-
-    modality: str
-    label: str
-    items: int | None
-    held_out: int
 
 
 def accepted(kind: Kind, label: str, files: int) -> dict[int | str, dict[str, Any]]:
@@ -148,18 +69,6 @@ class _Opened(FileResponse):
             await super().__call__(scope, receive, send)
 
 
-class Rollback(BaseModel):
-    """version: to go back to; by default the one that the current one learned on from."""
-
-    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
-
-
-class Problem(BaseModel):
-    """Why a request was refused, in one line."""
-
-    detail: str
-
-
 def routes(service: Service) -> APIRouter:
     """All of them, over one service."""
     router = APIRouter(responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
@@ -179,7 +88,7 @@ def routes(service: Service) -> APIRouter:
         if not uploads:
             raise HTTPException(400, "found nothing to answer; valid: files, texts")
         said = await _while_there(request, service.asking.answers(_client(request), uploads, modality, top))
-        return [_answer(one) for one in said]
+        return [AnswerOut.of(one) for one in said]
 
     @router.post("/search")
     async def search(
@@ -226,7 +135,7 @@ def routes(service: Service) -> APIRouter:
         uploads = await _uploads(files, depth_unit)
         found = await _while_there(request, service.asking.suggest(_client(request), uploads, n, modality))
         return SuggestedOut(
-            chosen=[_suggestion(one, uploads[one.place].name) for one in found.chosen],
+            chosen=[SuggestionOut.of(one, uploads[one.place].name) for one in found.chosen],
             learned=found.learned,
             copies=found.copies,
             problems=[ProblemOut(medium=one.path, problem=one.reason) for one in found.set_aside],
@@ -408,31 +317,6 @@ def measured(service: Service) -> Callable[[Request, Callable[[Request], Awaitab
         return response
 
     return middleware
-
-
-def _answer(said: Said) -> AnswerOut:
-    answer = said.answer
-    best = [Found(**one._asdict()) for one in answer.best]
-    return AnswerOut(
-        medium=answer.medium,
-        modalities=answer.modalities,
-        best=best,
-        familiarity=answer.familiarity,
-        problem=answer.problem,
-        version=said.version,
-    )
-
-
-def _suggestion(one: Suggestion, name: str) -> SuggestionOut:
-    return SuggestionOut(
-        place=one.place,
-        medium=name,
-        modality=one.read_as,
-        guesses=[Found(**guess._asdict()) for guess in one.answer.best],
-        doubt=one.doubt,
-        why=one.why,
-        like=one.like,
-    )
 
 
 async def _uploads(files: Sequence[UploadFile] | None, depth_unit: str | None) -> list[Upload]:
