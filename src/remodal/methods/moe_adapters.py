@@ -89,7 +89,8 @@ class MoeAdapters(SessionMethod[Experts]):
         idle = (part.idle if part.idle.any() else torch.ones_like(part.idle))[:, None, None]
 
         def experts(parameters: Parameters) -> tuple[Tensor, Tensor]:
-            return part.down + idle * parameters["down"], part.up + idle * parameters["up"]
+            down, up = parameters["down"], parameters["up"]
+            return torch.addcmul(part.down, idle, down), torch.addcmul(part.up, idle, up)
 
         def embedded(parameters: Parameters, batch: Tensor) -> Tensor:
             return self._embedded(tower, features[batch], parameters["router"], *experts(parameters))
@@ -118,8 +119,10 @@ class MoeAdapters(SessionMethod[Experts]):
 
     def _embedded(self, tower: Tower, features: Tensor, router: Tensor, down: Tensor, up: Tensor) -> Tensor:
         """``normalise(align(u) + sum_e weight_e U_e D_e u)`` ``[n, d]``."""
-        inner = torch.einsum("nf,erf->ner", features, down) * self._weights(features, router)[:, :, None]
-        return functional.normalize(tower.align(features) + torch.einsum("ner,edr->nd", inner, up), dim=-1)
+        # plain products of matrices, whose gradients need no copies: two thirds of the einsums' time
+        inner = functional.linear(features, down.flatten(0, 1)).view(-1, *down.shape[:2])
+        weighted = (inner * self._weights(features, router)[:, :, None]).flatten(1)
+        return functional.normalize(tower.align(features) + weighted @ up.transpose(1, 2).flatten(0, 1), dim=-1)
 
     def embedded(self, part: Experts, session: Session, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """With the weights of the task's router."""

@@ -32,7 +32,8 @@ def adamw(
         first.lerp_(value.grad, 1 - BETAS[0])
         second.mul_(BETAS[1]).addcmul_(value.grad, value.grad, value=1 - BETAS[1])
         scale = second.sqrt().div_(math.sqrt(1 - BETAS[1] ** step)).add_(EPSILON)
-        value.mul_(1 - learning_rate * weight_decay)
+        if weight_decay:
+            value.mul_(1 - learning_rate * weight_decay)
         value.addcdiv_(first, scale, value=-learning_rate / (1 - BETAS[0] ** step))
 
 

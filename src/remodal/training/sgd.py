@@ -29,5 +29,7 @@ def sgd(
         if value.grad is None:
             continue
         velocity = velocities[f"{name}.1"]
-        velocity.mul_(momentum).add_(value.grad).add_(value, alpha=weight_decay)
+        velocity.mul_(momentum).add_(value.grad)
+        if weight_decay:
+            velocity.add_(value, alpha=weight_decay)
         value.add_(velocity, alpha=-learning_rate)
