@@ -220,16 +220,20 @@ class Service:
 
     async def _answer_with_current(self) -> int:
         """Answer with the current version of the folder from the next batch on; its number. Raises Damaged."""
-        if await self.served.follow():
-            self.metrics.version.set(self.served.version)
+        await self._replaced()
         return self.served.version
+
+    async def _replaced(self) -> bool:
+        """Whether what answers is another model than before, for the folder says so. Raises Damaged."""
+        replaced = await self.served.follow()
+        self.metrics.version.set(self.served.version)
+        return replaced
 
     async def _follow(self) -> bool:
         """Answer with the version that another process made the current one; False where a job is at it."""
         if self.jobs.running:
             return False
-        before = self.served.version
-        if before != await self._answer_with_current():
+        if await self._replaced():
             log.warning("%s: another process changed it; version %d answers now", self.folder, self.served.version)
             self._refresh()
         return True

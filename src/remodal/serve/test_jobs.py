@@ -102,3 +102,18 @@ def test_a_folder_that_cannot_be_read_fails_the_job_alone(saved: Path, lite_cach
     assert jobs[0].state == "failed"
     assert "config.json: damaged" in str(jobs[0].problem)
     assert (jobs[1].state, jobs[1].result and jobs[1].result["version"]) == ("done", 2)
+
+
+def test_a_folder_that_another_process_changed_is_followed_though_its_version_stays(
+    saved: Path, lite_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = "another process changed it; version 1 answers now"
+
+    async def run() -> None:
+        async with Service(str(saved), lite_cache, None, ServeSettings.checked({"decoders": 1})), asyncio.timeout(60):
+            config = saved / CONFIG
+            config.write_bytes(config.read_bytes() + b"\n")
+            while said not in caplog.text:
+                await asyncio.sleep(0.05)
+
+    asyncio.run(run())
