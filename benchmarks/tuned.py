@@ -5,12 +5,14 @@ standard error of the difference; then it takes the best of these steps. So a va
 held-out items show that another one is better here.
 
     remodal compare --stream everyday --methods all $(python benchmarks/tuned.py) --out runs/everyday
+    remodal compare --stream everyday --methods l2p,remodal $(python benchmarks/tuned.py l2p,remodal) --out runs/two
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ def chosen(table: Path = TABLE) -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
+    compared = sys.argv[1].split(",") if sys.argv[1:] else list(chosen())
     for method, settings in chosen().items():
-        for name, value in settings.items():
-            print(f"--set {method}.{name}={value}")
+        if method in compared:
+            for name, value in settings.items():
+                print(f"--set {method}.{name}={value}")
