@@ -31,6 +31,7 @@ WITHOUT_LEARNING = {"zero-shot"}
 LEAST_MACRO = {"everyday": 0.87, "field": 0.90}
 ASIDE = {"everyday": (), "field": ("video",)}
 """Modalities with too few held-out items to count."""
+UNMEASURED = "not measured"
 
 
 class Verdict(NamedTuple):
@@ -91,8 +92,11 @@ def macro(folder: Path, who: Contestant, aside: Sequence[str]) -> float:
 
 def ahead(table: Table, name: str, target: str, one: Contestant, other: Contestant) -> Verdict:
     """Whether ``one`` is ahead of ``other`` in last accuracy, the modality not given."""
+    said = f"{target}: {one[0]} ahead of {other[0]} ({other[1]})"
+    if other not in table:
+        return Verdict(name, said, UNMEASURED, False)
     found = difference(table, one, other, "agnostic_last")
-    return Verdict(name, f"{target}: {one[0]} ahead of {other[0]} ({other[1]})", points(found), lies_above(found))
+    return Verdict(name, said, points(found), lies_above(found))
 
 
 def lies_above(interval: Interval) -> bool:
@@ -107,9 +111,12 @@ def leading(name: str, folder: Path) -> Iterator[Verdict]:
         others = {method for method, of in table if of == features and not method.startswith((OWN, BOUND))}
         for other in sorted(others):
             yield ahead(table, name, "1", (OWN, features), (other, features))
+    said = f"1: {OWN} at least {LEAST_OF_BOUND[name]} of {BOUND}"
+    if (BOUND, "shared") not in table:
+        yield Verdict(name, said, UNMEASURED, False)
+        return
     of_bound = mean(table, (OWN, "shared"), "agnostic_last") / mean(table, (BOUND, "shared"), "agnostic_last")
-    least = LEAST_OF_BOUND[name]
-    yield Verdict(name, f"1: {OWN} at least {least} of {BOUND}", f"{of_bound:.3f}", of_bound >= least)
+    yield Verdict(name, said, f"{of_bound:.3f}", of_bound >= LEAST_OF_BOUND[name])
 
 
 def on_a_laptop(name: str, folder: Path) -> Iterator[Verdict]:
