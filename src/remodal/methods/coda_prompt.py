@@ -2,13 +2,13 @@
 
 Smith et al., "CODA-Prompt: continual decomposed attention-based prompting", CVPR 2023.
 In each layer ``alpha_k = cos(q * A_k, K_k)``, ``P(x) = sum_k alpha_k P_k``; each task adds components, orthogonalised
-against the ones before (Gram-Schmidt), which stay as they are. Loss: cross-entropy over the task's classes plus
-``orthogonality * (|K K^T - I|^2 + |A A^T - I|^2 + |P P^T - I|^2)``, means over entries and layers.
+against the ones before (Gram-Schmidt), which stay as they are. Loss: cross-entropy over the task's classes, of a linear
+classifier, plus ``orthogonality * (|K K^T - I|^2 + |A A^T - I|^2 + |P P^T - I|^2)``, means over entries and layers.
 
 Deviations: the number of tasks isn't known beforehand, so each task adds ``components`` instead of a share of 100;
 prompts are residual prefixes in all layers (the paper: the first five); values start at zero, so that training starts
-at the frozen model, and Gram-Schmidt is applied to A, K and the prompts' keys, up to their width; the classifier is the
-learned alignment to the text anchors. The paper's prompts of length 8 are four keys and four values.
+at the frozen model, and Gram-Schmidt is applied to A, K and the prompts' keys, up to their width. The paper's prompts
+of length 8 are four keys and four values.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.alignment import aligned
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.linear_classifier import LinearClassifier
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -53,14 +53,7 @@ class Components:
     attention: Tensor
     keys: Tensor
     prompts: Tensor
-    adapter: Tensor
-
-    @classmethod
-    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Before each layer had attention and keys of its own."""
-        layers = tensors["prompts"].shape[1]
-        of_all = {name: tensors[name] for name in ("attention", "keys") if tensors[name].dim() == 2}
-        return {**tensors, **{name: one[:, None].repeat(1, layers, 1) for name, one in of_all.items()}}
+    classifier: LinearClassifier
 
 
 @methods.add("coda-prompt")
@@ -77,10 +70,10 @@ class CodaPrompt(TowerMethod[Components]):
         length = self.settings.prompt_length
         none = torch.zeros(0, tower.layers, tower.identity_width)
         prompts = torch.zeros(0, tower.layers, 2, length, tower.width)
-        return Components(none, none, prompts, torch.zeros(self.backbone.width, tower.feature_width))
+        return Components(none, none, prompts, LinearClassifier.empty(tower.feature_width))
 
     def learned(self, part: Components, tower: Tower, task: TaskData, trainer: Trainer) -> Components:
-        """Add components and train them, with the alignment, on the task alone."""
+        """Add components and train them, with the classes, on the task alone."""
         chosen, draws = self.settings, trainer.generator("components")
         queries = Rows(task.tokens, tower.identity)
 
@@ -93,7 +86,7 @@ class CodaPrompt(TowerMethod[Components]):
         def own(parameters: Parameters, batch: Tensor) -> Tensor:
             return weighted(queries[batch], *new(parameters)) + weighted(queries[batch], *old)
 
-        def skew(parameters: Parameters, *_: Tensor) -> Tensor:
+        def skew(parameters: Parameters, _: Tensor) -> Tensor:
             return chosen.orthogonality * torch.stack(list(map(unorthogonal, new(parameters), old))).sum()
 
         def drawn(before: Tensor) -> Tensor:
@@ -107,17 +100,16 @@ class CodaPrompt(TowerMethod[Components]):
             "prompt_values": part.prompts.new_zeros(chosen.components, *part.prompts[:, :, 1].shape[1:]),
         }
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
-        trained = self.lesson(task).fit_prompts("components", start, own, part.adapter, recipe, trainer, skew)
+        trained, classifier = part.classifier.fit("components", start, own, task, tower, recipe, trainer, skew)
         attention, keys, prompts = (torch.cat(both) for both in zip(old, new(trained), strict=True))
-        return Components(attention, keys, prompts, trained["adapter"])
+        return Components(attention, keys, prompts, classifier)
 
     def part_scores(self, part: Components | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
-        """``scale * z . anchor`` under the item's own prompt."""
-        prompts = None
-        if part is not None:
-            prompts = weighted(tower.identity(tokens), part.attention, part.keys, part.prompts)
-        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
-        return self.backbone.logits(embedded, [column.name for column in columns])
+        """Logits under the item's own prompt; NaN for classes that were not learned."""
+        if part is None:
+            return torch.full((len(tokens), len(columns)), torch.nan)
+        prompts = weighted(tower.identity(tokens), part.attention, part.keys, part.prompts)
+        return part.classifier.scores(tower.features(tokens, prompts), columns)
 
 
 def weighted(queries: Tensor, attention: Tensor, keys: Tensor, prompts: Tensor) -> Tensor:

@@ -2,12 +2,12 @@
 
 Wang et al., "DualPrompt: complementary prompting for rehearsal-free continual learning", ECCV 2022. The general prompt
 sits in layers 0 and 1, the expert prompts in layers 2 to 4; in training the running task's expert is used, in testing
-the one whose key is nearest to the query ``q(x)`` (cosine). Loss: cross-entropy over the task's classes
-``+ pull * (1 - cos(q, key))``.
+the one whose key is nearest to the query ``q(x)`` (cosine). Loss: cross-entropy over the task's classes, of a linear
+classifier, ``+ pull * (1 - cos(q, key))``.
 
 Deviations: a backbone with fewer than five layers that take prompts has both in all of them; prompts are residual
-prefixes (the paper's are prefixes within the softmax); the classifier is the learned alignment to the text anchors; the
-rate falls along a cosine. As in the authors' code, a new expert prompt starts as the last one.
+prefixes (the paper's are prefixes within the softmax); the rate falls along a cosine. As in the authors' code, a new
+expert prompt starts as the last one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.alignment import aligned
 from remodal.adaptation.prompts import fresh_prompts, values_times
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.linear_classifier import LinearClassifier
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -51,7 +51,7 @@ class Prompts:
     general: Tensor
     experts: Tensor
     keys: Tensor
-    adapter: Tensor
+    classifier: LinearClassifier
 
 
 @methods.add("dualprompt")
@@ -68,17 +68,17 @@ class DualPrompt(TowerMethod[Prompts]):
         length = self.settings.prompt_length
         general = fresh_prompts(tower, length, trainer.generator("general"))
         keys = torch.zeros(0, tower.identity_width)
-        return Prompts(general, general[None][:0], keys, torch.zeros(self.backbone.width, tower.feature_width))
+        return Prompts(general, general[None][:0], keys, LinearClassifier.empty(tower.feature_width))
 
     def learned(self, part: Prompts, tower: Tower, task: TaskData, trainer: Trainer) -> Prompts:
-        """Train the general prompt, a new expert with its key, and the alignment."""
+        """Train the general prompt, a new expert with its key, and the task's classes."""
         chosen, draws = self.settings, trainer.generator("expert")
         queries = Rows(task.tokens, tower.identity)
 
         def prompts(parameters: Parameters, _: Tensor) -> Tensor:
             return _both(parameters["general"], parameters["expert"][None])[0]
 
-        def pull(parameters: Parameters, batch: Tensor, _: Tensor) -> Tensor:
+        def pull(parameters: Parameters, batch: Tensor) -> Tensor:
             apart = 1 - functional.cosine_similarity(queries[batch], parameters["key"][None], dim=-1)
             return chosen.pull * apart.mean()
 
@@ -88,19 +88,18 @@ class DualPrompt(TowerMethod[Prompts]):
             "key": uniform(tower.identity_width, draws=draws),
         }
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
-        trained = self.lesson(task).fit_prompts("prompts", start, prompts, part.adapter, recipe, trainer, pull)
+        trained, classifier = part.classifier.fit("prompts", start, prompts, task, tower, recipe, trainer, pull)
         experts = torch.cat([part.experts, trained["expert"][None]])
         keys = torch.cat([part.keys, functional.normalize(trained["key"], dim=0)[None]])
-        return Prompts(trained["general"], experts, keys, trained["adapter"])
+        return Prompts(trained["general"], experts, keys, classifier)
 
     def part_scores(self, part: Prompts | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
-        """``scale * z . anchor`` under the general prompt and the expert with the nearest key."""
-        prompts = None
-        if part is not None:
-            nearest = (tower.identity(tokens) @ part.keys.T).argmax(1)
-            prompts = _both(part.general, part.experts)[nearest]
-        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
-        return self.backbone.logits(embedded, [column.name for column in columns])
+        """Logits under the general prompt and the nearest expert; NaN for classes that were not learned."""
+        if part is None:
+            return torch.full((len(tokens), len(columns)), torch.nan)
+        nearest = (tower.identity(tokens) @ part.keys.T).argmax(1)
+        features = tower.features(tokens, _both(part.general, part.experts)[nearest])
+        return part.classifier.scores(features, columns)
 
 
 def _both(general: Tensor, experts: Tensor) -> Tensor:

@@ -2,11 +2,11 @@
 
 Wang et al., "Learning to prompt for continual learning", CVPR 2022. A query ``q(x)``, the frozen model's own feature,
 picks the ``top`` prompts with the nearest keys (cosine); they are used side by side. Loss: cross-entropy over the
-task's classes ``- pull * sum cos(q, k)`` over the picked keys.
+task's classes, of a linear classifier, ``- pull * sum cos(q, k)`` over the picked keys.
 
-Deviations: prompts are residual prefixes of keys and values, as for every method here, instead of leading tokens; the
-classifier is the learned alignment to the text anchors. An item picks for itself, not for its batch. One pool a tower.
-The rate falls along a cosine; budget, rate and sizes are those of the authors' own code for CIFAR-100.
+Deviations: prompts are residual prefixes of keys and values, as for every method here, instead of leading tokens. An
+item picks for itself, not for its batch. One pool a tower. The rate falls along a cosine; budget, rate and sizes are
+those of the authors' own code for CIFAR-100.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from remodal.adaptation.alignment import aligned
 from remodal.adaptation.prompts import fresh_prompts, side_by_side
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
+from remodal.methods.linear_classifier import LinearClassifier
 from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
@@ -48,11 +48,11 @@ class L2PSettings(Settings):
 
 @dataclass
 class Pool:
-    """keys: ``[pool, identity_width]``. prompts: ``[pool, layers, 2, length, width]``. adapter: ``[d, features]``."""
+    """keys: ``[pool, identity_width]``. prompts: ``[pool, layers, 2, length, width]``."""
 
     keys: Tensor
     prompts: Tensor
-    adapter: Tensor
+    classifier: LinearClassifier
 
 
 @methods.add("l2p")
@@ -68,27 +68,29 @@ class L2P(TowerMethod[Pool]):
         chosen, draws = self.settings, trainer.generator("pool")
         prompts = [fresh_prompts(tower, chosen.prompt_length, draws) for _ in range(chosen.pool)]
         keys = KEYS * uniform(chosen.pool, tower.identity_width, draws=draws).abs()
-        return Pool(keys, torch.stack(prompts), torch.zeros(self.backbone.width, tower.feature_width))
+        return Pool(keys, torch.stack(prompts), LinearClassifier.empty(tower.feature_width))
 
     def learned(self, part: Pool, tower: Tower, task: TaskData, trainer: Trainer) -> Pool:
-        """Train pool and alignment on the task alone."""
+        """Train the pool and the classes on the task alone."""
         chosen, queries = self.settings, Rows(task.tokens, tower.identity)
 
         def prompts(parameters: Parameters, batch: Tensor) -> Tensor:
             return self._picked(parameters["keys"], parameters["prompts"], queries[batch])
 
-        def pull(parameters: Parameters, batch: Tensor, _: Tensor) -> Tensor:
+        def pull(parameters: Parameters, batch: Tensor) -> Tensor:
             return -chosen.pull * self._nearest(parameters["keys"], queries[batch])[0].sum(1).mean()
 
         start = {"keys": part.keys, "prompts": part.prompts}
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch)
-        return Pool(**self.lesson(task).fit_prompts("prompts", start, prompts, part.adapter, recipe, trainer, pull))
+        trained, classifier = part.classifier.fit("prompts", start, prompts, task, tower, recipe, trainer, pull)
+        return Pool(**trained, classifier=classifier)
 
     def part_scores(self, part: Pool | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
-        """``scale * z . anchor`` under the item's own prompts."""
-        prompts = None if part is None else self._picked(part.keys, part.prompts, tower.identity(tokens))
-        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens, prompts))
-        return self.backbone.logits(embedded, [column.name for column in columns])
+        """Logits under the item's own prompts; NaN for classes that were not learned."""
+        if part is None:
+            return torch.full((len(tokens), len(columns)), torch.nan)
+        prompts = self._picked(part.keys, part.prompts, tower.identity(tokens))
+        return part.classifier.scores(tower.features(tokens, prompts), columns)
 
     def _picked(self, keys: Tensor, prompts: Tensor, queries: Tensor) -> Tensor:
         """The prompts of the nearest keys, ``[n, layers, 2, top * length, width]``."""

@@ -15,20 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from remodal.adaptation.columns import joined
 from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.prompts import fresh_prompts
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.linear_classifier import LinearClassifier, seen
+from remodal.methods.parts import TowerMethod
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Parameters, Recipe, Trainer
@@ -57,23 +56,13 @@ class SlcaSettings(Settings):
 
 @dataclass
 class Learner:
-    """weights: ``[classes, features]``; bias: ``[classes]``; brought: each class's first task, counted in its tower.
-
-    own_weights, own_bias: of the classifier before its alignment.
-    """
+    """own: the classifier before its alignment. brought: each class's first task, counted in its tower."""
 
     prompts: Tensor
-    weights: Tensor
-    bias: Tensor
-    own_weights: Tensor
-    own_bias: Tensor
+    classifier: LinearClassifier
+    own: LinearClassifier
     brought: list[int]
     classes: ClassGaussians
-
-    @classmethod
-    def earlier(cls, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Before the classifier was kept as it was before its alignment."""
-        return {"own_weights": tensors["weights"], "own_bias": tensors["bias"], **tensors}
 
 
 @methods.add("slca")
@@ -88,66 +77,52 @@ class Slca(TowerMethod[Learner]):
         """The frozen model, and no class."""
         chosen, width = self.settings, tower.feature_width
         prompts = fresh_prompts(tower, chosen.prompt_length, trainer.generator("prompts"))
-        none = ClassGaussians.empty(width, chosen.rank)
-        weights, bias = torch.zeros(0, width), torch.zeros(0)
-        return Learner(prompts, weights, bias, weights, bias, [], none)
+        none = LinearClassifier.empty(width)
+        return Learner(prompts, none, none, [], ClassGaussians.empty(width, chosen.rank))
 
     def learned(self, part: Learner, tower: Tower, task: TaskData, trainer: Trainer) -> Learner:
         """Learn the task slowly, add its statistics, align the whole classifier."""
         chosen = self.settings
-        known, rows = joined(part.classes.columns, task.columns)
-        grown = len(known) - len(part.bias)
-        weights = torch.cat([part.own_weights, part.weights.new_zeros(grown, part.weights.shape[1])])
-        bias = torch.cat([part.own_bias, part.bias.new_zeros(grown)])
-        brought = [*part.brought, *[max(part.brought, default=-1) + 1] * grown]
-
         rate = math.sqrt(chosen.slowness)  # of the gradient as of what it moves: together the slower rate
 
-        def prompts(step: Tensor) -> Tensor:
-            return part.prompts + rate * step
-
-        def loss(parameters: Parameters, batch: Tensor, _: Generator) -> Tensor:
-            features = tower.features(task.tokens[batch], prompts(parameters["step"]))
-            logits = features @ parameters["weights"].T + parameters["bias"]
-            return functional.cross_entropy(logits, task.labels[batch])
+        def prompts(parameters: Parameters, _: Tensor) -> Tensor:
+            return part.prompts + rate * parameters["step"]
 
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch, DECAY, MOMENTUM, clip=None)
-        start = {"step": torch.zeros_like(part.prompts), "weights": weights[rows], "bias": bias[rows]}
-        trained = trainer.fit("slow", start, loss, len(task.tokens), recipe, divisible=True)
-        weights = weights.index_copy(0, rows, trained["weights"])
-        bias = bias.index_copy(0, rows, trained["bias"])
-        moved = prompts(trained["step"])
-        after = Rows(task.tokens, partial(tower.features, prompts=moved))
+        start = {"step": torch.zeros_like(part.prompts)}
+        trained, own = part.own.fit("slow", start, prompts, task, tower, recipe, trainer)
+        moved = prompts(trained, task.labels)
+        after = Rows(task.tokens, lambda tokens: seen(tower.features(tokens, moved)))
         classes = part.classes.with_items(after, task.labels, task.columns)
-        aligned = self._aligned(weights, bias, brought, classes, trainer)
-        return Learner(moved, *aligned, weights, bias, brought, classes)
+        new = len(own.columns) - len(part.brought)
+        brought = [*part.brought, *[max(part.brought, default=-1) + 1] * new]
+        return Learner(moved, self._aligned(own, brought, classes, trainer), own, brought, classes)
 
     def _aligned(
-        self, weights: Tensor, bias: Tensor, brought: list[int], classes: ClassGaussians, trainer: Trainer
-    ) -> tuple[Tensor, Tensor]:
+        self, own: LinearClassifier, brought: list[int], classes: ClassGaussians, trainer: Trainer
+    ) -> LinearClassifier:
         """The classifier trained on pseudo-features of all classes."""
-        chosen = self.settings
+        chosen, number = self.settings, len(brought)
         nearer = 0.9 + 0.1 * (torch.tensor(brought) + 1) / (max(brought) + 1)
         drawn = ClassGaussians(classes.columns, classes.counts, nearer[:, None] * classes.means, classes.factors)
-        every, each = torch.arange(len(bias)), math.ceil(chosen.draws / len(bias))
+        every, each = torch.arange(number), math.ceil(chosen.draws / number)
         of_task = functional.one_hot(torch.tensor(brought)).float()
 
         def loss(parameters: Parameters, _: Tensor, draws: Generator) -> Tensor:
             features, labels = drawn.draw(every, each, draws, floor=FLOOR)
-            logits = features @ parameters["weights"].T + parameters["bias"]
+            logits = functional.linear(features, parameters["weights"], parameters["bias"])
             return functional.cross_entropy(normalised(logits, of_task) / TEMPERATURE, labels)
 
-        steps = chosen.align_steps * len(bias)
+        steps = chosen.align_steps * number
         recipe = Recipe(chosen.learning_rate, steps, batch=1, weight_decay=DECAY, momentum=MOMENTUM, clip=None)
-        trained = trainer.fit("align", {"weights": weights, "bias": bias}, loss, samples=1, recipe=recipe)
-        return trained["weights"], trained["bias"]
+        start = {"weights": own.weights, "bias": own.bias}
+        return LinearClassifier(own.columns, **trainer.fit("align", start, loss, samples=1, recipe=recipe))
 
     def part_scores(self, part: Learner | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """The classifier's logits; NaN for classes that were not learned."""
         if part is None:
             return torch.full((len(tokens), len(columns)), torch.nan)
-        logits = tower.features(tokens, part.prompts) @ part.weights.T + part.bias
-        return placed(logits, part.classes.columns, columns)
+        return part.classifier.scores(tower.features(tokens, part.prompts), columns)
 
 
 def normalised(logits: Tensor, of_task: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from remodal.methods import methods, rapf, slca
-from remodal.methods.coda_prompt import Components, unorthogonal, weighted
+from remodal.methods.coda_prompt import unorthogonal, weighted
 from remodal.methods.dualprompt import DualPrompt
 from remodal.methods.l2p import KEYS, L2P
 from remodal.testing import ToyBackbone, toy_stream
@@ -30,13 +30,6 @@ def test_new_components_are_held_orthogonal_to_all_in_the_mean_over_all_pairs() 
     one, two = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[1.0, 1.0]]])  # of one layer
     assert float(unorthogonal(one, one[:0])) == 9  # (4 - 1)^2
     assert float(unorthogonal(two, one)) == ((2 - 1) ** 2 + 2 * 2**2) / 4  # without (4 - 1)^2, which can't change
-
-
-def test_components_of_earlier_versions_serve_every_layer() -> None:
-    tensors = {"attention": torch.ones(2, 5), "keys": torch.ones(2, 5), "prompts": torch.ones(2, 4, 2, 6, 7)}
-    now = Components.earlier(tensors)
-    assert now["attention"].shape == now["keys"].shape == (2, 4, 5)
-    assert Components.earlier(now)["keys"].shape == (2, 4, 5)
 
 
 def test_a_new_expert_prompt_of_dualprompt_starts_as_the_last_one() -> None:
