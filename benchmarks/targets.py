@@ -32,15 +32,16 @@ LEAST_MACRO = {"everyday": 0.87, "field": 0.90}
 ASIDE = {"everyday": (), "field": ("video",)}
 """Modalities with too few held-out items to count."""
 UNMEASURED = "not measured"
+SAID = {True: "reached", False: "MISSED", None: "open"}
 
 
 class Verdict(NamedTuple):
-    """One line of the report."""
+    """One line of the report. reached: None where it isn't told yet, by no run or by a single pair of them."""
 
     table: str
     target: str
     found: str
-    reached: bool
+    reached: bool | None
 
 
 def read(folder: Path) -> Table:
@@ -94,14 +95,14 @@ def ahead(table: Table, name: str, target: str, one: Contestant, other: Contesta
     """Whether ``one`` is ahead of ``other`` in last accuracy, the modality not given."""
     said = f"{target}: {one[0]} ahead of {other[0]} ({other[1]})"
     if other not in table:
-        return Verdict(name, said, UNMEASURED, False)
+        return Verdict(name, said, UNMEASURED, None)
     found = difference(table, one, other, "agnostic_last")
     return Verdict(name, said, points(found), lies_above(found))
 
 
-def lies_above(interval: Interval) -> bool:
-    """Whether all of it is above zero."""
-    return interval.low is not None and interval.low > 0
+def lies_above(interval: Interval) -> bool | None:
+    """Whether all of it is above zero; None for a single value, which has no interval."""
+    return None if interval.low is None else interval.low > 0
 
 
 def leading(name: str, folder: Path) -> Iterator[Verdict]:
@@ -113,7 +114,7 @@ def leading(name: str, folder: Path) -> Iterator[Verdict]:
             yield ahead(table, name, "1", (OWN, features), (other, features))
     said = f"1: {OWN} at least {LEAST_OF_BOUND[name]} of {BOUND}"
     if (BOUND, "shared") not in table:
-        yield Verdict(name, said, UNMEASURED, False)
+        yield Verdict(name, said, UNMEASURED, None)
         return
     of_bound = mean(table, (OWN, "shared"), "agnostic_last") / mean(table, (BOUND, "shared"), "agnostic_last")
     yield Verdict(name, said, f"{of_bound:.3f}", of_bound >= LEAST_OF_BOUND[name])
@@ -169,8 +170,9 @@ def main() -> None:
             continue
         found += [one for question in questions for one in question(name, asked.results / name)]
     for one in found:
-        print(f"{'reached' if one.reached else 'MISSED ':8} {one.table:14} {one.target:65} {one.found}")
-    print(f"{sum(one.reached for one in found)} of {len(found)} reached")
+        print(f"{SAID[one.reached]:8} {one.table:14} {one.target:65} {one.found}")
+    told = [one.reached for one in found if one.reached is not None]
+    print(f"{sum(told)} of {len(told)} reached, {len(found) - len(told)} open")
 
 
 if __name__ == "__main__":
