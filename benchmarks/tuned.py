@@ -28,8 +28,8 @@ def chosen(table: Path = TABLE) -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    compared = sys.argv[1].split(",") if sys.argv[1:] else list(chosen())
+    compared = sys.argv[1].split(",") if sys.argv[1:] else None
     for method, settings in chosen().items():
-        if method in compared:
+        if compared is None or method in compared:
             for name, value in settings.items():
                 print(f"--set {method}.{name}={value}")

@@ -33,10 +33,8 @@ def frozen(tower: Tower, width: int, length: int, trainer: Trainer) -> Adapted:
     return Adapted(fresh_prompts(tower, length, trainer.generator("prompts")), torch.zeros(width, tower.feature_width))
 
 
-def adapted_embeddings(tower: Tower, model: Adapted | None, tokens: Tokens) -> Tensor:
-    """What items are mapped to in the text space ``[n, d]``, L2-normalised; None: by the frozen model."""
-    if model is None:
-        return aligned(tower, None, tower.features(tokens))
+def adapted_embeddings(tower: Tower, model: Adapted, tokens: Tokens) -> Tensor:
+    """What items are mapped to in the text space ``[n, d]``, L2-normalised."""
     return aligned(tower, model.adapter, tower.features(tokens, model.prompts))
 
 

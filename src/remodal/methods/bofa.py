@@ -123,10 +123,8 @@ class Bofa(TowerMethod[Bridge]):
         trained = trainer.fit("map", {"map": head.start()}, loss, len(seen), recipe, divisible=True)
         return head.learned(trained["map"])
 
-    def part_scores(self, part: Bridge | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Bridge, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``.1 discriminant + .9 scale * cos(W u, name)``; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         share, names = self.settings.discriminant, [column.name for column in columns]
         by_name = self.backbone.logits(aligned(tower, part.mean, tower.features(tokens)), names)
         by_mean = placed(part.classes.scores(of_unit_length(tower, tokens)), part.classes.columns, columns)

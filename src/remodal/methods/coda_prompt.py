@@ -104,10 +104,8 @@ class CodaPrompt(TowerMethod[Components]):
         attention, keys, prompts = (torch.cat(both) for both in zip(old, new(trained), strict=True))
         return Components(attention, keys, prompts, classifier)
 
-    def part_scores(self, part: Components | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Components, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Logits under the item's own prompt; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         prompts = weighted(tower.identity(tokens), part.attention, part.keys, part.prompts)
         return part.classifier.scores(tower.features(tokens, prompts), columns)
 

@@ -93,10 +93,8 @@ class DualPrompt(TowerMethod[Prompts]):
         keys = torch.cat([part.keys, functional.normalize(trained["key"], dim=0)[None]])
         return Prompts(trained["general"], experts, keys, classifier)
 
-    def part_scores(self, part: Prompts | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Prompts, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Logits under the general prompt and the nearest expert; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         nearest = (tower.identity(tokens) @ part.keys.T).argmax(1)
         features = tower.features(tokens, _both(part.general, part.experts)[nearest])
         return part.classifier.scores(features, columns)

@@ -132,9 +132,7 @@ class Injection(TowerMethod[Injected]):
         by_mean = part.classes.scores(of_unit_length(tower, tokens))
         return torch.stack([share * by_mean + (1 - share) * by_name for share in shares])
 
-    def part_scores(self, part: Injected | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Injected, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """With the share that got fewest held-out items wrong; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         share = SHARES[part.wrong.index(min(part.wrong))]
         return placed(self._scores(part, tower, tokens, [share])[0], part.classes.columns, columns)

@@ -67,10 +67,8 @@ class Fecam(Additive[Gaussians]):
         """Gaussians add up."""
         return Gaussians(ClassGaussians.added_up([(sign, part.classes) for sign, part in parts]))
 
-    def part_scores(self, part: Gaussians | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Gaussians, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Minus the squared distance."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         features, shrinkage = transformed(tower, tokens), self.settings.shrinkage
         classes = zip(part.classes.means, part.classes.factors, strict=True)
         distances = [mahalanobis(features - mean, factor, shrinkage) for mean, factor in classes]

@@ -14,7 +14,7 @@ from torch import Tensor
 from remodal.adaptation.adapt import Adapted, adapted_embeddings, frozen
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod
+from remodal.methods.parts import TowerMethod, frozen_logits
 from remodal.methods.prompt_training import PromptSettings, trained
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
@@ -42,6 +42,10 @@ class Finetune(TowerMethod[Adapted]):
         """Train on the task's classes alone."""
         return trained(self.lesson(task), self.settings, trainer, part)
 
-    def part_scores(self, part: Adapted | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Adapted, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``, whatever the candidate's modality."""
         return self.backbone.logits(adapted_embeddings(tower, part, tokens), [column.name for column in columns])
+
+    def unlearned_scores(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """The frozen model's."""
+        return frozen_logits(self.backbone, tower, tokens, columns)

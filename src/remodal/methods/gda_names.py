@@ -98,11 +98,7 @@ class GdaNames(Additive[NamedGaussians]):
         counted = [sum(int(sign) * part.wrong[at] for sign, part in parts) for at in range(len(WEIGHTS))]
         return NamedGaussians(classes, counted)
 
-    def part_scores(
-        self, part: NamedGaussians | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]
-    ) -> Tensor:
+    def part_scores(self, part: NamedGaussians, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``logit_scale * z . anchor + a * discriminant``; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         names, discriminants = self.terms(part.classes, tower, tokens, columns)
         return names + WEIGHTS[part.wrong.index(min(part.wrong))] * discriminants

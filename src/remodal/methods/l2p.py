@@ -85,10 +85,8 @@ class L2P(TowerMethod[Pool]):
         trained, classifier = part.classifier.fit("prompts", start, prompts, task, tower, recipe, trainer, pull)
         return Pool(**trained, classifier=classifier)
 
-    def part_scores(self, part: Pool | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Pool, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Logits under the item's own prompts; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         prompts = self._picked(part.keys, part.prompts, tower.identity(tokens))
         return part.classifier.scores(tower.features(tokens, prompts), columns)
 

@@ -81,11 +81,11 @@ class LinearClassifier:
         prompts: which act on a batch. extra: (parameters, positions of a batch's items) -> what is added to the loss.
         """
         grown, rows = self.grown(task.columns)
-        tokens = tower.resident(task.tokens)
+        tokens, columns = tower.resident(task.tokens), list(task.columns)
 
         def loss(parameters: Parameters, batch: Tensor, _: torch.Generator) -> Tensor:
-            features = seen(tower.features(tokens[batch], prompts(parameters, batch)))
-            logits = functional.linear(features, parameters["weights"], parameters["bias"])
+            own = LinearClassifier(columns, parameters["weights"], parameters["bias"])
+            logits = own.logits(tower.features(tokens[batch], prompts(parameters, batch)))
             total = functional.cross_entropy(logits, task.labels[batch])
             return total if extra is None else total + extra(parameters, batch)
 

@@ -32,7 +32,7 @@ from remodal.adaptation.lesson import Lesson
 from remodal.adaptation.rows import Rows, added, in_chunks
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod, placed
+from remodal.methods.parts import TowerMethod, frozen_logits, placed
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.trainer import Parameters, Recipe, Trainer
@@ -121,16 +121,18 @@ class MgClip(TowerMethod[Compensated]):
         trained = trainer.fit("rows", start, loss, len(embedded), recipe, divisible=True)["rows"]
         return columns, rows.index_copy(0, places, functional.normalize(trained, dim=-1))
 
-    def part_scores(self, part: Compensated | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Compensated, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log(.2 softmax(scale z . name) + .8 softmax(z . row))``, the softmaxes over the classes learned."""
-        embedded = adapted_embeddings(tower, part.model if part else None, tokens)
+        embedded = adapted_embeddings(tower, part.model, tokens)
         names = self.backbone.logits(embedded, [column.name for column in columns])
-        if part is None:
-            return names
         known = self.backbone.logits(embedded, [column.name for column in part.columns])
         by_name = names - known.logsumexp(1, keepdim=True) + math.log(self.settings.names)
         by_row = (embedded @ part.rows.T).log_softmax(1) + math.log(1 - self.settings.names)
         return torch.logaddexp(by_name, placed(by_row, part.columns, columns).nan_to_num(nan=-torch.inf))
+
+    def unlearned_scores(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """The frozen model's."""
+        return frozen_logits(self.backbone, tower, tokens, columns)
 
 
 def mean_logits(lesson: Lesson, model: Adapted) -> tuple[float, float]:

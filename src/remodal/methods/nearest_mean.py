@@ -52,8 +52,6 @@ class NearestMean(Additive[Prototypes]):
         columns, terms = terms_of([(sign, part.sums, part.columns) for sign, part in parts])
         return Prototypes(columns, summed(terms, len(columns)))
 
-    def part_scores(self, part: Prototypes | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Prototypes, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Cosine to the prototypes."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         return placed(of_unit_length(tower, tokens) @ functional.normalize(part.sums, dim=-1).T, part.columns, columns)

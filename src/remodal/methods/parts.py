@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from remodal.adaptation.alignment import aligned
 from remodal.adaptation.rows import Rows, mean
 from remodal.backbones import CHUNK, Backbone, Tokens, Tower
 from remodal.methods.base import Method, State, TaskData, readable
@@ -125,8 +126,11 @@ class TowerMethod(PartsMethod[Part]):
         scores = torch.full((len(tokens), len(columns)), -torch.inf)
         asked = [column for column, mine in zip(columns, own, strict=True) if mine]
         if asked:
-            part = self.parts_.get(tokens.tower)
-            scores[:, own] = self.part_scores(part, self.backbone.towers[tokens.tower], tokens, asked)
+            tower, part = self.backbone.towers[tokens.tower], self.parts_.get(tokens.tower)
+            if part is None:
+                scores[:, own] = self.unlearned_scores(tower, tokens, asked)
+            else:
+                scores[:, own] = self.part_scores(part, tower, tokens, asked)
         return scores
 
     @abstractmethod
@@ -138,8 +142,12 @@ class TowerMethod(PartsMethod[Part]):
         """The part after ``task``."""
 
     @abstractmethod
-    def part_scores(self, part: Part | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Part, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``[n, len(columns)]`` for candidates of this tower; NaN where they can't be scored."""
+
+    def unlearned_scores(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """The same where the tower has learned nothing: NaN, unless a method knows classes by their names."""
+        return torch.full((len(tokens), len(columns)), torch.nan)
 
 
 def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> Tensor:
@@ -149,6 +157,11 @@ def placed(scores: Tensor, known: Sequence[Column], asked: Sequence[Column]) -> 
     there = [index for index, column in enumerate(asked) if column in at]
     out[:, there] = scores[:, [at[asked[index]] for index in there]]
     return out
+
+
+def frozen_logits(backbone: Backbone, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    """What the frozen model says of classes by their names: ``scale * z . anchor`` ``[n, len(columns)]``."""
+    return backbone.logits(aligned(tower, None, tower.features(tokens)), [column.name for column in columns])
 
 
 def held_out(items: int, draws: Generator) -> tuple[Tensor, Tensor]:

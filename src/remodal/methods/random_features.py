@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -57,10 +56,8 @@ class RandomFeatures(TowerMethod[Part]):
         """Number of random features of a tower whose first task is ``task``."""
         return self.settings.width
 
-    def part_scores(self, part: Part | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Part, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``h . weights``; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         # a tower's centre and width stay as its first task made them
         lifted = tower.remembered(tokens, part.centre, lambda: self.inputs(part, tower, tokens))
         return placed(lifted @ part.weights, part.columns, columns)

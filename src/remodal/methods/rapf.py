@@ -28,7 +28,7 @@ from remodal.adaptation.gaussians import ClassGaussians
 from remodal.adaptation.rows import Rows
 from remodal.backbones import Tokens, Tower
 from remodal.methods.base import TaskData, methods
-from remodal.methods.parts import TowerMethod
+from remodal.methods.parts import TowerMethod, frozen_logits
 from remodal.settings import Settings
 from remodal.streams.base import Column
 from remodal.training.seeding import shuffled
@@ -103,10 +103,14 @@ class Rapf(TowerMethod[Map]):
         fused = fusion(part.adapter, trained, chosen.fusion) if old else trained
         return Map(fused, part.classes.with_items(features, task.labels, task.columns))
 
-    def part_scores(self, part: Map | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Map, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``."""
-        embedded = aligned(tower, part.adapter if part else None, tower.features(tokens))
+        embedded = aligned(tower, part.adapter, tower.features(tokens))
         return self.backbone.logits(embedded, [column.name for column in columns])
+
+    def unlearned_scores(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """The frozen model's."""
+        return frozen_logits(self.backbone, tower, tokens, columns)
 
 
 def hinge(cosines: Tensor, labels: Tensor, near: Tensor) -> Tensor:

@@ -199,20 +199,17 @@ class Remodal(Additive[Regressions]):
         chosen = self.settings
         return Fitting(self.backbone, tower, self.lift(tower), chosen.rank, self._strengths)
 
-    def part_scores(self, part: Regressions | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Regressions, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``log p(m) + log p(c | m)``."""
         out = torch.empty(len(tokens), len(columns))
-        modalities = part.modalities if part else []
-        learned = {column for modality in modalities for column in modality.columns}
+        learned = {column for modality in part.modalities for column in modality.columns}
         new = [at for at, column in enumerate(columns) if column not in learned]
         if new:
-            nearness = self._nearness(tower, tokens, [columns[at] for at in new])
-            out[:, new] = UNKNOWN_MODALITY + (self.backbone.logit_scale * nearness).log_softmax(1)
-        if part is not None:
-            prior = part.router.log_probability(
-                tower.identity(tokens), strengths=self._router_strengths, sharpness=self.settings.router_sharpness
-            )
-        for modality in modalities:
+            out[:, new] = self.unlearned_scores(tower, tokens, [columns[at] for at in new])
+        prior = part.router.log_probability(
+            tower.identity(tokens), strengths=self._router_strengths, sharpness=self.settings.router_sharpness
+        )
+        for modality in part.modalities:
             places = {column: at for at, column in enumerate(modality.columns)}
             asked = [at for at, column in enumerate(columns) if column in places]
             if not asked:
@@ -223,6 +220,11 @@ class Remodal(Additive[Regressions]):
                 scores = scores + naming * self._nearness(tower, tokens, [columns[at] for at in asked])
             out[:, asked] = prior[modality.name][:, None] + (modality.calibration.sharpness * scores).log_softmax(1)
         return out
+
+    def unlearned_scores(self, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+        """``log p(c | m)`` by the classes' names, and an unlikely m."""
+        nearness = self._nearness(tower, tokens, columns)
+        return UNKNOWN_MODALITY + (self.backbone.logit_scale * nearness).log_softmax(1)
 
     def strangeness(self, tokens: Tokens, modality: str) -> Tensor:
         """How low the highest output is, and what the modality's items don't tell of these ``[n, 2]``."""

@@ -43,10 +43,10 @@ class SessionMethod(TowerMethod[Part]):
     def embedded(self, part: Part, session: Any, fit: Tensor, tower: Tower, tokens: Tokens) -> Tensor:
         """What items are mapped to in the text space ``[k, d]`` that fit ``session`` best; fit: how well, ``[k]``."""
 
-    def part_scores(self, part: Part | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Part, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """Log-probability within a modality, less ``BEHIND`` for each modality that fits better."""
         out = torch.full((len(tokens), len(columns)), torch.nan)
-        sessions: list[Any] = [] if part is None else part.sessions  # type: ignore[attr-defined]
+        sessions: list[Any] = part.sessions  # type: ignore[attr-defined]
         identity = tower.identity(tokens)
         fits: dict[str, Tensor] = {}
         known = {column for session in sessions for column in session.columns}
@@ -57,7 +57,7 @@ class SessionMethod(TowerMethod[Part]):
             names = [columns[at].name for at in positions]
             for index, session in enumerate(own):
                 chosen = (best == index).nonzero()[:, 0]
-                if part is not None and len(chosen):
+                if len(chosen):
                     embedded = self.embedded(part, session, fits[modality][chosen], tower, tokens[chosen])
                     logits = self.backbone.logits(embedded, names)
                     mine = {column.name for column in session.columns}

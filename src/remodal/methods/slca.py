@@ -85,13 +85,13 @@ class Slca(TowerMethod[Learner]):
         chosen = self.settings
         rate = math.sqrt(chosen.slowness)  # of the gradient as of what it moves: together the slower rate
 
-        def prompts(parameters: Parameters, _: Tensor) -> Tensor:
+        def prompts(parameters: Parameters, *_: Tensor) -> Tensor:
             return part.prompts + rate * parameters["step"]
 
         recipe = Recipe(chosen.learning_rate, chosen.steps, chosen.batch, DECAY, MOMENTUM, clip=None)
         start = {"step": torch.zeros_like(part.prompts)}
         trained, own = part.own.fit("slow", start, prompts, task, tower, recipe, trainer)
-        moved = prompts(trained, task.labels)
+        moved = prompts(trained)
         after = Rows(task.tokens, lambda tokens: seen(tower.features(tokens, moved)))
         classes = part.classes.with_items(after, task.labels, task.columns)
         new = len(own.columns) - len(part.brought)
@@ -118,10 +118,8 @@ class Slca(TowerMethod[Learner]):
         start = {"weights": own.weights, "bias": own.bias}
         return LinearClassifier(own.columns, **trainer.fit("align", start, loss, samples=1, recipe=recipe))
 
-    def part_scores(self, part: Learner | None, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
+    def part_scores(self, part: Learner, tower: Tower, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """The classifier's logits; NaN for classes that were not learned."""
-        if part is None:
-            return torch.full((len(tokens), len(columns)), torch.nan)
         return part.classifier.scores(tower.features(tokens, part.prompts), columns)
 
 

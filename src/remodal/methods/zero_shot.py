@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from remodal.adaptation.alignment import aligned
 from remodal.backbones import Tokens
 from remodal.methods.base import Method, State, TaskData, methods, readable
+from remodal.methods.parts import frozen_logits
 from remodal.streams.base import Column
 from remodal.training.trainer import Trainer
 
@@ -26,8 +26,7 @@ class ZeroShot(Method):
     def scores(self, tokens: Tokens, columns: Sequence[Column]) -> Tensor:
         """``scale * z . anchor``."""
         tower = self.backbone.towers[tokens.tower]
-        embedded = aligned(tower, None, tower.features(tokens))
-        scores = self.backbone.logits(embedded, [column.name for column in columns])
+        scores = frozen_logits(self.backbone, tower, tokens, columns)
         return scores.masked_fill(~readable(tokens, columns, self.backbone), -torch.inf)
 
     def state(self) -> State:
